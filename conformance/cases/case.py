@@ -1,0 +1,114 @@
+"""One cell of the matrix: what is compiled, for what shape, on what device, with which workarounds."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from conformance.cases.errors import UserError
+
+SHORT_DTYPES = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
+LONG_DTYPES = {short: long for long, short in SHORT_DTYPES.items()}
+
+_ID = re.compile(
+    r"(?P<model>[^/@]+)/b(?P<batch>\d+)(?:/(?P<height>\d+)x(?P<width>\d+))?/(?P<dtype>\w+)(?:/(?P<layer>[^/@]+))?"
+    r"@(?P<target>[^/+]+)(?:/(?P<hardware>[^/+]+))?(?:/sdk-(?P<sdk>[^/+]+))?(?:\+(?P<workarounds>.+))?"
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One cell. Heights and widths are in pixels; a minimal case of a defect has none, and no task.
+
+    A case with a `layer` compiles that one layer alone and feeds it with the reference's own inputs.
+    """
+
+    system: str
+    variant: str
+    task: str
+    batch: int
+    height: int | None
+    width: int | None
+    dtype: str
+    target: str
+    hardware: str = "cpu"
+    sdk: str | None = None
+    workarounds: tuple[str, ...] = ()
+    layer: str | None = None
+
+    @property
+    def model(self) -> str:
+        """`yolo26n-detect`, or `split-with-sizes:sdk-1140` for a minimal case."""
+        return f"{self.system}{self.variant}-{self.task}" if self.task else f"{self.system}:{self.variant}"
+
+    @property
+    def resolution(self) -> str:
+        """`384x640`: height x width in pixels; empty for a minimal case."""
+        return "" if self.height is None else f"{self.height}x{self.width}"
+
+    @property
+    def subject(self) -> str:
+        """What is computed, whoever computes it: the part of the id before the `@`, without the layer."""
+        size = f"/{self.resolution}" if self.resolution else ""
+        return f"{self.model}/b{self.batch}{size}/{SHORT_DTYPES.get(self.dtype, self.dtype)}"
+
+    @property
+    def column(self) -> str:
+        """Who computes it: target, hardware and SDK, without the workarounds."""
+        hardware = "" if self.hardware == "cpu" else f"/{self.hardware}"
+        return f"{self.target}{hardware}" + (f"/sdk-{self.sdk}" if self.sdk else "")
+
+    @property
+    def id(self) -> str:
+        """`yolo26n-detect/b4/384x640/bf16@emulator/inf2/sdk-2.29.1+slice`."""
+        layer = f"/{self.layer}" if self.layer else ""
+        workarounds = "+" + "+".join(self.workarounds) if self.workarounds else ""
+        return f"{self.subject}{layer}@{self.column}{workarounds}"
+
+    def of_layer(self, layer: str) -> Case:
+        """The same cell for one isolated layer."""
+        return replace(self, layer=layer)
+
+
+@dataclass(frozen=True)
+class CaseId:
+    """An id taken apart; the model's name still has to be resolved to a system and a variant."""
+
+    model: str
+    batch: int
+    height: int | None
+    width: int | None
+    dtype: str
+    target: str
+    hardware: str
+    sdk: str | None
+    workarounds: tuple[str, ...]
+    layer: str | None
+
+
+def parse_id(text: str) -> CaseId:
+    """Take an id apart. Raises UserError where it is none."""
+    match = _ID.fullmatch(text)
+    if not match:
+        raise UserError(f"{text!r} is no case id; one looks like 'yolo26n-detect/b2/320x320/fp32@xla'")
+    part = match.groupdict()
+    return CaseId(
+        model=part["model"],
+        batch=int(part["batch"]),
+        height=int(part["height"]) if part["height"] else None,
+        width=int(part["width"]) if part["width"] else None,
+        dtype=LONG_DTYPES.get(part["dtype"], part["dtype"]),
+        target=part["target"],
+        hardware=part["hardware"] or "cpu",
+        sdk=part["sdk"],
+        workarounds=tuple(part["workarounds"].split("+")) if part["workarounds"] else (),
+        layer=part["layer"],
+    )
+
+
+def parse_resolution(text: str) -> tuple[int, int]:
+    """(height, width) in pixels of `384x640`, or of `640` for a square. Raises UserError."""
+    match = re.fullmatch(r"(\d+)(?:x(\d+))?", text)
+    if not match:
+        raise UserError(f"resolution {text!r} is not HEIGHTxWIDTH, such as 384x640, or one number for a square")
+    return int(match[1]), int(match[2] or match[1])

@@ -1,0 +1,138 @@
+"""What came of a case: how far it got, with what status, and the figures. One JSON object a case."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import Enum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from conformance.cases.case import Case
+
+
+class Stage(str, Enum):
+    """The steps of a case, in the order they are taken."""
+
+    CAPTURE = "capture"
+    LOWER = "lower"
+    COMPILE = "compile"
+    LOAD = "load"
+    RUN = "run"
+    COMPARE = "compare"
+
+
+class Status(str, Enum):
+    """How a case ended. `error` carries the compiler's code, `crash` the signal, as the signature."""
+
+    PASS = "pass"
+    WRONG = "wrong"
+    NONFINITE = "nonfinite"
+    ERROR = "error"
+    CRASH = "crash"
+    TIMEOUT = "timeout"
+    UNSUPPORTED = "unsupported"
+    NOT_RUN = "not_run"
+
+
+class Strict(BaseModel):
+    """Read from outside: a key that is not known is an error. Infinity and NaN survive the JSON."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
+
+
+class ImageFigures(Strict):
+    """One image of the batch. `noise_ratio` is its error over the error of equally valid CPU runs."""
+
+    noise_ratio: float
+    rel_l2: float
+    cosine: float
+
+
+class GroupFigures(Strict):
+    """One output group (boxes, scores, ...). `noise_ratio` is the worst image's; the rest is over the batch."""
+
+    noise_ratio: float
+    rel_l2: float
+    cosine: float
+    max_abs: float
+    sqnr_db: float
+    per_image: list[ImageFigures]
+
+
+class LayerFigures(Strict):
+    """One layer. `how`: isolated (compiled alone, fed with the reference's inputs) or in_place (tapped)."""
+
+    path: str
+    type: str
+    how: str
+    noise_ratio: float
+    cosine: float
+    per_image: list[ImageFigures]
+    bad: bool
+
+
+class PublishedGate(Strict):
+    """What the published YOLO26 port's test would have said: one cosine over the whole output."""
+
+    rule: str
+    cosine: float
+    passes: bool
+
+
+class Seconds(Strict):
+    """Wall clock. `compile` is capture to load, `run` one call after the first."""
+
+    compile: float | None = None
+    run: float | None = None
+
+
+class Outcome(Strict):
+    """What the child process that compiles and runs reports about a case."""
+
+    stage: Stage
+    status: Status
+    signature: str | None = None
+    detail: str | None = None
+    defects: list[str] = Field(default_factory=list)
+    groups: dict[str, GroupFigures] = Field(default_factory=dict)
+    layers: list[LayerFigures] = Field(default_factory=list)
+    first_bad_layer: str | None = None
+    published_gate: PublishedGate | None = None
+    same_program_as: str | None = None
+    environment: dict[str, str] = Field(default_factory=dict)
+    seconds: Seconds = Field(default_factory=Seconds)
+
+    @property
+    def worst_group(self) -> str | None:
+        """The group with the largest noise ratio."""
+        return max(self.groups, key=lambda name: self.groups[name].noise_ratio, default=None)
+
+
+class Record(Outcome):
+    """A line of the records: the case, what came of it, and how to see it again."""
+
+    id: str
+    system: str
+    variant: str
+    task: str
+    batch: int
+    height: int | None
+    width: int | None
+    dtype: str
+    layer: str | None
+    target: str
+    emulated: bool
+    hardware: str
+    sdk: str | None
+    workarounds: list[str]
+    command: str
+    started: datetime
+    finished: datetime
+
+    @property
+    def case(self) -> Case:
+        """The cell this is the record of."""
+        return Case(
+            self.system, self.variant, self.task, self.batch, self.height, self.width, self.dtype,
+            self.target, self.hardware, self.sdk, tuple(self.workarounds), self.layer,
+        )  # fmt: skip

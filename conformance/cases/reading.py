@@ -1,0 +1,61 @@
+"""Reading TOML that people wrote: validated, and an unknown key is an error that names the near match."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from conformance.cases.errors import UserError, unknown
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+T = TypeVar("T", bound=BaseModel)
+
+
+def data_path(*parts: str) -> Path:
+    """A file of `matrices/`: inside the package where it is installed from a wheel, beside it in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "matrices"
+    return (installed if installed.is_dir() else package.parent / "matrices").joinpath(*parts)
+
+
+def read_toml(path: Path, shape: type[T]) -> T:
+    """Read and validate a TOML file. Raises UserError with one line: file, key, what is wrong."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid TOML: {error}") from None
+    try:
+        return shape.model_validate(data)
+    except ValidationError as error:
+        raise UserError(f"{path}: {_first(error, shape)}") from None
+
+
+def _first(error: ValidationError, shape: type[BaseModel]) -> str:
+    """The first complaint, in one line."""
+    complaint = error.errors()[0]
+    where = ".".join(str(part) for part in complaint["loc"])
+    if complaint["type"] == "extra_forbidden":
+        return str(unknown("key", where, [*_keys(shape, complaint["loc"])]))
+    message = complaint["msg"].removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message
+
+
+def _keys(shape: Any, location: tuple[Any, ...]) -> list[str]:
+    """The keys that were possible where the unknown one stands, written with their path."""
+    prefix = ""
+    for part in location[:-1]:
+        prefix += f"{part}."
+        if isinstance(part, str) and hasattr(shape, "model_fields") and part in shape.model_fields:
+            shape = shape.model_fields[part].annotation
+        while not hasattr(shape, "model_fields") and getattr(shape, "__args__", None):
+            shape = shape.__args__[-1]
+    return [prefix + name for name in getattr(shape, "model_fields", {})]

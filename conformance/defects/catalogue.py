@@ -1,0 +1,35 @@
+"""All known defects, and where they strike in an exported graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from conformance.cases.errors import unknown
+from conformance.defects.defect import Defect
+from conformance.defects.sort import SORT
+from conformance.defects.split_with_sizes import SPLIT_WITH_SIZES
+
+if TYPE_CHECKING:
+    from torch.fx import Graph, Node
+
+DEFECTS: dict[str, Defect] = {defect.id: defect for defect in (SPLIT_WITH_SIZES, SORT)}
+
+
+def known_defect(name: str) -> Defect:
+    """The defect of this id. Raises UserError."""
+    if name not in DEFECTS:
+        raise unknown("defect", name, DEFECTS)
+    return DEFECTS[name]
+
+
+def find(graph: Graph, packages: Mapping[str, str], workarounds: tuple[str, ...]) -> list[tuple[Defect, Node]]:
+    """Every node of an exported graph at which a target of these package versions is known to go wrong."""
+    present = [defect for defect in DEFECTS.values() if defect.affects(packages, workarounds)]
+    return [(defect, node) for node in graph.nodes for defect in present if defect.trigger(node)]
+
+
+def module_path(node: Node) -> str:
+    """The path of the nn.Module a node of an exported graph came from, `model.10.m.0.attn`; empty at the top."""
+    stack = list((node.meta.get("nn_module_stack") or {}).values())
+    return str(stack[-1][0]) if stack else ""

@@ -1,0 +1,68 @@
+"""What is known about a compiler bug, and the minimal cases that show it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from packaging.specifiers import SpecifierSet
+
+from conformance.cases.outcome import Status
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.fx import Node
+
+
+@dataclass(frozen=True)
+class MinimalCase:
+    """The smallest program that shows a defect.
+
+    `build` gives the module, `inputs(n)` the n-th set of inputs (float32, batch first). Where the defect is
+    expected the case must end in `status` with `signature`, and exactly `wrong_images` of the batch are wrong
+    (None: every one). `workarounds` are those that must make this very case pass.
+    """
+
+    name: str
+    title: str
+    build: Callable[[], nn.Module]
+    inputs: Callable[[int], tuple[Tensor, ...]]
+    batch: int
+    status: Status
+    workarounds: tuple[str, ...]
+    signature: str | None = None
+    wrong_images: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Defect:
+    """A known compiler bug.
+
+    `packages` are the ranges of the packages that have it; one that is present and in its range is enough.
+    `trigger` recognises it in a node of an exported graph; what it does there is either a `fault` (called in
+    the node's place, it returns the wrong answer) or a `refusal` (the compiler's code). `prevented_by` are
+    workarounds that leave the graph alone and switch the bug off from outside. `evidence` says how it is known.
+    """
+
+    id: str
+    title: str
+    known: str
+    evidence: str
+    links: tuple[str, ...]
+    packages: Mapping[str, str]
+    trigger: Callable[[Node], bool]
+    workarounds: tuple[str, ...]
+    minimal_cases: tuple[MinimalCase, ...]
+    fault: Callable[..., Any] | None = None
+    refusal: str | None = None
+    prevented_by: tuple[str, ...] = field(default=())
+
+    def affects(self, packages: Mapping[str, str], workarounds: tuple[str, ...]) -> bool:
+        """Whether a target of these package versions is known to have it, with these workarounds on."""
+        if set(self.prevented_by) & set(workarounds):
+            return False
+        return any(
+            name in packages and SpecifierSet(versions).contains(packages[name], prereleases=True)
+            for name, versions in self.packages.items()
+        )

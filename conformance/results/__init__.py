@@ -1,0 +1,1 @@
+"""The records: written as they come, read back as one."""
