@@ -20,8 +20,8 @@ class MinimalCase:
     """The smallest program that shows a defect.
 
     `build` gives the module, `inputs(n)` the n-th set of inputs (float32, batch first). Where the defect is
-    expected the case must end in `status` with `signature`, and exactly `wrong_images` of the batch are wrong
-    (None: every one). `workarounds` are those that must make this very case pass.
+    expected the case must end in `status` with `signature`, and exactly `wrong_images` of the batch are wrong.
+    `workarounds` are those that must make this very case pass.
     """
 
     name: str
@@ -32,7 +32,7 @@ class MinimalCase:
     status: Status
     workarounds: tuple[str, ...]
     signature: str | None = None
-    wrong_images: tuple[int, ...] | None = None
+    wrong_images: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,13 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-_SPLITS = {torch.split, torch.Tensor.split, torch.functional.split, torch.split_with_sizes, Tensor.split_with_sizes}
+_SPLITS = {
+    torch.split,
+    torch.Tensor.split,
+    torch.functional.split,
+    torch.split_with_sizes,
+    Tensor.split_with_sizes,
+}
 
 
 def as_slices(x: Tensor, sizes: Sequence[int], dim: int) -> tuple[Tensor, ...]:

@@ -1,0 +1,1 @@
+"""Cases are run here: a parent that records, a child process that compiles."""

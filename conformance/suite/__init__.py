@@ -1,0 +1,1 @@
+"""The tests that run on a device: `pytest conformance --target NAME`."""

@@ -1,0 +1,148 @@
+"""From a profile, and what the command line puts in place of its axes, to cases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Protocol
+
+from conformance.cases.case import LONG_DTYPES, SHORT_DTYPES, Case, parse_resolution
+from conformance.cases.errors import UserError, unknown
+from conformance.cases.profile import Models, Profile, TargetAxes
+from conformance.cases.releases import resolve
+
+
+class SystemAxes(Protocol):
+    """What has to be known of a system."""
+
+    name: str
+    variants: tuple[str, ...]
+    tasks: tuple[str, ...]
+    stride: int
+
+    def layers(self, variant: str, task: str) -> tuple[str, ...]: ...
+
+
+class TargetOffer(Protocol):
+    """What has to be known of a target."""
+
+    name: str
+    hardware: tuple[str, ...]
+    sdks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Axes from the command line; None leaves the profile's."""
+
+    systems: Sequence[str] | None = None
+    variants: Sequence[str] | None = None
+    tasks: Sequence[str] | None = None
+    batches: Sequence[int] | None = None
+    resolutions: Sequence[str] | None = None
+    dtypes: Sequence[str] | None = None
+    hardware: Sequence[str] | None = None
+    sdks: Sequence[str] | None = None
+    workarounds: Sequence[tuple[str, ...]] | None = None
+
+
+@dataclass(frozen=True)
+class Column:
+    """Who computes a case, and with which workarounds."""
+
+    target: str
+    hardware: str
+    sdk: str | None
+    workarounds: tuple[str, ...]
+
+
+def expand(
+    profile: Profile, chosen: Chosen, systems: Mapping[str, SystemAxes], targets: Mapping[str, TargetOffer]
+) -> list[Case]:
+    """All cases, those of one model together, without repeats. Raises UserError for a value that cannot be."""
+    everywhere = {spec: columns(profile, chosen, spec, target) for spec, target in targets.items()}
+    cases: dict[Case, None] = {}
+    for block in profile.models:
+        if chosen.systems is not None and block.system not in chosen.systems:
+            continue
+        wanted = [spec for spec in everywhere if block.targets is None or spec in block.targets]
+        for model in _models(block, chosen, systems[block.system]):
+            for layer in _layers(block, systems[block.system], model):
+                for spec in wanted:
+                    for column in everywhere[spec]:
+                        cases[Case(*model, *_fields(column), layer=layer)] = None
+    return list(cases)
+
+
+def columns(profile: Profile, chosen: Chosen, spec: str, target: TargetOffer) -> list[Column]:
+    """Every hardware, SDK and set of workarounds a target is asked for."""
+    axes = profile.target.get(spec, TargetAxes())
+    # A choice that a target does not offer is an error only where no target offers it: see `check_offers`.
+    hardware = [h for h in chosen.hardware or axes.hardware or target.hardware if h in target.hardware]
+    sdks: Sequence[str | None] = [None]
+    if target.sdks:
+        asked = [resolve(sdk) for sdk in chosen.sdks or axes.sdks or target.sdks]
+        sdks = [sdk for sdk in asked if sdk in target.sdks]
+    workarounds = chosen.workarounds
+    if workarounds is None:
+        workarounds = [tuple(names) for names in axes.workarounds]
+    return [Column(target.name, *values) for values in product(hardware, sdks, workarounds)]
+
+
+def check_offers(chosen: Chosen, targets: Mapping[str, TargetOffer]) -> None:
+    """Raises UserError where a hardware or SDK was asked for that none of the targets stands for."""
+    for kind, asked, offered in (
+        ("hardware", chosen.hardware, [h for t in targets.values() for h in t.hardware]),
+        (
+            "SDK release",
+            [resolve(s) for s in chosen.sdks or ()],
+            [s for t in targets.values() for s in t.sdks],
+        ),
+    ):
+        for value in asked or ():
+            if value not in offered:
+                raise unknown(f"{kind} of {' and '.join(targets)}", value, sorted(set(offered)))
+
+
+def _models(block: Models, chosen: Chosen, system: SystemAxes) -> Iterator[tuple[object, ...]]:
+    """(system, variant, task, batch, height, width, dtype), checked."""
+    variants = [check(f"{system.name} variant", v, system.variants) for v in chosen.variants or block.variants]
+    tasks = [check(f"{system.name} task", t, system.tasks) for t in chosen.tasks or block.tasks]
+    batches = [_batch(b) for b in chosen.batches or block.batches]
+    sizes = [_size(r, system.stride) for r in chosen.resolutions or block.resolutions]
+    dtypes = [
+        check("dtype", LONG_DTYPES.get(d, d), SHORT_DTYPES) for d in chosen.dtypes or block.dtypes
+    ]  # fmt: skip
+    for variant, task, batch, (height, width), dtype in product(variants, tasks, batches, sizes, dtypes):
+        yield system.name, variant, task, batch, height, width, dtype
+
+
+def _layers(block: Models, system: SystemAxes, model: tuple[object, ...]) -> Sequence[str | None]:
+    return system.layers(str(model[1]), str(model[2])) if block.isolated else (None,)
+
+
+def _fields(column: Column) -> tuple[str, str, str | None, tuple[str, ...]]:
+    return column.target, column.hardware, column.sdk, column.workarounds
+
+
+def check(kind: str, value: str, known: Sequence[str] | Mapping[str, object]) -> str:
+    """The value, if it is known. Raises UserError."""
+    if value not in known:
+        raise unknown(kind, value, known)
+    return value
+
+
+def _batch(batch: int) -> int:
+    if batch < 1:
+        raise UserError(f"batch {batch} is impossible: it is the number of images, 1 or more")
+    return batch
+
+
+def _size(text: str, stride: int) -> tuple[int, int]:
+    height, width = parse_resolution(text)
+    for name, value in (("height", height), ("width", width)):
+        if value == 0 or value % stride:
+            nearest = max(stride, round(value / stride) * stride)
+            raise UserError(f"resolution {text}: {name} {value} is not divisible by {stride}; try {nearest}")
+    return height, width

@@ -1,0 +1,58 @@
+"""Profiles: declared sets of axes (`matrices/profiles/*.toml`) that expand to cases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from conformance.cases.errors import unknown
+from conformance.cases.outcome import Strict
+from conformance.cases.reading import data_path, read_toml
+
+
+class Models(Strict):
+    """A block of models: the product of its axes. `isolated` makes cases of their single layers instead.
+
+    `targets` narrows the block to some of the profile's targets.
+    """
+
+    system: str
+    variants: list[str]
+    tasks: list[str]
+    batches: list[int]
+    resolutions: list[str]
+    dtypes: list[str] = Field(default=["float32"])
+    isolated: bool = False
+    targets: list[str] | None = None
+
+
+class TargetAxes(Strict):
+    """What a target is asked to stand for: all it offers where a list is absent; [[]] is no workaround."""
+
+    hardware: list[str] | None = None
+    sdks: list[str] | None = None
+    workarounds: list[list[str]] = Field(default=[[]])
+
+
+class Profile(Strict):
+    """`targets` run when none is named on the command line; `target` holds the axes of each, named or not."""
+
+    description: str
+    targets: list[str]
+    models: list[Models]
+    target: dict[str, TargetAxes] = Field(default_factory=dict)
+
+
+def profile_names() -> list[str]:
+    """The profiles that come with the suite."""
+    return sorted(path.stem for path in data_path("profiles").glob("*.toml"))
+
+
+def load_profile(name: str) -> Profile:
+    """A profile by name or by path of a TOML file. Raises UserError."""
+    if name.endswith(".toml"):
+        return read_toml(Path(name), Profile)
+    if name not in profile_names():
+        raise unknown("profile", name, [*profile_names(), "a path ending in .toml"])
+    return read_toml(data_path("profiles", f"{name}.toml"), Profile)

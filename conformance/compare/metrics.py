@@ -1,0 +1,34 @@
+"""Distances between an answer and its reference, image by image: float64 matrices of (images, values)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def by_image(tensors: Sequence[Tensor]) -> Tensor:
+    """Batch-first tensors as one (batch, values) float64 matrix."""
+    return torch.cat([t.double().reshape(t.shape[0] if t.dim() else 1, -1) for t in tensors], dim=1)
+
+
+def rel_l2(answer: Tensor, reference: Tensor) -> Tensor:
+    """`|answer - reference| / |reference|` of each row, in the Euclidean norm.
+
+    Where the reference is all zero, zeros are right (0) and anything else is infinitely wrong.
+    """
+    error, size = (answer - reference).norm(dim=1), reference.norm(dim=1)
+    return torch.where(size > 0, error / size, torch.where(error == 0, 0.0, torch.inf))
+
+
+def cosine(answer: Tensor, reference: Tensor) -> Tensor:
+    """Cosine similarity of each row; 1 for two rows of zeros, 0 for one."""
+    sizes = answer.norm(dim=1) * reference.norm(dim=1)
+    both_zero = (answer == reference).all(dim=1)
+    return torch.where(sizes > 0, (answer * reference).sum(dim=1) / sizes, both_zero.double())
+
+
+def sqnr_db(rel: float) -> float:
+    """Signal to quantisation noise ratio in dB, `-20 log10` of a relative error."""
+    return float(-20 * torch.tensor(rel, dtype=torch.float64).log10())

@@ -1,0 +1,102 @@
+"""Whether an answer is right: its error, group by group and image by image, over the error that is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from conformance.cases.outcome import GroupFigures, ImageFigures, LayerFigures, PublishedGate
+from conformance.compare.limits import Limit
+from conformance.compare.metrics import by_image, cosine, rel_l2, sqnr_db
+from conformance.systems.protocol import Group
+
+# Of one group or layer: the largest relative error, per image, of equally valid CPU runs.
+Noise = Sequence[float]
+
+PUBLISHED_COSINE = 0.98
+
+
+def split_groups(outputs: Sequence[Tensor], groups: tuple[Group, ...] | None) -> dict[str, Tensor]:
+    """The named parts of a model's outputs, each (batch, values)."""
+    if groups is None:
+        names = [f"output.{i}" if len(outputs) > 1 else "output" for i in range(len(outputs))]
+        return {name: by_image([tensor]) for name, tensor in zip(names, outputs, strict=True)}
+    return {group.name: by_image([group.of(outputs)]) for group in groups}
+
+
+def error_per_image(answer: Tensor, reference: Tensor) -> list[float]:
+    """Relative L2 error of each image. A NaN anywhere in an image makes it NaN."""
+    return [float(error) for error in rel_l2(answer, reference)]
+
+
+def compare_images(answer: Tensor, reference: Tensor, noise: Noise, floor: float) -> list[ImageFigures]:
+    """The figures of each image."""
+    errors = error_per_image(answer, reference)
+    cosines = cosine(answer, reference).tolist()
+    return [
+        ImageFigures(noise_ratio=error / max(allowed, floor), rel_l2=error, cosine=similarity)
+        for error, allowed, similarity in zip(errors, noise, cosines, strict=True)
+    ]
+
+
+def compare_group(answer: Tensor, reference: Tensor, noise: Noise, floor: float) -> GroupFigures:
+    """The figures of one output group, over the batch and per image."""
+    images = compare_images(answer, reference, noise, floor)
+    flat, flat_reference = answer.reshape(1, -1), reference.reshape(1, -1)
+    rel = error_per_image(flat, flat_reference)[0]
+    return GroupFigures(
+        noise_ratio=_worst(images),
+        rel_l2=rel,
+        cosine=cosine(flat, flat_reference).item(),
+        max_abs=(answer - reference).abs().max().item(),
+        sqnr_db=sqnr_db(rel),
+        per_image=images,
+    )
+
+
+def as_layer(path: str, kind: str, how: str, figures: GroupFigures, limit: Limit) -> LayerFigures:
+    """The figures of a layer's output as a line of the layers, and whether it is bad."""
+    return LayerFigures(
+        path=path,
+        type=kind,
+        how=how,
+        noise_ratio=figures.noise_ratio,
+        cosine=figures.cosine,
+        per_image=figures.per_image,
+        bad=not figures.noise_ratio <= limit.layers,
+    )
+
+
+def mismatch(answers: Sequence[Tensor], references: Sequence[Tensor]) -> str | None:
+    """What is wrong with the number, shapes or dtypes of the outputs; None where nothing is."""
+    if len(answers) != len(references):
+        return f"{len(answers)} outputs instead of {len(references)}"
+    for index, (answer, reference) in enumerate(zip(answers, references, strict=True)):
+        if answer.shape != reference.shape:
+            return f"output {index} is {tuple(answer.shape)} instead of {tuple(reference.shape)}"
+    return None
+
+
+def finite(tensors: Sequence[Tensor]) -> bool:
+    """Whether there is no NaN and no infinity."""
+    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors)
+
+
+def right(groups: Mapping[str, GroupFigures], limit: Limit) -> bool:
+    """Whether no group of no image is further away than the noise allows."""
+    return all(figures.noise_ratio <= limit.outputs for figures in groups.values())
+
+
+def published_gate(answers: Sequence[Tensor], references: Sequence[Tensor]) -> PublishedGate:
+    """One cosine over everything: the gate of the published YOLO26 port (its tests ask for 0.98)."""
+    flat, flat_reference = (torch.cat([t.double().flatten() for t in side])[None] for side in (answers, references))
+    value = cosine(flat, flat_reference).item()
+    rule = f"cosine of the whole output >= {PUBLISHED_COSINE}"
+    return PublishedGate(rule=rule, cosine=value, passes=value >= PUBLISHED_COSINE)
+
+
+def _worst(images: Sequence[ImageFigures]) -> float:
+    """The largest noise ratio; NaN where any is."""
+    return float(torch.tensor([image.noise_ratio for image in images], dtype=torch.float64).max())

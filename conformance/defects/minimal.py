@@ -1,0 +1,46 @@
+"""The minimal cases of a defect as a system: they are built, compiled and judged like any model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conformance.cases.case import Case
+from conformance.cases.expand import check
+from conformance.defects.defect import Defect, MinimalCase
+from conformance.systems.protocol import Model
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class MinimalCases:
+    """One defect's minimal cases; a variant is a minimal case, and there is one task, without a name."""
+
+    tasks = ("",)
+    stride = 1
+    licence = "Apache-2.0"
+
+    def __init__(self, defect: Defect) -> None:
+        self.name = defect.id
+        self.cases = {case.name: case for case in defect.minimal_cases}
+        self.variants = tuple(self.cases)
+
+    def minimal(self, variant: str) -> MinimalCase:
+        """The minimal case of this name. Raises UserError."""
+        return self.cases[check(f"minimal case of {self.name}", variant, self.variants)]
+
+    def missing(self) -> str | None:
+        """Nothing: a minimal case needs only torch."""
+        return None
+
+    def layers(self, variant: str, task: str) -> tuple[str, ...]:
+        """None: it is an operator or two."""
+        return ()
+
+    def build(self, variant: str, task: str) -> Model:
+        """The module; it has no weights, or seeded ones."""
+        return Model(self.minimal(variant).build().eval(), None, (), f"{self.name}:{variant}")
+
+    def inputs(self, case: Case, index: int) -> tuple[Tensor, ...]:
+        """The minimal case's own inputs."""
+        return self.minimal(case.variant).inputs(index)

@@ -1,0 +1,84 @@
+"""How far equally valid CPU runs at a case's own dtype are from the reference: the error that is allowed."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from conformance.compare.metrics import rel_l2
+
+Run = Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]
+Parts = Callable[[tuple[Tensor, ...]], Mapping[str, Tensor]]
+
+
+def _plain(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return module(*inputs)  # type: ignore[no-any-return]
+
+
+def _without_onednn(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    with torch.backends.mkldnn.flags(enabled=False):
+        return _plain(module, inputs)
+
+
+def _other_threads(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    with _threads(2 if torch.get_num_threads() == 1 else 1):
+        return _plain(module, inputs)
+
+
+def _image_by_image(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    batch = inputs[0].shape[0]
+    if any(x.shape[:1] != (batch,) for x in inputs):
+        return _plain(module, inputs)
+    runs = [_plain(module, tuple(x[i : i + 1] for x in inputs)) for i in range(batch)]
+    return tuple(torch.cat(parts) for parts in zip(*runs, strict=True))
+
+
+def _channels_last(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    module = copy.deepcopy(module).to(memory_format=torch.channels_last)
+    return _plain(
+        module, tuple(x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x for x in inputs)
+    )
+
+
+RUNS: dict[str, Run] = {
+    "plain": _plain,
+    "without oneDNN": _without_onednn,
+    "other thread count": _other_threads,
+    "image by image": _image_by_image,
+    "channels last": _channels_last,
+}
+
+
+def allowed_error(
+    module: nn.Module, inputs: tuple[Tensor, ...], reference: Mapping[str, Tensor], parts: Parts
+) -> dict[str, list[float]]:
+    """Per named part and image, the largest relative L2 error of the equally valid runs.
+
+    `parts` names the parts of the module's outputs, each (batch, values); `reference` holds the same in float64.
+    """
+    worst = {name: torch.zeros(len(values), dtype=torch.float64) for name, values in reference.items()}
+    for outputs in twins(module, inputs):
+        for name, values in parts(outputs).items():
+            worst[name] = worst[name].maximum(rel_l2(values, reference[name]))
+    return {name: errors.tolist() for name, errors in worst.items()}
+
+
+@torch.no_grad()
+def twins(module: nn.Module, inputs: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
+    """The outputs of each equally valid run. Module and inputs are already of the case's dtype."""
+    for run in RUNS.values():
+        yield run(module, inputs)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

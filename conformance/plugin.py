@@ -1,0 +1,119 @@
+"""The pytest face: options, parametrisation, scheduling."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from conformance.cases.errors import UserError
+
+if TYPE_CHECKING:
+    from conformance.cases.case import Case
+    from conformance.selection import Request, Selection
+
+SUITE = Path(__file__).resolve().parent / "suite"
+SELECTION: pytest.StashKey[Selection] = pytest.StashKey()
+
+# Fixture that a test asks for -> the cases it is run with.
+AXES = {"model_case": "models", "layer_case": "layers", "minimal_case": "minimal"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The suite's options. Those that name an axis take a list, `n,s`, and replace the profile's."""
+    group = parser.getgroup("conformance", "conformance: is a compiled vision model right? (pytest conformance)")
+    group.addoption("--profile", default="quick", metavar="NAME", help="quick, full, or a TOML file (default: quick)")
+    group.addoption("--target", metavar="NAMES", help="devices under test: emulator, xla, openvino, onnxruntime, "
+                    "inductor, or package.module:attribute (default: the profile's)")  # fmt: skip
+    for axis, example in (
+        ("system", "yolo26"), ("variant", "n,s"), ("task", "detect"), ("batch", "1,2,4"),
+        ("resolution", "320x320,384x640"), ("dtype", "float32"), ("hardware", "inf2,trn2"), ("sdk", "2.28,2.29.1"),
+    ):  # fmt: skip
+        group.addoption(f"--{axis}", metavar="LIST", help=f"instead of the profile's, e.g. {example}")
+    group.addoption(
+        "--workarounds", metavar="LIST", help="none, or sets joined by +, e.g. none,slice+functionalization"
+    )
+    group.addoption("--case", metavar="ID", help="one case by its id, e.g. yolo26n-detect/b2/320x320/fp32@xla")
+    group.addoption("--records", metavar="DIR", help="where records go (default: matrices/records)")
+    group.addoption("--case-timeout", type=float, default=900, metavar="SECONDS",
+                    help="after which a case is a timeout (default: 900)")  # fmt: skip
+
+
+def request_of(config: pytest.Config) -> Request:
+    """The request in the command line. Raises UserError."""
+    from conformance.cases.expand import Chosen
+    from conformance.selection import Request
+
+    def names(option: str) -> list[str] | None:
+        text = config.getoption(option)
+        return [name.strip() for name in text.split(",")] if text else None
+
+    sets = names("workarounds")
+    chosen = Chosen(
+        systems=names("system"),
+        variants=names("variant"),
+        tasks=names("task"),
+        batches=_numbers("batch", names("batch")),
+        resolutions=names("resolution"),
+        dtypes=names("dtype"),
+        hardware=names("hardware"),
+        sdks=names("sdk"),
+        workarounds=[() if s == "none" else tuple(s.split("+")) for s in sets] if sets else None,
+    )
+    return Request(config.getoption("profile"), names("target"), chosen, config.getoption("case"))
+
+
+def _numbers(option: str, texts: list[str] | None) -> list[int] | None:
+    try:
+        return None if texts is None else [int(text) for text in texts]
+    except ValueError:
+        raise UserError(f"--{option} takes whole numbers, such as 1,2,4, not {','.join(texts or ())!r}") from None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Expand the cases before anything is collected: bad input is one line."""
+    if not _collects_suite(config):
+        return
+    from conformance.selection import select
+
+    try:
+        config.stash[SELECTION] = select(request_of(config))
+    except UserError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _collects_suite(config: pytest.Config) -> bool:
+    """Whether the arguments reach into the suite; other runs pay nothing for this plugin."""
+    for argument in config.args:
+        name = argument.partition("::")[0].partition("[")[0]
+        path = (config.invocation_params.dir / name).resolve()
+        if SUITE.is_relative_to(path) or path.is_relative_to(SUITE) or name.startswith("conformance.suite"):
+            return True
+    return False
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every case that a suite test asks for, under its id; those that cannot be run here are skipped with why."""
+    axis = next((name for name in AXES if name in metafunc.fixturenames), None)
+    if axis is None or not Path(metafunc.module.__file__).is_relative_to(SUITE):
+        return
+    selection = metafunc.config.stash[SELECTION]
+    cases: list[Case] = getattr(selection, AXES[axis])
+    metafunc.parametrize(axis, [_parameter(selection, case) for case in cases] if selection.absent else cases,
+                         ids=[case.id for case in cases], scope="session")  # fmt: skip
+
+
+def _parameter(selection: Selection, case: Case) -> Any:
+    reason = selection.why_not(case)
+    return pytest.param(case, marks=pytest.mark.skip(reason=reason)) if reason else case
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With -n, the cases of one model go to one worker, where it is built and captured once."""
+    if not _collects_suite(config) or config.getoption("dist") != "load":
+        return None
+    from conformance.scheduling import ModelScheduling
+
+    return ModelScheduling(config, log)

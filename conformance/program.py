@@ -1,0 +1,91 @@
+"""What a target compiles: a module whose outputs are a flat tuple of tensors, for fixed inputs."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+from conformance.defects.workarounds import rewriting
+
+
+def tensors(value: Any) -> tuple[Tensor, ...]:
+    """The tensors of any nesting of lists, tuples and dicts, in order."""
+    return tuple(leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor))
+
+
+class Whole(nn.Module):
+    """The model with its outputs flattened, and behind them the outputs of the tapped layers.
+
+    Hooks exist only while it runs, so that the same module can be compiled tapped and untapped.
+    """
+
+    def __init__(self, module: nn.Module, workarounds: tuple[str, ...] = (), taps: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.module = module
+        self.workarounds = workarounds
+        self.taps = tuple(taps)
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Flattened outputs, then those of the tapped layers in their order; none is given out twice, which
+        converters stumble over."""
+        seen: dict[str, tuple[Tensor, ...]] = {}
+        handles = [
+            self.module.get_submodule(path).register_forward_hook(
+                lambda _, __, output, path=path: seen.__setitem__(path, tensors(output))
+            )
+            for path in self.taps
+        ]
+        try:
+            with rewriting(self.workarounds):
+                outputs = tensors(self.module(*inputs))
+        finally:
+            for handle in handles:
+                handle.remove()
+        flat = {id(tensor): tensor for path in self.taps for tensor in seen[path]}
+        given = {id(tensor) for tensor in outputs}
+        return (*outputs, *(tensor for name, tensor in flat.items() if name not in given))
+
+
+class Isolated(nn.Module):
+    """One layer alone. Its arguments are given as a nesting of places in the flat inputs."""
+
+    def __init__(self, layer: nn.Module, arguments: Any, workarounds: tuple[str, ...] = ()) -> None:
+        super().__init__()
+        self.module = layer
+        self.arguments = arguments
+        self.workarounds = workarounds
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """The layer's outputs, flattened."""
+        with rewriting(self.workarounds):
+            return tensors(self.module(*place(self.arguments, inputs)))
+
+
+def place(structure: Any, values: Mapping[int, Any] | Sequence[Any]) -> Any:
+    """A nesting of lists of integers, with each integer replaced by the value at that place."""
+    if isinstance(structure, list):
+        return [place(part, values) for part in structure]
+    return values[structure]
+
+
+class Program:
+    """A module and the inputs it is compiled for. Exported at most once, however many targets want the graph."""
+
+    def __init__(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self.module = module.eval()
+        self.inputs = inputs
+
+    @cached_property
+    def exported(self) -> torch.export.ExportedProgram:
+        """The graph as torch.export sees it, before decomposition.
+
+        Of a copy: modules that keep what they compute (a head its anchors) are left with fake tensors in it.
+        """
+        with torch.no_grad():
+            return torch.export.export(copy.deepcopy(self.module), self.inputs, strict=False)

@@ -1,0 +1,69 @@
+"""Systems and targets by name: from entry points, or `package.module:attribute` for one's own."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any, cast
+
+from conformance.cases.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from conformance.systems.protocol import System
+    from conformance.targets.protocol import Target
+
+
+@cache
+def _entries(kind: str) -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=f"conformance.{kind}s")}
+
+
+@cache
+def _load(kind: str, name: str) -> Any:
+    if ":" in name:
+        found = _attribute(kind, name)
+    elif name in _entries(kind):
+        found = _entries(kind)[name].load()
+    else:
+        raise unknown(kind, name, [*_entries(kind), "package.module:attribute"])
+    return cast(Callable[[], Any], found)() if isinstance(found, type) else found
+
+
+def _attribute(kind: str, name: str) -> Any:
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"cannot load {kind} {name!r}: {error}") from None
+
+
+def load_system(name: str) -> System:
+    """The system of this name. Raises UserError."""
+    return cast("System", _load("system", name))
+
+
+def load_target(name: str) -> Target:
+    """The target of this name. Raises UserError."""
+    return cast("Target", _load("target", name))
+
+
+def system_names() -> list[str]:
+    """The systems that are installed."""
+    return sorted(_entries("system"))
+
+
+def target_names() -> list[str]:
+    """The targets that are installed, whether or not this host can run them."""
+    return sorted(_entries("target"))
+
+
+def missing_packages(needed: dict[str, str], name: str) -> str | None:
+    """Which of {module: extra} cannot be found, and how to install them; None where all can. Imports nothing."""
+    absent = {module: extra for module, extra in needed.items() if importlib.util.find_spec(module) is None}
+    if not absent:
+        return None
+    extras = ",".join(sorted(set(absent.values())))
+    return f"{name} needs {', '.join(absent)}: pip install 'neuron-conformance[{extras}]'"

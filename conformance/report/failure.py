@@ -1,0 +1,81 @@
+"""What a failing test says: what is wrong, where it begins, what is known of it, how to see it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from conformance.cases.outcome import LayerFigures, Record, Status
+from conformance.compare.limits import limit
+from conformance.defects.catalogue import DEFECTS
+from conformance.defects.defect import Defect, MinimalCase
+
+
+def require_pass(record: Record) -> None:
+    """Fail the test unless the case passed."""
+    if record.status != Status.PASS:
+        _fail(record, [f"{record.status.value} in {record.stage.value}" + _because(record.signature)])
+
+
+def require_good_layers(record: Record) -> None:
+    """Fail the test if any layer is bad."""
+    bad = [layer for layer in record.layers if layer.bad]
+    if bad:
+        _fail(record, [f"{len(bad)} of {len(record.layers)} layers are wrong", *map(_layer, bad)])
+
+
+def require_failure(record: Record, defect: Defect, expected: MinimalCase) -> None:
+    """Fail the test unless the minimal case failed exactly as the defect is known to."""
+    if record.status == Status.PASS:
+        _fail(record, [f"unexpected pass: {defect.id} is known to strike here; if it is fixed, narrow its packages"])
+    wanted, found = (expected.status, expected.signature), (record.status, record.signature)
+    if wanted != found:
+        _fail(record, [f"another failure than the known one: {_named(*found)} instead of {_named(*wanted)}"])
+    if (wrong := _wrong_images(record)) != expected.wrong_images:
+        _fail(record, [f"other images are wrong than those known to be: {wrong} instead of {expected.wrong_images}"])
+
+
+def _wrong_images(record: Record) -> tuple[int, ...]:
+    """The places in the batch at which any group is wrong."""
+    allowed = limit(record.dtype).outputs
+    return tuple(
+        image
+        for image in range(record.batch)
+        if any(not group.per_image[image].noise_ratio <= allowed for group in record.groups.values())
+    )
+
+
+def _fail(record: Record, headline: list[str]) -> None:
+    __tracebackhide__ = True
+    pytest.fail("\n".join([*headline, *_lines(record)]), pytrace=False)
+
+
+def _lines(record: Record) -> Iterator[str]:
+    if record.detail:
+        yield record.detail
+    for name, group in record.groups.items():
+        images = ", ".join(f"{image.noise_ratio:.3g}" for image in group.per_image)
+        yield f"  {name:<8} noise ratio {group.noise_ratio:.3g} (per image: {images}), cosine {group.cosine:.4f}"
+    first = next((layer for layer in record.layers if layer.bad), None)
+    if first is not None and record.layer is None:
+        yield f"  first bad layer: {_layer(first).strip()}"
+    if record.status == Status.WRONG and record.published_gate and record.published_gate.passes:
+        gate = record.published_gate
+        yield f"  the published gate ({gate.rule}) would have passed it: {gate.cosine:.4f}"
+    for defect in (DEFECTS[name] for name in record.defects):
+        yield f"  known: {defect.title}; use {', '.join(defect.workarounds) or 'no workaround known'}"
+        yield f"         {defect.links[0]}"
+    yield f"  again: {record.command}"
+
+
+def _layer(layer: LayerFigures) -> str:
+    return f"  {layer.path} ({layer.type}) noise ratio {layer.noise_ratio:.3g}, cosine {layer.cosine:.4f}"
+
+
+def _named(status: Status, signature: str | None) -> str:
+    return status.value + _because(signature)
+
+
+def _because(signature: str | None) -> str:
+    return f" ({signature})" if signature else ""

@@ -1,0 +1,72 @@
+"""Runs cases for the tests: each once, each recorded."""
+
+from __future__ import annotations
+
+import shlex
+from datetime import datetime, timezone
+
+from conformance.cases.case import Case
+from conformance.cases.outcome import Record
+from conformance.defects.workarounds import variables
+from conformance.registry import load_target
+from conformance.results.records import RecordWriter
+from conformance.running.worker import Job, Worker
+from conformance.selection import Selection
+from conformance.targets.protocol import Target
+
+
+class Bench:
+    """A worker, a place for the records, and what was found so far."""
+
+    def __init__(self, selection: Selection, worker: Worker, writer: RecordWriter) -> None:
+        self.selection = selection
+        self.worker = worker
+        self.writer = writer
+        self._found: dict[str, Record] = {}
+
+    def run(self, case: Case) -> Record:
+        """The record of a case; it is run the first time it is asked for."""
+        if case.id not in self._found:
+            self._found[case.id] = self._run(case)
+        return self._found[case.id]
+
+    def target(self, case: Case) -> Target:
+        """The target of a case."""
+        return load_target(self.selection.targets[case.target])
+
+    def _run(self, case: Case) -> Record:
+        target = self.target(case)
+        job = Job(case, self.selection.systems.get(case.system, case.system), self.selection.targets[case.target])
+        started = datetime.now(timezone.utc)
+        outcome = self.worker.run(job, {**target.variables, **variables(case.workarounds)})
+        record = Record(
+            **dict(outcome),
+            id=case.id,
+            system=case.system,
+            variant=case.variant,
+            task=case.task,
+            batch=case.batch,
+            height=case.height,
+            width=case.width,
+            dtype=case.dtype,
+            layer=case.layer,
+            target=case.target,
+            emulated=target.emulated,
+            hardware=case.hardware,
+            sdk=case.sdk,
+            workarounds=list(case.workarounds),
+            command=self._command(case, job),
+            started=started,
+            finished=datetime.now(timezone.utc),
+        )
+        self.writer.write(record)
+        return record
+
+    def _command(self, case: Case, job: Job) -> str:
+        """What runs this one case again."""
+        words = ["pytest", "conformance", "--case", case.id]
+        if self.selection.profile != "quick":
+            words += ["--profile", self.selection.profile]
+        if job.target != case.target:
+            words += ["--target", job.target]
+        return shlex.join(words)

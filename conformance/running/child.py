@@ -1,0 +1,62 @@
+"""The child's side of the worker. Nothing heavy is imported before the child runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from conformance.cases.case import Case
+from conformance.cases.outcome import Stage
+
+_STAGES = list(Stage)
+_shared: Any = None
+
+PACKAGES = ("neuron-conformance", "torch", "numpy", "ultralytics")
+
+
+def prepare(variables: Mapping[str, str], threads: int, log: str, shared: Any) -> None:
+    """Set up the process before anything is imported: environment, threads, where its output goes."""
+    global _shared
+    _shared = shared
+    os.setsid()
+    shared[1] = os.getpid()
+    os.environ.update(variables, OMP_NUM_THREADS=str(threads))
+    with open(log, "ab") as file:  # noqa: PTH123 (a descriptor is what is needed)
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    import torch
+
+    warnings.filterwarnings("ignore", module="torch")  # export and its converters are talkative
+    torch.set_num_threads(threads)
+    torch.set_grad_enabled(False)
+
+
+def execute(case: Case, system: str, target: str) -> str:
+    """Run a case; its outcome as JSON, which no compiler's exception type can spoil."""
+    from conformance.registry import load_target
+    from conformance.running.pipeline import run_case
+
+    found = load_target(target)
+    _shared[1] = os.getpid()
+    outcome = run_case(case, system, found, _enter)
+    environment = {name: v for name in PACKAGES if (v := _version(name))}
+    if not found.emulated:
+        environment |= found.packages(case.hardware, case.sdk)
+    return outcome.model_copy(update={"environment": environment}).model_dump_json()
+
+
+def _enter(stage: Stage) -> None:
+    _shared[0] = _STAGES.index(stage)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

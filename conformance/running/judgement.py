@@ -1,0 +1,92 @@
+"""From a program's answers to an outcome: groups, layers, the first bad one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from conformance.cases.outcome import GroupFigures, LayerFigures, Outcome, Stage, Status
+from conformance.compare.limits import Limit, limit
+from conformance.compare.verdict import (
+    as_layer,
+    compare_group,
+    finite,
+    mismatch,
+    published_gate,
+    right,
+)
+from conformance.running.subject import Trial
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the compiled programs gave: for the images, for them again after others, and with all layers tapped."""
+
+    first: tuple[Tensor, ...]
+    again: tuple[Tensor, ...]
+    tapped: tuple[Tensor, ...] | None
+
+
+def judge(trial: Trial, answers: Answers, dtype: str) -> Outcome:
+    """The outcome of a program that ran."""
+    limits = limit(dtype)
+    pairs = [(answers.first, trial.outputs), (answers.again, trial.outputs)]
+    if answers.tapped is not None:
+        pairs.append((answers.tapped, trial.reference))
+    for given, wanted in pairs:
+        if difference := mismatch(given, wanted):
+            return Outcome(stage=Stage.COMPARE, status=Status.WRONG, signature="shape", detail=difference)
+    groups = _groups(trial, answers.first, limits)
+    status, signature = _status(trial, answers.first, groups, limits)
+    if status == Status.PASS:
+        groups_again = _groups(trial, answers.again, limits)
+        status, _ = _status(trial, answers.again, groups_again, limits)
+        if status != Status.PASS:
+            groups, signature = groups_again, "not the same when called again"
+    layers = _layers(trial, answers.tapped, groups, limits)
+    return Outcome(
+        stage=Stage.COMPARE,
+        status=status,
+        signature=signature,
+        groups=groups,
+        layers=layers,
+        first_bad_layer=next((layer.path for layer in layers if layer.bad), None),
+        published_gate=published_gate(answers.first, trial.outputs) if trial.tapped else None,
+    )
+
+
+def _groups(trial: Trial, outputs: Sequence[Tensor], limits: Limit) -> dict[str, GroupFigures]:
+    references = trial.parts(trial.outputs)
+    return {
+        name: compare_group(part, references[name], trial.noise[name], limits.floor)
+        for name, part in trial.parts(outputs).items()
+    }
+
+
+def _status(
+    trial: Trial, outputs: Sequence[Tensor], groups: dict[str, GroupFigures], limits: Limit
+) -> tuple[Status, str | None]:
+    if not finite(trial.outputs):
+        return Status.NONFINITE, "the reference itself"
+    if not finite(outputs):
+        return Status.NONFINITE, None
+    return (Status.PASS if right(groups, limits) else Status.WRONG), None
+
+
+def _layers(
+    trial: Trial, tapped: Sequence[Tensor] | None, groups: dict[str, GroupFigures], limits: Limit
+) -> list[LayerFigures]:
+    """The tapped layers in place; of an isolated layer, what was found of its output."""
+    if trial.isolated:
+        return [as_layer(layer.path, layer.type, "isolated", groups["output"], limits) for layer in trial.layers]
+    if tapped is None:
+        return []
+    references, given = trial.parts(trial.reference), trial.parts(tapped)
+    layers = []
+    for layer in trial.layers:
+        name = f"layer/{layer.path}"
+        figures = compare_group(given[name], references[name], trial.noise[name], limits.floor)
+        layers.append(as_layer(layer.path, layer.type, "in_place", figures, limits))
+    return layers

@@ -1,0 +1,127 @@
+"""A case from capture to verdict. Runs in the child process; whatever the target raises is an outcome."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+from time import perf_counter
+
+from torch import Tensor
+
+from conformance.cases.case import Case
+from conformance.cases.outcome import Outcome, Seconds, Stage, Status
+from conformance.defects.catalogue import known_defect
+from conformance.defects.explain import explain
+from conformance.defects.minimal import MinimalCases
+from conformance.registry import load_system
+from conformance.running.judgement import Answers, judge
+from conformance.running.subject import Judged, Subject, Trial
+from conformance.systems.protocol import Model, System
+from conformance.targets.protocol import Compiled, CompileError, Options, Target
+
+_NCC_CODE = re.compile(r"NCC_[A-Z]{4}\d{3}")
+
+
+class Progress:
+    """The stage a case is in; told to the parent before the stage begins."""
+
+    def __init__(self, tell: Callable[[Stage], None]) -> None:
+        self._tell = tell
+        self.stage = Stage.CAPTURE
+
+    def enter(self, stage: Stage) -> None:
+        """Begin a stage."""
+        self._tell(stage)
+        self.stage = stage
+
+
+def run_case(case: Case, system: str, target: Target, tell: Callable[[Stage], None]) -> Outcome:
+    """Compile, run, compare. `system` is the name the system is loaded by."""
+    progress = Progress(tell)
+    progress.enter(Stage.CAPTURE)
+    trial = _subject_of(case, system).trial(case.layer, case.workarounds)
+    options = Options(case.hardware, case.sdk, case.dtype, case.workarounds, progress.enter)
+    try:
+        start = perf_counter()
+        compiled = target.compile(trial.program, options)
+        seconds = Seconds(compile=perf_counter() - start)
+        if (known := trial.judged.get(id(compiled))) is not None:
+            return known.outcome.model_copy(update={"same_program_as": known.case_id})
+        answers, seconds = _answers(trial, target, compiled, options, seconds)
+    except Exception as error:  # of the target's, of any kind
+        return _explained(case, trial, target, _failed(progress.stage, error))
+    progress.enter(Stage.COMPARE)
+    judged = judge(trial, answers, case.dtype).model_copy(update={"seconds": seconds})
+    outcome = _explained(case, trial, target, judged)
+    if target.emulated:  # it gives the same program out again for releases with the same defects
+        trial.judged[id(compiled)] = Judged(compiled, case.id, outcome)
+    return outcome
+
+
+def _explained(case: Case, trial: Trial, target: Target, outcome: Outcome) -> Outcome:
+    """The outcome with the known defects that explain it."""
+    if outcome.status == Status.PASS:
+        return outcome
+    layer = None if trial.isolated else outcome.first_bad_layer
+    packages = target.packages(case.hardware, case.sdk)
+    defects = explain(trial.program, packages, case.workarounds, layer, outcome.signature)
+    return outcome.model_copy(update={"defects": defects})
+
+
+def _answers(
+    trial: Trial, target: Target, compiled: Compiled, options: Options, seconds: Seconds
+) -> tuple[Answers, Seconds]:
+    """What the programs give: others between the images and the same images again, or a stale output would
+    be right; then the images once through the program with all layers tapped."""
+    options.enter(Stage.RUN)
+    first = _call(compiled, trial.inputs)
+    _call(compiled, trial.others)
+    start = perf_counter()
+    again = _call(compiled, trial.inputs)
+    run = perf_counter() - start
+    tapped = None
+    if trial.tapped is not None:
+        with_taps = target.compile(trial.tapped, options)
+        options.enter(Stage.RUN)
+        tapped = _call(with_taps, trial.inputs)
+    return Answers(first, again, tapped), seconds.model_copy(update={"run": run})
+
+
+def _call(compiled: Compiled, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Call with copies, and keep copies: a program may write into what it is given, or give its own buffer."""
+    return tuple(output.detach().clone() for output in compiled(*(x.clone() for x in inputs)))
+
+
+def _failed(stage: Stage, error: Exception) -> Outcome:
+    """The outcome of a target that raised. A compiler's own code is the signature, if it names one."""
+    text = str(error)
+    if isinstance(error, CompileError):
+        signature, text = error.signature, error.detail
+    else:
+        code = _NCC_CODE.search(text)
+        signature = code[0] if code else type(error).__name__
+    return Outcome(stage=stage, status=Status.ERROR, signature=signature, detail=text.strip()[:2000] or None)
+
+
+def system_of(case: Case, name: str) -> System:
+    """The system of a case; a case without a task is a minimal case of a defect."""
+    return load_system(name) if case.task else MinimalCases(known_defect(case.system))
+
+
+def _subject_of(case: Case, system: str) -> Subject:
+    """The subject of a case; the last one is kept, for the next target or workaround."""
+    whoever = replace(case, target="", hardware="", sdk=None, workarounds=(), layer=None)
+    return _subject(whoever, system)
+
+
+@lru_cache(maxsize=1)
+def _subject(case: Case, system: str) -> Subject:
+    model = _model(replace(case, batch=0, height=None, width=None, dtype=""), system)
+    return Subject(system_of(case, system), model, case)
+
+
+@lru_cache(maxsize=2)
+def _model(case: Case, system: str) -> Model:
+    return system_of(case, system).build(case.variant, case.task)

@@ -1,0 +1,167 @@
+"""What a case computes, whoever computes it: model, inputs, reference, allowed error, programs. Made once."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from conformance.cases.case import Case
+from conformance.cases.outcome import Outcome
+from conformance.compare.metrics import by_image
+from conformance.compare.verdict import split_groups
+from conformance.defects.workarounds import WORKAROUNDS
+from conformance.golden.noise import RUNS, allowed_error
+from conformance.golden.reference import Golden, cast, golden, golden_key, record
+from conformance.program import Isolated, Program, Whole
+from conformance.store import Store, digest
+from conformance.systems.protocol import Group, Model, System
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer and where its outputs are among those of the tapped program."""
+
+    path: str
+    type: str
+    places: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A compiled program, the case it was judged for, and what was found."""
+
+    compiled: object
+    case_id: str
+    outcome: Outcome
+
+
+@dataclass
+class Trial:
+    """Programs, what they are fed with, what they should give, and how far from it they may be.
+
+    Programs are compiled for `others`: the images that are compared are never those a target has met before.
+    `reference` is the outputs and, behind them, the layers' outputs. `judged` is for programs a target gives
+    out again, by the id of the compiled program.
+    """
+
+    program: Program
+    tapped: Program | None
+    inputs: tuple[Tensor, ...]
+    others: tuple[Tensor, ...]
+    reference: tuple[Tensor, ...]
+    output_count: int
+    groups: tuple[Group, ...] | None
+    layers: tuple[Layer, ...]
+    noise: Mapping[str, list[float]]
+    judged: dict[int, Judged] = field(default_factory=dict)
+
+    @property
+    def isolated(self) -> bool:
+        """Whether this is one layer alone."""
+        return self.tapped is None and bool(self.layers)
+
+    @property
+    def outputs(self) -> tuple[Tensor, ...]:
+        """The reference of the outputs alone."""
+        return self.reference[: self.output_count]
+
+    def parts(self, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
+        """The groups of a program's outputs and, under `layer/PATH`, the tapped layers; (batch, values) each.
+
+        Of an isolated layer, all it gives is one group, `output`.
+        """
+        if self.isolated:
+            return {"output": by_image(tensors)}
+        named = split_groups(tensors[: self.output_count], self.groups)
+        if len(tensors) > self.output_count:
+            named |= {f"layer/{layer.path}": by_image([tensors[i] for i in layer.places]) for layer in self.layers}
+        return named
+
+
+class Subject:
+    """A system's model for one batch, resolution and dtype."""
+
+    def __init__(self, system: System, model: Model, case: Case) -> None:
+        self.model = model
+        self.dtype: torch.dtype = getattr(torch, case.dtype)
+        self.exact_inputs = system.inputs(case, index=0)
+        self.inputs = tuple(cast(x, self.dtype) for x in self.exact_inputs)
+        self.others = tuple(cast(x, self.dtype) for x in system.inputs(case, index=1))
+        self.module = copy.deepcopy(model.module).to(self.dtype)
+        self.module(*self.others)  # lets a head make its anchors for this resolution before it is captured
+        self.golden: Golden = golden(model.module, model.key, model.layers, self.exact_inputs)
+        self._trials: dict[tuple[str | None, tuple[str, ...]], Trial] = {}
+
+    def trial(self, layer: str | None, workarounds: tuple[str, ...]) -> Trial:
+        """The whole model, or one layer alone, with those workarounds that change the program."""
+        rewrites = tuple(name for name in workarounds if WORKAROUNDS[name].rewrite)
+        if (layer, rewrites) not in self._trials:
+            self._trials[layer, rewrites] = (
+                self._whole(rewrites) if layer is None else self._isolated(layer, rewrites)
+            )
+        return self._trials[layer, rewrites]
+
+    def _whole(self, rewrites: tuple[str, ...]) -> Trial:
+        paths, golden = self.model.layers, self.golden
+        given = list(golden.outputs)
+        given += dict.fromkeys(i for path in paths for i in golden.results[path] if i not in golden.outputs)
+        trial = Trial(
+            program=Program(Whole(self.module, rewrites), self.others),
+            tapped=Program(Whole(self.module, rewrites, paths), self.others) if paths else None,
+            inputs=self.inputs,
+            others=self.others,
+            reference=tuple(golden.values[i] for i in given),
+            output_count=len(golden.outputs),
+            groups=self.model.groups,
+            layers=tuple(
+                Layer(path, golden.types[path], tuple(given.index(i) for i in golden.results[path])) for path in paths
+            ),
+            noise={},
+        )
+        trial.noise = self._noise_of(trial)
+        return trial
+
+    def _isolated(self, path: str, rewrites: tuple[str, ...]) -> Trial:
+        layer = self.module.get_submodule(path)
+        structure, inputs = self.golden.into_layer(path, self.dtype)
+        others = self._other_golden.into_layer(path, self.dtype)[1]
+        trial = Trial(
+            program=Program(Isolated(layer, structure, rewrites), others),
+            tapped=None,
+            inputs=inputs,
+            others=others,
+            reference=(reference := self.golden.of_layer(path)),
+            output_count=len(reference),
+            groups=None,
+            layers=(Layer(path, self.golden.types[path], tuple(range(len(reference)))),),
+            noise={},
+        )
+        trial.noise = allowed_error(Isolated(layer, structure), inputs, trial.parts(trial.reference), trial.parts)
+        return trial
+
+    @cached_property
+    def _other_golden(self) -> Golden:
+        """What goes into the layers for the images that are not compared."""
+        return record(self.module, self.model.layers, self.others)
+
+    def _noise_of(self, trial: Trial) -> Mapping[str, list[float]]:
+        """The allowed error of the whole model's groups and layers, from disk where it was measured before."""
+        made_from = {
+            "golden": golden_key(self.model.key, self.exact_inputs),
+            "dtype": str(self.dtype),
+            "runs": list(RUNS),
+            "threads": torch.get_num_threads(),
+        }
+        key, store = digest(made_from), Store("noise")
+        with store.lock(key):
+            if (entry := store.load(key)) is None:
+                module = Whole(self.module, taps=self.model.layers)
+                noise = allowed_error(module, self.inputs, trial.parts(trial.reference), trial.parts)
+                store.save(key, {name: torch.tensor(errors) for name, errors in noise.items()}, {})
+                return noise
+        return {name: errors.tolist() for name, errors in entry[0].items()}

@@ -1,0 +1,106 @@
+"""One warm child process that compiles and runs. A compiler that crashes or hangs in it is an outcome.
+
+The child writes the stage it enters into shared memory, so that the parent knows where it died. It leads a
+process group of its own: what a compiler has started goes with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import tempfile
+from collections.abc import Mapping
+from concurrent.futures import TimeoutError as DeadlineExceeded
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+from pebble import ProcessExpired, ProcessPool
+
+from conformance.cases.case import Case
+from conformance.cases.outcome import Outcome, Stage, Status
+from conformance.running import child
+
+_STAGES = list(Stage)
+_LOG_TAIL = 4000
+
+
+@dataclass(frozen=True)
+class Job:
+    """A case and the names its system and target are loaded by."""
+
+    case: Case
+    system: str
+    target: str
+
+
+class Worker:
+    """Runs jobs one by one. Children stay warm, one for each set of environment variables that was needed."""
+
+    def __init__(self, threads: int, timeout: float) -> None:
+        self.threads = threads
+        self.timeout = timeout
+        self._context = get_context("spawn")
+        self._shared = self._context.Array("l", 2, lock=False)  # stage, process id
+        self._pools: dict[frozenset[tuple[str, str]], ProcessPool] = {}
+        self._log = Path(tempfile.mkstemp(prefix="conformance-", suffix=".log")[1])
+
+    def run(self, job: Job, variables: Mapping[str, str]) -> Outcome:
+        """The outcome of a job, whatever becomes of the child. Errors of our own are raised."""
+        log_start = self._log.stat().st_size
+        self._shared[0] = 0
+        task = self._pool(variables).schedule(
+            child.execute, args=[job.case, job.system, job.target], timeout=self.timeout
+        )
+        try:
+            return Outcome.model_validate_json(task.result())
+        except DeadlineExceeded:
+            status, signature = Status.TIMEOUT, f"{self.timeout:g} s"
+        except ProcessExpired as expired:
+            status, signature = Status.CRASH, _cause(expired.exitcode)
+        self._end_group()
+        return Outcome(
+            stage=_STAGES[self._shared[0]],
+            status=status,
+            signature=signature,
+            detail=self._log_since(log_start) or None,
+        )
+
+    def close(self) -> None:
+        """End the children."""
+        for pool in self._pools.values():
+            pool.stop()
+            pool.join()
+        self._pools.clear()
+        self._log.unlink(missing_ok=True)
+
+    def _pool(self, variables: Mapping[str, str]) -> ProcessPool:
+        name = frozenset(variables.items())
+        if name not in self._pools:
+            self._pools[name] = ProcessPool(
+                max_workers=1,
+                context=self._context,
+                initializer=child.prepare,
+                initargs=[dict(variables), self.threads, str(self._log), self._shared],
+            )
+        return self._pools[name]
+
+    def _end_group(self) -> None:
+        """Kill whatever the child had started."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if self._shared[1]:
+                os.killpg(self._shared[1], signal.SIGKILL)
+
+    def _log_since(self, start: int) -> str:
+        """The end of what the child printed: a compiler's last words."""
+        with self._log.open("rb") as file:
+            file.seek(start)
+            return file.read()[-_LOG_TAIL:].decode(errors="replace").strip()
+
+
+def _cause(exit_code: int | None) -> str:
+    """`SIGSEGV` for a signal, `exit 70` for an exit."""
+    if exit_code is not None and exit_code < 0:
+        return signal.Signals(-exit_code).name
+    return f"exit {exit_code}"

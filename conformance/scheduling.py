@@ -1,0 +1,17 @@
+"""How pytest-xdist deals the cases out."""
+
+from __future__ import annotations
+
+from xdist.scheduler import LoadScopeScheduling
+
+
+class ModelScheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """Keeps the cases of one model, batch, resolution and dtype on one worker.
+
+    `test_models.py::test_model[yolo26n-detect/b2/320x320/fp32@xla]` -> `yolo26n-detect/b2/320x320/fp32`; an
+    isolated layer goes with its model, `.../fp32/model.10@xla` -> `.../fp32`.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        subject = nodeid.partition("[")[2].partition("@")[0]
+        return "/".join(part for part in subject.split("/") if not part.startswith("model."))

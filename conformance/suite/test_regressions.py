@@ -1,0 +1,25 @@
+"""Every minimal case of every known defect: it fails where the defect is expected, and passes everywhere else.
+
+Strict both ways. A defect that is gone, another failure than the known one, a workaround that does not work:
+each is red.
+"""
+
+from __future__ import annotations
+
+from conformance.cases.case import Case
+from conformance.defects.catalogue import known_defect
+from conformance.defects.minimal import MinimalCases
+from conformance.report.failure import require_failure, require_pass
+from conformance.running.bench import Bench
+
+
+def test_minimal(minimal_case: Case, bench: Bench) -> None:
+    """The minimal case fails as it is known to, or passes: without the defect, or with a workaround."""
+    defect = known_defect(minimal_case.system)
+    record = bench.run(minimal_case)
+    packages = bench.target(minimal_case).packages(minimal_case.hardware, minimal_case.sdk)
+    if minimal_case.workarounds or not defect.affects(packages, ()):
+        require_pass(record)
+        return
+    expected = MinimalCases(defect).minimal(minimal_case.variant)
+    require_failure(record, defect, expected)

@@ -1,0 +1,45 @@
+"""Weights that keep a signal alive: batch-norm statistics of real images, and outputs in a useful range.
+
+Straight from the constructor the activations of a deep detector die out before its head, and every
+corruption of a layer scores a perfect cosine on the output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+@torch.no_grad()
+def calibrate_batch_norm(module: nn.Module, batches: Sequence[Tensor]) -> None:
+    """Set running mean and variance of every batch norm to the average over these batches."""
+    norms = [m for m in module.modules() if isinstance(m, _BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain average over the batches
+    module.train()
+    for batch in batches:
+        module(batch)
+    module.eval()
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+
+
+@torch.no_grad()
+def scale_outputs(module: nn.Module, convs: Iterable[nn.Conv2d], batch: Tensor, mean: float, std: float) -> None:
+    """Scale weights and set biases so that each conv's outputs over a batch have this mean and deviation."""
+    seen: dict[nn.Conv2d, Tensor] = {}
+    handles = [conv.register_forward_hook(lambda conv, _, output: seen.__setitem__(conv, output)) for conv in convs]
+    module(batch)
+    for handle in handles:
+        handle.remove()
+    for conv, output in seen.items():
+        assert conv.bias is not None
+        signal = output - conv.bias[:, None, None]
+        factor = std / signal.std()
+        conv.weight.mul_(factor)
+        conv.bias.copy_(mean - factor * signal.mean())

@@ -1,0 +1,58 @@
+"""What is known of NeuronCores and SDK releases, played on the CPU. Emulated: no figure of it was measured on one.
+
+The exported graph runs on the CPU with the faults of the defects that the release is known to have. A pass
+means only that none of them strikes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from conformance.cases.outcome import Stage
+from conformance.cases.releases import releases
+from conformance.defects.catalogue import find, module_path
+from conformance.targets.protocol import Compiled, CompileError, Options
+
+if TYPE_CHECKING:
+    from conformance.program import Program
+
+
+class Emulator:
+    """inf2 and trn1 have NeuronCore-v2, trn2 has v3."""
+
+    name = "emulator"
+    emulated = True
+    hardware = ("inf2", "trn1", "trn2")
+    sdks = ("2.28.0", "2.29.0", "2.29.1", "2.31.0")
+    variables: dict[str, str] = {}
+
+    def __init__(self) -> None:
+        self._compiled: WeakKeyDictionary[Program, dict[frozenset[str], Compiled]] = WeakKeyDictionary()
+
+    def missing(self) -> str | None:
+        """Nothing: it needs only torch."""
+        return None
+
+    def packages(self, hardware: str, sdk: str | None) -> dict[str, str]:
+        """Those of the release that is emulated."""
+        return releases()[sdk or self.sdks[-1]].packages
+
+    def compile(self, program: Program, options: Options) -> Compiled:
+        """The graph with its faults. Releases with the same defects get the very same program."""
+        options.enter(Stage.CAPTURE)
+        module = program.exported.module()
+        options.enter(Stage.LOWER)
+        found = find(module.graph, self.packages(options.hardware, options.sdk), options.workarounds)
+        options.enter(Stage.COMPILE)
+        for defect, node in found:
+            if defect.refusal:
+                raise CompileError(defect.refusal, f"{node.target} in {module_path(node) or 'the module'}")
+            assert defect.fault is not None
+            node.target = defect.fault
+        key = frozenset(defect.id for defect, _ in found)
+        known = self._compiled.setdefault(program, {})
+        if key not in known:
+            module.recompile()
+            known[key] = module
+        return known[key]

@@ -1,0 +1,45 @@
+"""torch.compile's inductor on the CPU. A cold compile of a YOLO takes more than a minute."""
+
+from __future__ import annotations
+
+import shutil
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from conformance.cases.outcome import Stage
+from conformance.targets.protocol import Compiled, Options
+
+if TYPE_CHECKING:
+    from conformance.program import Program
+
+
+class Inductor:
+    """Needs a C++ compiler on the host."""
+
+    name = "inductor"
+    emulated = False
+    hardware = ("cpu",)
+    sdks: tuple[str, ...] = ()
+    variables: dict[str, str] = {}
+
+    def missing(self) -> str | None:
+        """That g++ is missing, where it is."""
+        return None if shutil.which("g++") else "inductor needs g++: apt-get install g++"
+
+    def packages(self, hardware: str, sdk: str | None) -> dict[str, str]:
+        """Inductor is part of torch."""
+        return {"torch": version("torch")}
+
+    def compile(self, program: Program, options: Options) -> Compiled:
+        """Compile the exported graph; inductor compiles at the first call."""
+        import torch
+
+        options.enter(Stage.CAPTURE)
+        module = program.exported.module()
+        options.enter(Stage.LOWER)
+        torch._dynamo.reset()  # or the eighth program of a process is no longer compiled
+        compiled = torch.compile(module, backend="inductor", fullgraph=True, dynamic=False)
+        options.enter(Stage.COMPILE)
+        with torch.no_grad():
+            compiled(*program.inputs)
+        return compiled  # type: ignore[return-value]

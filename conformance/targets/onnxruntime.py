@@ -1,0 +1,59 @@
+"""ONNX Runtime on the CPU: an independent compiler, part of the healthy control group."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from conformance.cases.outcome import Stage
+from conformance.registry import missing_packages
+from conformance.targets.protocol import Compiled, Options
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from conformance.program import Program
+
+PACKAGES = ("onnxruntime", "onnx", "onnxscript")
+
+
+class OnnxRuntime:
+    """Graph optimisations on, as users run it."""
+
+    name = "onnxruntime"
+    emulated = False
+    hardware = ("cpu",)
+    sdks: tuple[str, ...] = ()
+    variables: dict[str, str] = {}
+
+    def missing(self) -> str | None:
+        """What to install where onnxruntime, onnx or onnxscript is not."""
+        return missing_packages(dict.fromkeys(PACKAGES, "onnxruntime"), self.name)
+
+    def packages(self, hardware: str, sdk: str | None) -> dict[str, str]:
+        """The installed versions."""
+        return {name: version(name) for name in PACKAGES}
+
+    def compile(self, program: Program, options: Options) -> Compiled:
+        """Exported graph to ONNX to a session."""
+        import onnxruntime
+        import torch
+
+        options.enter(Stage.CAPTURE)
+        exported = program.exported
+        options.enter(Stage.LOWER)
+        onnx = torch.onnx.export(exported, dynamo=True, verbose=False)
+        assert onnx is not None
+        options.enter(Stage.COMPILE)
+        settings = onnxruntime.SessionOptions()
+        settings.intra_op_num_threads = torch.get_num_threads()
+        session = onnxruntime.InferenceSession(
+            onnx.model_proto.SerializeToString(), settings, providers=["CPUExecutionProvider"]
+        )
+        names = [slot.name for slot in session.get_inputs()]
+
+        def run(*inputs: Tensor) -> tuple[Tensor, ...]:
+            feed = {name: x.numpy() for name, x in zip(names, inputs, strict=True)}
+            return tuple(torch.from_numpy(array) for array in session.run(None, feed))
+
+        return run

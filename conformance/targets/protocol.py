@@ -1,0 +1,76 @@
+"""What a target must offer. Anyone's own works too: `--target package.module:attribute`.
+
+A target that runs the module as it is, in full:
+
+    class Eager:
+        name = "eager"
+        emulated = False
+        hardware = ("cpu",)
+        sdks = ()
+        variables = {}
+
+        def missing(self):
+            return None
+
+        def packages(self, hardware, sdk):
+            return {"torch": importlib.metadata.version("torch")}
+
+        def compile(self, program, options):
+            options.enter(Stage.COMPILE)
+            return program.module
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from conformance.cases.outcome import Stage
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from conformance.program import Program
+
+# Takes the inputs, gives the flat outputs, all on the CPU.
+Compiled = Callable[..., "tuple[Tensor, ...]"]
+
+
+class CompileError(Exception):
+    """A compiler refused or failed. `signature` is its code (NCC_EVRF029), or the type of its error."""
+
+    def __init__(self, signature: str, detail: str = "") -> None:
+        super().__init__(f"{signature}: {detail}" if detail else signature)
+        self.signature = signature
+        self.detail = detail
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to compile. `enter` is called with a stage before it begins, so that a crash is known by its stage."""
+
+    hardware: str
+    sdk: str | None
+    dtype: str
+    workarounds: tuple[str, ...]
+    enter: Callable[[Stage], None]
+
+
+class Target(Protocol):
+    """A device under test. `hardware` and `sdks` are what it can be asked to stand for."""
+
+    name: str
+    emulated: bool
+    hardware: tuple[str, ...]
+    sdks: tuple[str, ...]
+    variables: Mapping[str, str]  # environment variables of the process that compiles and runs
+
+    def missing(self) -> str | None:
+        """Why it cannot be used here and what to install; None where it can. Imports nothing heavy."""
+
+    def packages(self, hardware: str, sdk: str | None) -> dict[str, str]:
+        """The package versions that decide which known defects it has."""
+
+    def compile(self, program: Program, options: Options) -> Compiled:
+        """Compile for the program's inputs. Raises what the compiler raises, or CompileError."""

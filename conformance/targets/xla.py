@@ -1,0 +1,54 @@
+"""torch-xla on the CPU: the real front end of torch-neuronx, what neuronx-cc would be handed."""
+
+from __future__ import annotations
+
+import copy
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from conformance.cases.outcome import Stage
+from conformance.registry import missing_packages
+from conformance.targets.protocol import Compiled, Options
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from conformance.program import Program
+
+
+class Xla:
+    """Functionalization is off, as torch-neuronx sets it; the workaround `functionalization` switches it on."""
+
+    name = "xla"
+    emulated = False
+    hardware = ("cpu",)
+    sdks: tuple[str, ...] = ()
+    variables = {"PJRT_DEVICE": "CPU", "XLA_DISABLE_FUNCTIONALIZATION": "1"}
+
+    def missing(self) -> str | None:
+        """What to install where torch-xla is not."""
+        return missing_packages({"torch_xla": "xla"}, self.name)
+
+    def packages(self, hardware: str, sdk: str | None) -> dict[str, str]:
+        """The installed torch-xla."""
+        return {"torch-xla": version("torch-xla")}
+
+    def compile(self, program: Program, options: Options) -> Compiled:
+        """Trace lazily, compile with XLA's CPU backend."""
+        import torch_xla
+
+        options.enter(Stage.CAPTURE)
+        device = torch_xla.device()
+        module = copy.deepcopy(program.module).to(device)
+
+        def run(*inputs: Tensor) -> tuple[Tensor, ...]:
+            lazy = module(*(x.to(device) for x in inputs))
+            torch_xla.sync()
+            return tuple(output.cpu() for output in lazy)
+
+        options.enter(Stage.LOWER)
+        lazy = module(*(x.to(device) for x in program.inputs))
+        options.enter(Stage.COMPILE)
+        torch_xla.sync(wait=True)
+        del lazy
+        return run
