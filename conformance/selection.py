@@ -8,7 +8,7 @@ from itertools import product
 
 from conformance.cases.case import Case, parse_id
 from conformance.cases.errors import UserError, unknown
-from conformance.cases.expand import Chosen, Column, check_offers, columns, expand
+from conformance.cases.expand import Chosen, check_offers, columns, expand
 from conformance.cases.profile import Profile, load_profile
 from conformance.defects.catalogue import DEFECTS
 from conformance.defects.minimal import MinimalCases
@@ -96,14 +96,12 @@ def _absent(systems: dict[str, System], targets: dict[str, Target], strict: bool
 def _minimal(profile: Profile, chosen: Chosen, targets: dict[str, Target]) -> Iterator[Case]:
     """Every minimal case of every defect on every column, plain and with each of its workarounds."""
     plain = replace(chosen, workarounds=[()])
-    places: list[Column] = [c for spec, target in targets.items() for c in columns(profile, plain, spec, target)]
+    places = [c for spec, target in targets.items() for c in columns(profile, plain, spec, target)]
     for defect in DEFECTS.values():
         for minimal, place in product(defect.minimal_cases, places):
+            model = Case(defect.id, minimal.name, "", minimal.batch, None, None, "float32", target="")
             for workarounds in ((), *((name,) for name in minimal.workarounds)):
-                yield Case(
-                    defect.id, minimal.name, "", minimal.batch, None, None, "float32",
-                    place.target, place.hardware, place.sdk, workarounds,
-                )  # fmt: skip
+                yield replace(place, workarounds=workarounds).of(model)
 
 
 def _only(text: str, selection: Selection, systems: dict[str, System]) -> Selection:

@@ -56,6 +56,13 @@ class Column:
     sdk: str | None
     workarounds: tuple[str, ...]
 
+    def of(self, model: Case, layer: str | None = None) -> Case:
+        """The case of a model, or of one of its layers, in this column."""
+        return Case(
+            model.system, model.variant, model.task, model.batch, model.height, model.width, model.dtype,
+            self.target, self.hardware, self.sdk, self.workarounds, layer,
+        )  # fmt: skip
+
 
 def expand(
     profile: Profile, chosen: Chosen, systems: Mapping[str, SystemAxes], targets: Mapping[str, TargetOffer]
@@ -67,11 +74,12 @@ def expand(
         if chosen.systems is not None and block.system not in chosen.systems:
             continue
         wanted = [spec for spec in everywhere if block.targets is None or spec in block.targets]
-        for model in _models(block, chosen, systems[block.system]):
-            for layer in _layers(block, systems[block.system], model):
-                for spec in wanted:
-                    for column in everywhere[spec]:
-                        cases[Case(*model, *_fields(column), layer=layer)] = None
+        system = systems[block.system]
+        for model in _models(block, chosen, system):
+            layers = system.layers(model.variant, model.task) if block.isolated else (None,)
+            for layer, spec in product(layers, wanted):
+                for column in everywhere[spec]:
+                    cases[column.of(model, layer)] = None
     return list(cases)
 
 
@@ -105,25 +113,15 @@ def check_offers(chosen: Chosen, targets: Mapping[str, TargetOffer]) -> None:
                 raise unknown(f"{kind} of {' and '.join(targets)}", value, sorted(set(offered)))
 
 
-def _models(block: Models, chosen: Chosen, system: SystemAxes) -> Iterator[tuple[object, ...]]:
-    """(system, variant, task, batch, height, width, dtype), checked."""
+def _models(block: Models, chosen: Chosen, system: SystemAxes) -> Iterator[Case]:
+    """The block's models, without a target, checked."""
     variants = [check(f"{system.name} variant", v, system.variants) for v in chosen.variants or block.variants]
     tasks = [check(f"{system.name} task", t, system.tasks) for t in chosen.tasks or block.tasks]
     batches = [_batch(b) for b in chosen.batches or block.batches]
     sizes = [_size(r, system.stride) for r in chosen.resolutions or block.resolutions]
-    dtypes = [
-        check("dtype", LONG_DTYPES.get(d, d), SHORT_DTYPES) for d in chosen.dtypes or block.dtypes
-    ]  # fmt: skip
+    dtypes = [check("dtype", LONG_DTYPES.get(d, d), SHORT_DTYPES) for d in chosen.dtypes or block.dtypes]
     for variant, task, batch, (height, width), dtype in product(variants, tasks, batches, sizes, dtypes):
-        yield system.name, variant, task, batch, height, width, dtype
-
-
-def _layers(block: Models, system: SystemAxes, model: tuple[object, ...]) -> Sequence[str | None]:
-    return system.layers(str(model[1]), str(model[2])) if block.isolated else (None,)
-
-
-def _fields(column: Column) -> tuple[str, str, str | None, tuple[str, ...]]:
-    return column.target, column.hardware, column.sdk, column.workarounds
+        yield Case(system.name, variant, task, batch, height, width, dtype, target="")
 
 
 def check(kind: str, value: str, known: Sequence[str] | Mapping[str, object]) -> str:

@@ -35,7 +35,7 @@ class MinimalCase:
     wrong_images: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Defect:
     """A known compiler bug.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class MinimalCases:
     """One defect's minimal cases; a variant is a minimal case, and there is one task, without a name."""
 
-    tasks = ("",)
+    tasks: tuple[str, ...] = ("",)
     stride = 1
     licence = "Apache-2.0"
 

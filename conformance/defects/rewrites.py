@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-_SPLITS = {
+_SPLITS: set[Any] = {
     torch.split,
     torch.Tensor.split,
     torch.functional.split,
@@ -36,7 +36,7 @@ def as_tensor_split(x: Tensor, sizes: Sequence[int], dim: int) -> tuple[Tensor, 
 
 def as_chunk(x: Tensor, sizes: Sequence[int], dim: int) -> tuple[Tensor, ...]:
     """`x.chunk(n)` where all pieces are equal; an unequal split stays as it is."""
-    return x.chunk(len(sizes), dim) if len(set(sizes)) == 1 else x.split(list(sizes), dim)
+    return x.chunk(len(sizes), dim) if len(set(sizes)) == 1 else torch.split(x, list(sizes), dim)
 
 
 SPELLINGS: dict[str, Callable[[Tensor, Sequence[int], int], tuple[Tensor, ...]]] = {

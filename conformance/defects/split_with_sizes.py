@@ -24,9 +24,11 @@ def splits_across_rows(node: Node) -> bool:
     """Whether the node is a split into given sizes with a dimension larger than 1 before the one it splits."""
     if node.op != "call_function" or "split_with_sizes" not in getattr(node.target, "__name__", ""):
         return False
-    tensor, _, dim = _arguments(*node.args, **node.kwargs)
+    args: Any = node.args
+    kwargs: Any = node.kwargs
+    tensor, _, dim = _arguments(*args, **kwargs)
     shape = tensor.meta["val"].shape
-    return prod(shape[: dim % len(shape)]) > 1
+    return bool(prod(shape[: dim % len(shape)]) > 1)
 
 
 def read_densely(*args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
@@ -54,7 +56,7 @@ def _split(sizes: list[int], dim: int, view: tuple[int, ...] | None = None) -> n
     class Split(nn.Module):
         def forward(self, x: Tensor) -> tuple[Tensor, ...]:
             x = x.view(x.shape[0], *view) if view else x
-            return x.split(sizes, dim)
+            return x.split(sizes, dim)  # type: ignore[no-any-return, no-untyped-call]
 
     return Split()
 

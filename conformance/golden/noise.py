@@ -38,7 +38,7 @@ def _image_by_image(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tens
 
 
 def _channels_last(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    module = copy.deepcopy(module).to(memory_format=torch.channels_last)
+    module = copy.deepcopy(module).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return _plain(
         module, tuple(x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x for x in inputs)
     )

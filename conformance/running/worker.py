@@ -70,7 +70,7 @@ class Worker:
     def close(self) -> None:
         """End the children."""
         for pool in self._pools.values():
-            pool.stop()
+            pool.stop()  # type: ignore[no-untyped-call]
             pool.join()
         self._pools.clear()
         self._log.unlink(missing_ok=True)

@@ -71,7 +71,7 @@ def _construct(variant: str) -> Any:
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
-        return DetectionModel(f"yolo26{variant}.yaml", ch=3, nc=CLASSES, verbose=False)
+        return DetectionModel(f"yolo26{variant}.yaml", ch=3, nc=CLASSES, verbose=False)  # type: ignore[no-untyped-call]
 
 
 def _calibrate(module: Any) -> None:

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 from conformance.cases.outcome import Stage
 from conformance.cases.releases import releases
 from conformance.defects.catalogue import find, module_path
+from conformance.defects.defect import Defect
 from conformance.targets.protocol import Compiled, CompileError, Options
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Emulator:
     variables: dict[str, str] = {}
 
     def __init__(self) -> None:
-        self._compiled: WeakKeyDictionary[Program, dict[frozenset[str], Compiled]] = WeakKeyDictionary()
+        self._compiled: WeakKeyDictionary[Program, dict[frozenset[Defect], Compiled]] = WeakKeyDictionary()
 
     def missing(self) -> str | None:
         """Nothing: it needs only torch."""
@@ -41,18 +42,26 @@ class Emulator:
     def compile(self, program: Program, options: Options) -> Compiled:
         """The graph with its faults. Releases with the same defects get the very same program."""
         options.enter(Stage.CAPTURE)
-        module = program.exported.module()
+        graph = program.exported.graph
         options.enter(Stage.LOWER)
-        found = find(module.graph, self.packages(options.hardware, options.sdk), options.workarounds)
+        found = find(graph, self.packages(options.hardware, options.sdk), options.workarounds)
         options.enter(Stage.COMPILE)
         for defect, node in found:
             if defect.refusal:
                 raise CompileError(defect.refusal, f"{node.target} in {module_path(node) or 'the module'}")
-            assert defect.fault is not None
-            node.target = defect.fault
-        key = frozenset(defect.id for defect, _ in found)
+        defects = frozenset(defect for defect, _ in found)
         known = self._compiled.setdefault(program, {})
-        if key not in known:
-            module.recompile()
-            known[key] = module
-        return known[key]
+        if defects not in known:
+            known[defects] = with_faults(program, defects)
+        return known[defects]
+
+
+def with_faults(program: Program, defects: frozenset[Defect]) -> Compiled:
+    """The program's graph, with the fault in place of every node that triggers its defect."""
+    module = program.exported.module()
+    for node in module.graph.nodes:
+        for defect in defects:
+            if defect.fault is not None and defect.trigger(node):
+                node.target = defect.fault
+    module.recompile()
+    return module

@@ -42,4 +42,4 @@ class Inductor:
         options.enter(Stage.COMPILE)
         with torch.no_grad():
             compiled(*program.inputs)
-        return compiled  # type: ignore[return-value]
+        return compiled

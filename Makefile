@@ -1,0 +1,43 @@
+# Two environments: .venv has torch for the CPU, .venv-xla the torch-xla that torch-neuronx is built on.
+PYTHON ?= python3
+CPU := matrices/environments/cpu.txt
+XLA := matrices/environments/xla.txt
+WORKERS ?= 2
+
+.PHONY: matrix matrix-xla test test-xla lint bench-collect clean
+
+matrix: .venv/ready  ## run the quick profile on this CPU and write the matrix (pytest's exit 1: some cells are wrong)
+	.venv/bin/pytest conformance --profile quick -n $(WORKERS) -q --tb=no --no-summary || test $$? -eq 1
+	.venv/bin/conformance matrix
+
+matrix-xla: .venv-xla/ready  ## the same cells through the real front end of torch-neuronx, added to the same matrix
+	.venv-xla/bin/pytest conformance --profile quick --target xla -n $(WORKERS) -q --tb=no --no-summary || test $$? -eq 1
+	.venv-xla/bin/conformance matrix
+
+test: .venv/ready  ## the tests of the machinery
+	.venv/bin/pytest -n $(WORKERS) -q
+
+test-xla: .venv-xla/ready  ## those that need torch-xla
+	.venv-xla/bin/pytest -q -m xla
+
+lint: .venv/ready
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+
+bench-collect: .venv/ready  ## what collecting 20,000 cases costs, side by side with stock pytest
+	.venv/bin/python benchmarks/collect.py
+
+.venv/ready: pyproject.toml $(CPU)
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install -q -c $(CPU) torch
+	.venv/bin/pip install -q -c $(CPU) -e '.[cpu,dev]'
+	touch $@
+
+.venv-xla/ready: pyproject.toml $(XLA)
+	$(PYTHON) -m venv .venv-xla
+	.venv-xla/bin/pip install -q -c $(XLA) -e '.[yolo,xla,dev]'
+	touch $@
+
+clean:
+	rm -rf .venv .venv-xla matrices/records

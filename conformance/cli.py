@@ -1,0 +1,88 @@
+"""The command line: `conformance matrix | cases | doctor`. Commands import what they need when they run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from conformance.cases.errors import UserError
+
+app = typer.Typer(
+    name="conformance",
+    help="Is a vision model, compiled for Trainium or Inferentia, right? Cases are run with: pytest conformance --help",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+RECORDS = Path("matrices/records")
+TABLES = Path("matrices")
+
+
+@app.command()
+def matrix(
+    records: Annotated[Path, typer.Option(help="Folder with the records of one or many runs.")] = RECORDS,
+    output: Annotated[Path, typer.Option(help="Folder for compatibility.md, .json and .html.")] = TABLES,
+) -> None:
+    """Render the records as the compatibility matrix: here, and as Markdown, JSON and HTML."""
+    from rich.console import Console
+
+    from conformance.report.matrix import build_matrix
+    from conformance.report.terminal import print_matrix
+    from conformance.report.write import write_matrix
+    from conformance.results.records import read_records
+
+    try:
+        found = read_records(records)
+    except UserError as error:
+        _stop(error)
+    print_matrix(build_matrix(found), Console())
+    for path in write_matrix(found, output):
+        typer.echo(f"wrote {path}")
+
+
+@app.command()
+def cases(
+    profile: Annotated[str, typer.Option(help="A profile's name, or a TOML file.")] = "quick",
+    target: Annotated[str | None, typer.Option(help="Targets, separated by commas; else the profile's.")] = None,
+) -> None:
+    """List the ids of a profile's cases, and how many there are."""
+    from conformance.selection import Request, select
+
+    try:
+        selection = select(Request(profile, target.split(",") if target else None))
+    except UserError as error:
+        _stop(error)
+    everything = [*selection.models, *selection.layers, *selection.minimal]
+    for case in everything:
+        typer.echo(case.id)
+    typer.echo(
+        f"{len(everything)} cases: {len(selection.models)} models, {len(selection.layers)} isolated layers, "
+        f"{len(selection.minimal)} minimal cases of defects",
+        err=True,
+    )
+    for reason in selection.absent.values():
+        typer.echo(f"cannot be run here: {reason}", err=True)
+
+
+@app.command()
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+    """What this host is, what can be tested here, what is missing and how to install it."""
+    from rich.console import Console
+
+    from conformance.host.doctor import as_json as facts_as_json
+    from conformance.host.doctor import examine, print_report
+
+    facts = examine()
+    if as_json:
+        typer.echo(facts_as_json(facts))
+        return
+    raise typer.Exit(print_report(facts, Console()))
+
+
+def _stop(error: UserError) -> NoReturn:
+    typer.echo(f"error: {error}", err=True)
+    sys.exit(2)
