@@ -12,7 +12,7 @@ from conformance.cases.errors import UserError
 
 app = typer.Typer(
     name="conformance",
-    help="Is a vision model, compiled for Trainium or Inferentia, right? Cases are run with: pytest conformance --help",
+    help="Is a vision model, compiled for Trainium or Inferentia, right? Cases run with: pytest conformance --help",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

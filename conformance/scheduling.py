@@ -5,7 +5,7 @@ from __future__ import annotations
 from xdist.scheduler import LoadScopeScheduling
 
 
-class ModelScheduling(LoadScopeScheduling):
+class ModelScheduling(LoadScopeScheduling):  # type: ignore[misc]
     """Keeps the cases of one model, batch, resolution and dtype on one worker.
 
     `test_models.py::test_model[yolo26n-detect/b2/320x320/fp32@xla]` -> `yolo26n-detect/b2/320x320/fp32`; an

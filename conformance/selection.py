@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from itertools import product
 
-from conformance.cases.case import Case, parse_id
+from conformance.cases.case import Case, CaseId, parse_id
 from conformance.cases.errors import UserError, unknown
 from conformance.cases.expand import Chosen, check_offers, columns, expand
-from conformance.cases.profile import Profile, load_profile
+from conformance.cases.profile import Models, Profile, load_profile
+from conformance.compare.limits import limit
 from conformance.defects.catalogue import DEFECTS
-from conformance.defects.minimal import MinimalCases
 from conformance.defects.workarounds import check_workaround
 from conformance.registry import load_system, load_target
 from conformance.systems.protocol import System
@@ -47,25 +48,31 @@ class Selection:
 
 def select(request: Request) -> Selection:
     """All cases of a request. Raises UserError for whatever cannot be, and for a named target that is missing."""
-    profile = load_profile(request.profile)
-    for names in request.chosen.workarounds or [tuple(w) for t in profile.target.values() for w in t.workarounds]:
-        for name in names:
-            check_workaround(name)
+    profile, chosen = load_profile(request.profile), request.chosen
     systems = {spec: load_system(spec) for spec in _system_specs(request, profile)}
     targets = {spec: load_target(spec) for spec in _target_specs(request, profile)}
     absent = _absent(systems, targets, strict=request.targets is not None)
-    check_offers(request.chosen, targets)
-    cases = expand(profile, request.chosen, systems, targets)
-    selection = Selection(
+    if request.case is not None:
+        profile, chosen = _narrowed(parse_id(request.case), profile, systems)
+    for name in {name for axes in profile.target.values() for names in axes.workarounds for name in names}:
+        check_workaround(name)
+    for name in {name for names in chosen.workarounds or () for name in names}:
+        check_workaround(name)
+    check_offers(chosen, targets)
+    cases = [*expand(profile, chosen, systems, targets), *_minimal(profile, chosen, targets)]
+    if request.case is not None:
+        cases = [_find(request.case, cases)]
+    for dtype in {case.dtype for case in cases}:
+        limit(dtype)
+    return Selection(
         profile=request.profile,
-        models=[case for case in cases if case.layer is None],
+        models=[case for case in cases if case.task and case.layer is None],
         layers=[case for case in cases if case.layer is not None],
-        minimal=list(_minimal(profile, request.chosen, targets)),
+        minimal=[case for case in cases if not case.task],
         systems={system.name: spec for spec, system in systems.items()},
         targets={target.name: spec for spec, target in targets.items()},
         absent=absent,
     )
-    return selection if request.case is None else _only(request.case, selection, systems)
 
 
 def _system_specs(request: Request, profile: Profile) -> list[str]:
@@ -104,37 +111,42 @@ def _minimal(profile: Profile, chosen: Chosen, targets: dict[str, Target]) -> It
                 yield replace(place, workarounds=workarounds).of(model)
 
 
-def _only(text: str, selection: Selection, systems: dict[str, System]) -> Selection:
-    """The selection of one case by its id, whether or not the profile has it."""
-    part = parse_id(text)
-    for name in part.workarounds:
-        check_workaround(name)
-    if ":" in part.model:
-        system_name, _, variant = part.model.partition(":")
-        if system_name not in DEFECTS:
-            raise unknown("defect", system_name, DEFECTS)
-        MinimalCases(DEFECTS[system_name]).minimal(variant)
-        task = ""
-    else:
-        system_name, variant, task = _resolve(part.model, systems)
-    case = Case(
-        system_name, variant, task, part.batch, part.height, part.width, part.dtype,
-        part.target, part.hardware, part.sdk, part.workarounds, part.layer,
-    )  # fmt: skip
-    model = bool(task)
-    return replace(
-        selection,
-        models=[case] if model and case.layer is None else [],
-        layers=[case] if model and case.layer else [],
-        minimal=[] if model else [case],
+def _narrowed(part: CaseId, profile: Profile, systems: Mapping[str, System]) -> tuple[Profile, Chosen]:
+    """The profile and axes that hold one case, whether or not the profile has it."""
+    chosen = Chosen(
+        hardware=[part.hardware],
+        sdks=[part.sdk] if part.sdk else None,
+        workarounds=[part.workarounds],
     )
+    if ":" in part.model:
+        return profile.model_copy(update={"models": []}), chosen
+    spec, variant, task = _resolve(part.model, systems)
+    block = Models(
+        system=spec,
+        variants=[variant],
+        tasks=[task],
+        batches=[part.batch],
+        resolutions=[f"{part.height}x{part.width}"],
+        dtypes=[part.dtype],
+        isolated=part.layer is not None,
+    )
+    return profile.model_copy(update={"models": [block]}), chosen
 
 
-def _resolve(model: str, systems: dict[str, System]) -> tuple[str, str, str]:
-    """(system, variant, task) of `yolo26n-detect`."""
+def _find(text: str, cases: Sequence[Case]) -> Case:
+    """The case of this id. Raises UserError with the nearest."""
+    ids = {case.id: case for case in cases}
+    if text not in ids:
+        near = get_close_matches(text, ids, n=1, cutoff=0)
+        raise UserError(f"there is no case {text!r}; the nearest is {near[0]!r}" if near else f"no case {text!r}")
+    return ids[text]
+
+
+def _resolve(model: str, systems: Mapping[str, System]) -> tuple[str, str, str]:
+    """(what the system is loaded by, variant, task) of `yolo26n-detect`."""
     names = {
-        f"{system.name}{variant}-{task}": (system.name, variant, task)
-        for system in systems.values()
+        f"{system.name}{variant}-{task}": (spec, variant, task)
+        for spec, system in systems.items()
         for variant, task in product(system.variants, system.tasks)
     }
     if model not in names:

@@ -40,8 +40,9 @@ def read_toml(path: Path, shape: type[T]) -> T:
 
 
 def _first(error: ValidationError, shape: type[BaseModel]) -> str:
-    """The first complaint, in one line."""
-    complaint = error.errors()[0]
+    """One complaint in one line; an unknown key before all, for it may be the missing one misspelt."""
+    complaints = error.errors()
+    complaint = next((c for c in complaints if c["type"] == "extra_forbidden"), complaints[0])
     where = ".".join(str(part) for part in complaint["loc"])
     if complaint["type"] == "extra_forbidden":
         return str(unknown("key", where, [*_keys(shape, complaint["loc"])]))

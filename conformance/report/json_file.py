@@ -1,0 +1,152 @@
+"""The matrix as strict JSON. Infinity and NaN are the strings "Infinity", "-Infinity" and "NaN"."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from conformance.report.gate import Gate, Missed
+from conformance.report.isolated import IsolatedLayers
+from conformance.report.known import KnownDefect
+from conformance.report.matrix import Matrix
+from conformance.report.table import Cell, Column, Row, Table, Tables
+from conformance.report.words import NOT_TESTED, counts
+
+
+def as_json(matrix: Matrix) -> str:
+    """The whole file."""
+    content = {
+        "generated": matrix.generated.isoformat(),
+        **_tables(matrix.models),
+        "totals": {"real": _totals(matrix.models.real), "emulated": _totals(matrix.models.emulated)},
+        "measured_with": {column.id: versions for column, versions in matrix.measured_with},
+        "with_workarounds": _tables(matrix.with_workarounds),
+        "isolated_layers": [_isolated(layers) for layers in matrix.isolated],
+        "defects": [_defect(known) for known in matrix.defects],
+        "published_gate": [_missed(miss) for gate in matrix.gates for miss in gate.missed],
+        "published_gate_totals": {"real": _gate(matrix.gates[0]), "emulated": _gate(matrix.gates[1])},
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _tables(tables: Tables) -> dict[str, Any]:
+    """Columns and rows; a row has a cell for every column's id."""
+    return {
+        "columns": [_column(column) for table in tables for column in table.columns],
+        "rows": [
+            _row(row) | {"cells": {c.id: _cell(table.cell(row, c)) for table in tables for c in table.columns}}
+            for row in tables.real.rows
+        ],
+    }
+
+
+def _column(column: Column) -> dict[str, Any]:
+    return {
+        "id": column.id,
+        "title": column.title,
+        "emulated": column.emulated,
+        "target": column.target,
+        "hardware": column.hardware,
+        "sdk": column.sdk,
+        "workarounds": list(column.workarounds),
+    }
+
+
+def _row(row: Row) -> dict[str, Any]:
+    case = row.case
+    return {
+        "subject": row.subject,
+        "model": case.model,
+        "system": case.system,
+        "variant": case.variant,
+        "task": case.task,
+        "batch": case.batch,
+        "height": case.height,
+        "width": case.width,
+        "dtype": case.dtype,
+        "workarounds": list(row.workarounds),
+    }
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    record = cell.record
+    if record is None:
+        return {"status": NOT_TESTED}
+    worst = record.groups[record.worst_group] if record.worst_group else None
+    return {
+        "status": cell.status,
+        "stage": record.stage.value,
+        "text": str(cell.text),
+        "first_bad_layer": record.first_bad_layer,
+        "worst_group": record.worst_group,
+        "noise_ratio": _number(worst.noise_ratio) if worst else None,
+        "cosine": _number(worst.cosine) if worst else None,
+        "signature": record.signature,
+        "defects": list(cell.defects),
+        "same_program_as": record.same_program_as,
+        "command": record.command,
+        "id": record.id,
+    }
+
+
+def _isolated(layers: IsolatedLayers) -> dict[str, Any]:
+    return {
+        "subject": layers.row.subject,
+        "column": _column(layers.column),
+        "layers": layers.total,
+        "pass": layers.passed,
+        "not_passing": [
+            {
+                "path": layer.path,
+                "type": layer.type,
+                "noise_ratio": None if layer.noise_ratio is None else _number(layer.noise_ratio),
+                "status": layer.cell.status,
+                "cell": _cell(layer.cell),
+            }
+            for layer in layers.rest
+        ],
+    }
+
+
+def _defect(known: KnownDefect) -> dict[str, Any]:
+    return {
+        "id": known.id,
+        "title": known.title,
+        "known": known.defect.known if known.defect else None,
+        "evidence": known.defect.evidence if known.defect else None,
+        "packages": dict(known.defect.packages) if known.defect else {},
+        "workarounds": dict(known.workarounds),
+        "links": list(known.links),
+        "model_cells": {"real": known.real_cells, "emulated": known.emulated_cells},
+        "minimal_cases": _tables(known.minimal),
+    }
+
+
+def _missed(miss: Missed) -> dict[str, Any]:
+    return {
+        "subject": miss.row.subject,
+        "column": miss.column.id,
+        "emulated": miss.column.emulated,
+        "rule": miss.gate.rule,
+        "gate_cosine": _number(miss.gate.cosine),
+        "worst_group": miss.worst_group,
+        "noise_ratio": _number(miss.worst.noise_ratio) if miss.worst else None,
+        "cosine": _number(miss.worst.cosine) if miss.worst else None,
+        "id": miss.cell.record.id if miss.cell.record else None,
+    }
+
+
+def _gate(gate: Gate) -> dict[str, int]:
+    return {"wrong": gate.wrong, "passed_by_the_gate": len(gate.missed)}
+
+
+def _totals(table: Table) -> dict[str, int]:
+    statuses = table.statuses
+    return {"cells": len(statuses)} | counts(statuses)
+
+
+def _number(value: float) -> float | str:
+    if math.isnan(value):
+        return "NaN"
+    return value if math.isfinite(value) else ("Infinity" if value > 0 else "-Infinity")

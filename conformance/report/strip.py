@@ -1,0 +1,98 @@
+"""A picture of where a network starts to go wrong: one bar a layer, its noise ratio on a log scale."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from conformance.cases.outcome import LayerFigures
+from conformance.report.words import layer_name, ratio
+
+_LOWEST = 0.1
+_LEFT, _TOP, _HEIGHT, _STEP = 26, 14, 90, 16
+_MOST_LINES = 6
+_MOST_DECADES = 9
+_SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One layer. Lengths are in the picture's units, `y` downwards from its top."""
+
+    x: float
+    y: float
+    height: float
+    bad: bool
+    first_bad: bool
+    label: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """A noise ratio that is marked on the scale."""
+
+    y: float
+    label: str
+    noise: bool
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The whole picture."""
+
+    width: int
+    height: int
+    left: int
+    base: int
+    bar_width: int
+    bars: tuple[Bar, ...]
+    lines: tuple[Line, ...]
+
+
+def layer_strip(layers: Sequence[LayerFigures]) -> Strip | None:
+    """The picture of the layers that were tapped in place; None where there are none."""
+    tapped = [layer for layer in layers if layer.how == "in_place"]
+    if not tapped:
+        return None
+    finite = [layer.noise_ratio for layer in tapped if math.isfinite(layer.noise_ratio)]
+    decades = min(_MOST_DECADES, max(2, math.ceil(math.log10(max([*finite, 1.0])))))
+    first_bad = next((index for index, layer in enumerate(tapped) if layer.bad), None)
+    step = math.ceil(decades / _MOST_LINES)
+    return Strip(
+        width=_LEFT + _STEP * len(tapped) + 4,
+        height=_TOP + _HEIGHT + 18,
+        left=_LEFT,
+        base=_TOP + _HEIGHT,
+        bar_width=_STEP - 4,
+        bars=tuple(_bar(layer, index, decades, index == first_bad) for index, layer in enumerate(tapped)),
+        lines=tuple(_line(power, decades) for power in range(0, decades + 1, step)),
+    )
+
+
+def _line(power: int, decades: int) -> Line:
+    label = str(10**power) if power < 3 else f"10{str(power).translate(_SUPERSCRIPT)}"
+    return Line(_y(10.0**power, decades), label, power == 0)
+
+
+def _bar(layer: LayerFigures, index: int, decades: int, first_bad: bool) -> Bar:
+    y = _y(layer.noise_ratio, decades)
+    label = layer.path.rpartition(".")[2]
+    return Bar(
+        x=_LEFT + _STEP * index + 2,
+        y=y,
+        height=round(_TOP + _HEIGHT - y, 1),
+        bad=layer.bad,
+        first_bad=first_bad,
+        label=label if len(label) <= 2 else "",
+        title=f"{layer_name(layer.path, layer.type)}: noise ratio {ratio(layer.noise_ratio)}",
+    )
+
+
+def _y(value: float, decades: int) -> float:
+    """How far from the top a noise ratio is; what is beyond the scale fills the whole height."""
+    if not math.isfinite(value):
+        return float(_TOP)
+    share = (math.log10(max(value, _LOWEST)) + 1) / (decades + 1)
+    return round(_TOP + _HEIGHT * (1 - max(0.02, min(1.0, share))), 1)

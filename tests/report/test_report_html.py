@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import re
+from collections import Counter
+from html.parser import HTMLParser
+
+import pytest
+
+from conformance.cases.outcome import Status
+from conformance.report.html import as_html
+from conformance.report.matrix import build_matrix
+from conformance.report.strip import layer_strip
+
+VOID = {"meta", "link", "br", "line", "rect"}
+
+
+class Page(HTMLParser):
+    """The elements of a page; fails where they are not properly nested."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.elements, self.text = [], [], ""
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, f"</{tag}> at {self.getpos()}"
+
+    def handle_data(self, data):
+        self.text += data
+
+    def values(self, attribute):
+        return [attrs[attribute] for _, attrs in self.elements if attribute in attrs]
+
+
+def written(records):
+    return as_html(build_matrix(records))
+
+
+@pytest.fixture(scope="module")
+def page(sample):
+    return Page(written(sample))
+
+
+def test_every_link_and_button_has_its_one_target(page):
+    ids = Counter(page.values("id"))
+    links = {href[1:] for href in page.values("href") if href.startswith("#")}
+    buttons = set(page.values("popovertarget"))
+    assert len(buttons) > 300
+    assert links | buttons <= set(ids)
+    assert set(ids.values()) == {1}
+    assert "defect-split-with-sizes" in links
+
+
+def test_nothing_is_fetched(sample, page):
+    assert not {tag for tag, _ in page.elements} & {"img", "iframe", "object", "embed", "audio", "video", "base"}
+    assert page.values("src") == []
+    assert [attrs["href"] for tag, attrs in page.elements if tag == "link"] == ["data:,"]
+    for tag, attrs in page.elements:
+        assert tag == "a" or not attrs.get("href", "").startswith("http")
+    text = written(sample)
+    assert "@import" not in text
+    assert "url(" not in text
+    assert "fetch(" not in text
+
+
+def test_hostile_text_stays_text(make):
+    hostile = "<script>alert(1)</script>"
+    text = written(
+        [
+            make(
+                Status.ERROR,
+                signature=hostile,
+                detail=f"</pre>{hostile}",
+                command=f"echo {hostile}",
+                defects=[hostile],
+            )
+        ]
+    )
+    page = Page(text)
+    assert text.count("<script>") == 1
+    assert page.text.count(hostile) >= 4
+
+
+def test_real_and_emulated_are_apart(make, make_wrong):
+    text = written([make(), make_wrong(target="emulator")])
+    models = text.partition('<section id="models">')[2].partition("</section>")[0]
+    real, emulated = models.split('<div class="scroll emulated"')
+    assert '<span class="tag">real</span>' in real
+    assert "<span>xla</span>" in real
+    assert "<span>emulator</span>" not in real
+    assert '<span class="tag emulated">emulated</span>' in real.rpartition("<h3")[2]
+    assert "not measured on the device" in real.rpartition("<h3")[2]
+    assert "<span>emulator</span><span>inf2</span><span>SDK 2.29.1</span>" in emulated
+    assert "<span>xla</span>" not in emulated
+    assert re.search(r"\.scroll\.emulated td \{ background: repeating-linear-gradient", text)
+
+
+def test_missing_cells_say_not_tested(page):
+    untested = [attrs for tag, attrs in page.elements if tag == "td" and attrs.get("class") == "cell not_tested"]
+    assert len(untested) == page.text.count("\u2013 not tested")
+    assert len(untested) >= 16 + 11
+
+
+def test_a_panel_tells_all_about_its_cell(make_wrong):
+    record = make_wrong(same_program_as="another/b2/1x1/fp32@xla", detail="said the compiler")
+    page = Page(written([record]))
+    panel = page.text.partition("Reproduce")[2]
+    for expected in (
+        record.command,
+        "Stagecompare",
+        "First bad layermodel.10 (C2PSA)",
+        "Published gatepasses (CosSim >= 0.98; cosine 0.9917)",
+        "Same program asanother/b2/1x1/fp32@xla",
+        "Compile38.2 s",
+        "One call31.0 ms",
+        "torch_xla 2.9.0",
+        "48,2110.0512",
+        "24,106 · 48,211",
+    ):
+        assert expected in panel, expected
+    assert "said the compiler" in page.text
+
+
+def test_a_failure_that_no_defect_explains_says_so(make_wrong):
+    assert "none: not explained" in written([make_wrong(defects=[])])
+    assert "none: not explained" not in written([make_wrong()])
+
+
+def test_the_strip_shows_where_it_starts_to_go_wrong(make_wrong):
+    strip = layer_strip(make_wrong().layers)
+    assert len(strip.bars) == 24
+    assert [bar.label for bar in strip.bars if bar.bad] == [str(i) for i in range(10, 24)]
+    assert [bar.label for bar in strip.bars if bar.first_bad] == ["10"]
+    heights = [bar.height for bar in strip.bars]
+    assert heights.index(max(heights)) == 10
+    assert min(heights[10:]) > 2 * max(heights[:10])
+    text = written([make_wrong()])
+    assert text.count('<rect class="bad"') == 14
+    assert "<title>model.10 (C2PSA): noise ratio 90,000</title>" in text
+
+
+def test_the_strip_survives_what_is_not_finite_and_what_is_zero(make_layer):
+    values = [0.0, 1.0, 1e300, float("inf"), float("nan")]
+    strip = layer_strip([make_layer(f"model.{i}", "Conv", value) for i, value in enumerate(values)])
+    heights = [bar.height for bar in strip.bars]
+    assert heights == sorted(heights)
+    assert 0 < heights[0] < heights[1] < heights[2]
+    assert heights[3] == heights[4] == 90
+    assert len(strip.lines) <= 8
+
+
+def test_isolated_layers_have_no_strip(make_layer, make):
+    isolated = make_layer("model.3", "Conv", 9.0, "isolated")
+    assert layer_strip([isolated]) is None
+    assert "<svg" not in written([make(Status.WRONG, layer="model.3", layers=[isolated])])
+
+
+def test_passing_cells_have_no_strip(make_passing):
+    assert "<svg" not in written([make_passing()])
+
+
+def test_workarounds_layers_defects_and_gate_are_there(page):
+    assert "+ functionalization" in page.text
+    assert "23 of 24 layers pass" in page.text
+    assert "sort-refused: topk and sort are refused (NCC_EVRF029)" in page.text
+    assert "24 of 24 wrong cells pass the published gate." in page.text
+    assert "x[:, a:b] instead of x.split([...])" in page.text
+
+
+def test_it_has_a_dark_side(sample):
+    text = written(sample)
+    assert "@media (prefers-color-scheme: dark)" in text
+    assert '<meta name="viewport"' in text
+
+
+def test_an_empty_matrix_is_a_page():
+    assert Page(written([])).text.count("No cell was run.") == 4

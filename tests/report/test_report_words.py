@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+
+from conformance.cases.outcome import Stage, Status
+from conformance.report.words import cell_text, natural, one_line, ratio, totals
+
+
+def test_a_cell_without_a_record_says_not_tested():
+    assert str(cell_text(None)) == "\u2013 not tested"
+
+
+@pytest.mark.parametrize(
+    ("status", "signature", "text"),
+    [
+        (Status.PASS, None, "✓ pass"),
+        (Status.NOT_RUN, None, "\u2013 not run"),
+        (Status.ERROR, "NCC_EVRF029", "✗ NCC_EVRF029"),
+        (Status.ERROR, None, "✗ error"),
+        (Status.CRASH, "SIGSEGV", "✗ crash SIGSEGV"),
+        (Status.CRASH, None, "✗ crash"),
+        (Status.TIMEOUT, None, "✗ timeout"),
+        (Status.UNSUPPORTED, "aten::sort", "✗ aten::sort"),
+        (Status.UNSUPPORTED, None, "✗ unsupported"),
+        (Status.WRONG, None, "✗ wrong"),
+        (Status.NONFINITE, None, "✗ nonfinite"),
+    ],
+)
+def test_a_cell_says_how_the_case_ended(make, status, signature, text):
+    assert str(cell_text(make(status, signature=signature, stage=Stage.COMPILE))) == text
+
+
+def test_a_wrong_cell_says_first_bad_layer_with_its_type_and_worst_group(make_wrong):
+    assert str(cell_text(make_wrong())) == "✗ wrong: model.10 (C2PSA), scores"
+
+
+def test_a_first_bad_layer_without_figures_has_no_type(make_wrong):
+    assert str(cell_text(make_wrong(layers=[]))) == "✗ wrong: model.10, scores"
+
+
+def test_a_wrong_minimal_case_names_the_group_alone(make_wrong):
+    assert str(cell_text(make_wrong(first_bad_layer=None))) == "✗ wrong: scores"
+
+
+def test_a_long_signature_of_many_lines_is_one_short_line(make):
+    text = str(cell_text(make(Status.ERROR, signature="RuntimeError:\n\x1b[31m" + "x" * 500)))
+    assert text.isprintable()
+    assert len(text) < 70
+    assert text.endswith("…")
+
+
+def test_totals_name_every_status_and_not_tested_last():
+    statuses = ["not_tested", "wrong", "pass", "wrong", "not_run"]
+    assert totals(statuses) == "5 cells: 1 pass, 2 wrong, 1 not run, 1 not tested"
+    assert totals(["pass"]) == "1 cell: 1 pass"
+    assert totals([]) == "0 cells"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.9312, "0.931"),
+        (4.0, "4"),
+        (1240.4, "1,240"),
+        (31234567.0, "3.1e+07"),
+        (float("inf"), "∞"),
+        (float("-inf"), "-∞"),
+        (float("nan"), "NaN"),
+    ],
+)
+def test_ratios_are_short(value, text):
+    assert ratio(value) == text
+
+
+def test_releases_are_in_the_order_of_their_numbers():
+    assert sorted(["2.29.1", "2.9.0", "2.29.0"], key=natural) == ["2.9.0", "2.29.0", "2.29.1"]
+
+
+def test_one_line_keeps_words_apart():
+    assert one_line(" a\nb\x1b\tc ") == "a b c"

@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from conformance.report.write import write_matrix
+
+
+def test_three_files_are_written_into_a_new_folder(make, tmp_path):
+    paths = write_matrix([make()], tmp_path / "new" / "folder")
+    assert [path.name for path in paths] == ["compatibility.md", "compatibility.json", "compatibility.html"]
+    assert all("yolo26n-detect" in path.read_text(encoding="utf-8") for path in paths)
+
+
+def test_the_report_needs_no_torch():
+    program = (
+        "import sys; import conformance.report.write, conformance.report.terminal; sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

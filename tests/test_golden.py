@@ -1,0 +1,107 @@
+"""The reference notes what goes into and comes out of every layer, and what equally valid runs differ by."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+import toys
+from torch import Tensor, nn
+
+from conformance.compare.metrics import by_image
+from conformance.golden.noise import RUNS, allowed_error, twins
+from conformance.golden.reference import golden, record
+from conformance.program import Isolated, Program, Whole
+
+TOY = toys.Toy()
+MODEL = TOY.build("1", "detect")
+INPUTS = TOY.inputs(toys.CASE, 0)
+
+
+def test_replaying_each_layer_from_its_noted_inputs_gives_its_noted_outputs() -> None:
+    reference = record(copy.deepcopy(MODEL.module).double(), MODEL.layers, tuple(x.double() for x in INPUTS))
+    exact = copy.deepcopy(MODEL.module).double()
+    for path in MODEL.layers:
+        structure, inputs = reference.into_layer(path, torch.float64)
+        (output,) = Isolated(exact.get_submodule(path), structure)(*inputs)
+        assert torch.equal(output, reference.of_layer(path)[0]), path
+    assert torch.equal(reference.of_model()[0], exact(INPUTS[0].double()))
+
+
+def test_layer_that_takes_a_list_and_values_written_in_place() -> None:
+    class Joined(nn.Module):
+        def forward(self, parts: list[Tensor]) -> Tensor:
+            return torch.cat(parts, 1)
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.act, self.join = nn.ReLU(inplace=True), Joined()
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = x * 1
+            z: Tensor = self.join([self.act(y), x])
+            return z
+
+    x = torch.tensor([[-1.0, 2.0]])
+    reference = record(Net(), ("act", "join"), (x,))
+    _, inputs = reference.into_layer("act", torch.float32)
+    assert torch.equal(inputs[0], x), "what went in, not what it was overwritten with"
+    structure, inputs = reference.into_layer("join", torch.float32)
+    assert torch.equal(Isolated(Joined(), structure)(*inputs)[0], torch.tensor([[0.0, 2.0, -1.0, 2.0]]))
+
+
+def test_golden_is_computed_once_and_read_back_the_same() -> None:
+    class Counting(toys.ToyNet):
+        runs = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            Counting.runs += 1
+            return super().forward(x)
+
+    module = Counting().eval().requires_grad_(False)
+    first = golden(module, "counting", MODEL.layers, INPUTS)
+    again = golden(module, "counting", MODEL.layers, INPUTS)
+    assert Counting.runs == 1
+    assert first.arguments == again.arguments and first.results == again.results and first.types == again.types
+    assert all(torch.equal(a, b) for a, b in zip(first.values, again.values, strict=True))
+
+
+def test_twins_are_valid_and_leave_the_module_as_it_is() -> None:
+    before = {name: value.clone() for name, value in MODEL.module.state_dict().items()}
+    exact = copy.deepcopy(MODEL.module).double()(INPUTS[0].double())
+    threads = torch.get_num_threads()
+    outputs = list(twins(Whole(MODEL.module), INPUTS))
+    assert len(outputs) == len(RUNS) == 5
+    assert all(torch.allclose(output[0].double(), exact, rtol=1e-5) for output in outputs)
+    assert torch.get_num_threads() == threads and torch.backends.mkldnn.flags is not None
+    assert all(torch.equal(before[name], value) for name, value in MODEL.module.state_dict().items())
+
+
+def test_allowed_error_is_the_largest_of_the_runs_per_image() -> None:
+    exact = by_image([copy.deepcopy(MODEL.module).double()(INPUTS[0].double())])
+    noise = allowed_error(Whole(MODEL.module), INPUTS, {"all": exact}, lambda outputs: {"all": by_image(outputs)})
+    errors = [(by_image(o) - exact).norm(dim=1) / exact.norm(dim=1) for o in twins(Whole(MODEL.module), INPUTS)]
+    assert noise["all"] == torch.stack(errors).amax(0).tolist()
+    assert len(noise["all"]) == 4 and all(0 < error < 1e-5 for error in noise["all"])
+
+
+def test_program_gives_no_tensor_twice_and_leaves_no_hooks() -> None:
+    whole = Whole(MODEL.module, taps=(*MODEL.layers, "stem.1"))  # stem.1 gives what stem gives
+    outputs = whole(*INPUTS)
+    assert len(outputs) == 1 + 4 == len({id(output) for output in outputs})
+    assert not any(module._forward_hooks for module in MODEL.module.modules())
+
+
+def test_export_leaves_the_module_usable() -> None:
+    class Keeps(nn.Module):
+        kept: Tensor | None = None
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.kept = x * 2 if self.kept is None else self.kept
+            return x + self.kept
+
+    module = Keeps()
+    program = Program(Whole(module), (torch.ones(1, 2),))
+    assert program.exported.graph is not None
+    assert torch.equal(module(torch.ones(1, 2)), torch.full((1, 2), 3.0))

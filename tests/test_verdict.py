@@ -1,0 +1,116 @@
+"""Planted faults, one for every verdict: each must turn red, and a healthy target must not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import toys
+
+from conformance.cases.outcome import Outcome, Stage, Status
+from conformance.running.pipeline import run_case
+
+STAGES: list[Stage] = []
+
+
+def judge(target: toys.Planted, layer: str | None = None) -> Outcome:
+    STAGES.clear()
+    return run_case(replace(toys.CASE, layer=layer), "toys:Toy", target, STAGES.append)
+
+
+def wrong_images(outcome: Outcome) -> set[int]:
+    return {
+        place
+        for group in outcome.groups.values()
+        for place, image in enumerate(group.per_image)
+        if not image.noise_ratio <= 5
+    }
+
+
+def test_healthy_target_passes_in_every_figure() -> None:
+    outcome = judge(toys.HEALTHY)
+    assert outcome.status == Status.PASS and outcome.stage == Stage.COMPARE
+    assert outcome.first_bad_layer is None and outcome.signature is None and outcome.defects == []
+    assert [layer.path for layer in outcome.layers] == ["stem", "halves", "join", "head"]
+    assert all(layer.how == "in_place" and layer.noise_ratio <= 1.01 for layer in outcome.layers)
+    assert list(outcome.groups) == ["boxes", "scores"]
+    assert outcome.seconds.compile is not None and outcome.seconds.run is not None
+
+
+@pytest.mark.parametrize(
+    ("target", "groups", "images"),
+    [
+        (toys.ZEROED_SCORES, {"scores"}, {0, 1, 2, 3}),
+        (toys.DAMPED_SCORES, {"scores"}, {0, 1, 2, 3}),
+        (toys.IMAGE_3, {"boxes", "scores"}, {3}),
+        (toys.SWAPPED_CHANNELS, {"boxes"}, {0, 1, 2, 3}),
+        (toys.OFF_BY_ONE, {"boxes", "scores"}, {0, 1, 2, 3}),
+        (toys.ONE_PERCENT, {"scores"}, {0}),
+        (toys.STALE, {"boxes", "scores"}, {0, 1, 2, 3}),
+        (toys.DROPPED_OPERATOR, {"boxes", "scores"}, {0, 1, 2, 3}),
+    ],
+    ids=["zeroed scores", "damped scores", "image 3", "swapped channels", "off by one", "one percent", "stale", "dropped op"],
+)
+def test_fault_is_wrong_in_its_groups_and_images(target: toys.Planted, groups: set[str], images: set[int]) -> None:
+    outcome = judge(target)
+    assert outcome.status == Status.WRONG
+    assert {name for name, group in outcome.groups.items() if group.noise_ratio > 5} == groups
+    assert wrong_images(outcome) == images
+
+
+def test_published_gate_lets_zeroed_scores_pass() -> None:
+    gate = judge(toys.ZEROED_SCORES).published_gate
+    assert gate is not None and gate.passes and gate.cosine > 0.98
+
+
+def test_first_bad_layer_is_where_the_operator_was_dropped() -> None:
+    assert judge(toys.DROPPED_OPERATOR).first_bad_layer == "stem"
+
+
+def test_stale_output_of_a_later_call_is_wrong() -> None:
+    outcome = judge(toys.STALE_ONCE)
+    assert (outcome.status, outcome.signature) == (Status.WRONG, "not the same when called again")
+
+
+@pytest.mark.parametrize("target", [toys.ONE_NAN, toys.ONE_INFINITY], ids=["nan", "infinity"])
+def test_one_nonfinite_value_is_a_status_of_its_own(target: toys.Planted) -> None:
+    assert judge(target).status == Status.NONFINITE
+
+
+@pytest.mark.parametrize("target", [toys.SHORT, toys.MISSING_OUTPUT], ids=["shape", "count"])
+def test_other_shape_or_count_is_wrong_and_says_how(target: toys.Planted) -> None:
+    outcome = judge(target)
+    assert (outcome.status, outcome.signature) == (Status.WRONG, "shape")
+    assert outcome.detail is not None and "instead of" in outcome.detail
+
+
+def test_layer_that_is_bad_only_in_place_is_named_although_the_outputs_are_right() -> None:
+    outcome = judge(toys.ONLY_TAPPED)
+    assert outcome.status == Status.PASS
+    assert outcome.first_bad_layer == "join"
+
+
+def test_compiler_error_carries_its_code_and_stage() -> None:
+    outcome = judge(toys.REFUSES)
+    assert (outcome.status, outcome.stage, outcome.signature) == (Status.ERROR, Stage.COMPILE, "NCC_EVRF029")
+    outcome = judge(toys.RAISES)
+    assert (outcome.status, outcome.stage, outcome.signature) == (Status.ERROR, Stage.RUN, "NRT_EXEC_BAD_INPUT")
+
+
+def test_stages_are_told_before_they_begin() -> None:
+    judge(toys.REFUSES)
+    assert STAGES == [Stage.CAPTURE, Stage.COMPILE]
+
+
+def test_isolated_layer_is_fed_with_the_references_inputs() -> None:
+    assert judge(toys.HEALTHY, layer="join").status == Status.PASS
+    outcome = judge(toys.DROPPED_OPERATOR, layer="stem")
+    assert outcome.status == Status.WRONG and outcome.first_bad_layer == "stem"
+    assert [(layer.how, layer.bad) for layer in outcome.layers] == [("isolated", True)]
+    assert judge(toys.DROPPED_OPERATOR, layer="join").status == Status.PASS, "the fault is in the stem alone"
+
+
+def test_an_error_of_our_own_is_no_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conformance.running.pipeline.judge", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        judge(toys.HEALTHY)
