@@ -73,14 +73,14 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = F
     """What this host is, what can be tested here, what is missing and how to install it."""
     from rich.console import Console
 
-    from conformance.host.doctor import as_json as facts_as_json
-    from conformance.host.doctor import examine, print_report
+    from conformance.host import doctor as host
 
-    facts = examine()
+    facts = host.examine()
     if as_json:
-        typer.echo(facts_as_json(facts))
-        return
-    raise typer.Exit(print_report(facts, Console()))
+        typer.echo(host.as_json(facts))
+    else:
+        host.print_report(facts, Console())
+    raise typer.Exit(host.exit_code(facts))
 
 
 def _stop(error: UserError) -> NoReturn:

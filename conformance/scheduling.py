@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from xdist.scheduler import LoadScopeScheduling
 
+from conformance.cases.case import parse_id
+
 
 class ModelScheduling(LoadScopeScheduling):  # type: ignore[misc]
     """Keeps the cases of one model, batch, resolution and dtype on one worker.
@@ -13,5 +15,5 @@ class ModelScheduling(LoadScopeScheduling):  # type: ignore[misc]
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        subject = nodeid.partition("[")[2].partition("@")[0]
-        return "/".join(part for part in subject.split("/") if not part.startswith("model."))
+        name = nodeid.partition("[")[2].removesuffix("]")
+        return name.partition("@")[0].removesuffix(f"/{parse_id(name).layer}")

@@ -51,6 +51,8 @@ def select(request: Request) -> Selection:
     profile, chosen = load_profile(request.profile), request.chosen
     systems = {spec: load_system(spec) for spec in _system_specs(request, profile)}
     targets = {spec: load_target(spec) for spec in _target_specs(request, profile)}
+    for kind, found in (("targets", targets), ("systems", systems)):
+        _require_names_apart(kind, found)
     absent = _absent(systems, targets, strict=request.targets is not None)
     if request.case is not None:
         profile, chosen = _narrowed(parse_id(request.case), profile, systems)
@@ -87,6 +89,15 @@ def _target_specs(request: Request, profile: Profile) -> list[str]:
     if request.case is not None and request.targets is None:
         return [parse_id(request.case).target]
     return list(request.targets or profile.targets)
+
+
+def _require_names_apart(kind: str, found: Mapping[str, System] | Mapping[str, Target]) -> None:
+    """Raises UserError where two of them have one name: their cases could not be told apart."""
+    specs: dict[str, str] = {}
+    for spec, thing in found.items():
+        if thing.name in specs:
+            raise UserError(f"two {kind} are called {thing.name!r}: {specs[thing.name]} and {spec}")
+        specs[thing.name] = spec
 
 
 def _absent(systems: dict[str, System], targets: dict[str, Target], strict: bool) -> dict[str, str]:

@@ -69,6 +69,7 @@ def test_what_cannot_be(chosen: Chosen, message: str) -> None:
         (Request(profile="quik"), "unknown profile 'quik'; did you mean 'quick'"),
         (Request(targets=["emulater"]), "unknown target 'emulater'; did you mean 'emulator'"),
         (Request(targets=["nowhere:AT_ALL"]), "cannot load target 'nowhere:AT_ALL'"),
+        (Request(targets=["toys:HEALTHY", "toys:STALE"]), "two targets are called 'planted'"),
         (Request(targets=["toys:ABSENTEE"]), "absentee needs nothing_of_the_kind: pip install"),
         (Request(chosen=Chosen(workarounds=[("slize",)])), "unknown workaround 'slize'; did you mean 'slice'"),
         (Request(chosen=Chosen(hardware=["inf3"])), "unknown hardware of .* 'inf3'; did you mean 'inf2'"),

@@ -1,0 +1,47 @@
+"""The computer: platform, Python, CPUs, memory, and the name of the EC2 instance."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from contextlib import suppress
+
+from conformance.host.facts import Machine
+from conformance.host.look import Host
+
+# Elsewhere the same file holds the name of a laptop or a mainboard.
+_INSTANCE = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+")
+
+
+def find_machine(host: Host, instance_type: str | None = None) -> Machine:
+    """The machine. `instance_type` is what is believed where the firmware does not say."""
+    return Machine(
+        platform=f"{platform.system()} {platform.release()} {platform.machine()}",
+        python=platform.python_version(),
+        environment=str(host.environment),
+        cpus=_cpus(),
+        memory=_memory(host),
+        instance_type=_instance_type(host) or instance_type,
+    )
+
+
+def _cpus() -> int:
+    """Those that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _memory(host: Host) -> int | None:
+    """All of the machine, or the limit of the container."""
+    limit = host.read("sys/fs/cgroup/memory.max") or ""
+    sizes = [int(limit)] if limit.isdecimal() else []
+    with suppress(AttributeError, OSError, ValueError):  # not every system has them
+        sizes.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    return min(sizes, default=None)
+
+
+def _instance_type(host: Host) -> str | None:
+    name = host.read("sys/devices/virtual/dmi/id/product_name") or ""
+    return name if _INSTANCE.fullmatch(name) else None

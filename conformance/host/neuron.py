@@ -1,0 +1,99 @@
+"""The Neuron side of a host: device files, what neuron-ls says, the driver."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+from conformance.host.facts import Device, Neuron, Process
+from conformance.host.look import Host, ToolError
+
+
+class ListedProcess(BaseModel):
+    """A process in the JSON of neuron-ls."""
+
+    pid: int
+    command: str | None = None
+
+
+class ListedDevice(BaseModel):
+    """A device in the JSON of neuron-ls; memory in bytes. Keys that are not needed here are let be.
+
+    `nc_count` counts logical cores. The tools of hosts without logical cores leave their configuration out.
+    """
+
+    neuron_device: int
+    nc_count: int = Field(ge=0)
+    memory_size: int = 0
+    logical_neuroncore_config: int | None = Field(default=None, ge=1)
+    neuron_processes: list[ListedProcess] | None = None
+    instance_type: str | None = None
+
+    @property
+    def device(self) -> Device:
+        """What the JSON says, in our words."""
+        return Device(
+            index=self.neuron_device,
+            logical_cores=self.nc_count,
+            physical_cores=self.nc_count * (self.logical_neuroncore_config or 1),
+            memory=self.memory_size,
+            processes=tuple(Process(p.pid, p.command or "") for p in self.neuron_processes or ()),
+        )
+
+
+_LISTING = TypeAdapter(list[ListedDevice])
+
+
+def list_devices(host: Host, tool: str) -> list[ListedDevice]:
+    """What neuron-ls says. Raises ToolError where it says nothing that can be read."""
+    printed = host.output(tool, "--json-output")
+    try:
+        return _LISTING.validate_json(printed)
+    except ValidationError as error:
+        problem = error.errors()[0]
+    said = " ".join(printed.split())[:80]
+    if not said:
+        raise ToolError("neuron-ls printed nothing")
+    if problem["type"] == "json_invalid":
+        raise ToolError(f"neuron-ls printed no JSON but {said!r}")
+    where = ".".join(str(part) for part in problem["loc"]) or "all of it"
+    raise ToolError(f"neuron-ls printed JSON of another shape: {where}: {problem['msg']}")
+
+
+def find_neuron(host: Host) -> tuple[Neuron, str | None]:
+    """The Neuron side, and the instance type where neuron-ls tells it (those of newer SDKs do)."""
+    listed: list[ListedDevice] = []
+    trouble = None
+    tool = host.tool("neuron-ls")
+    if tool:
+        try:
+            listed = list_devices(host, tool)
+        except ToolError as error:
+            trouble = str(error)
+    neuron = Neuron(
+        nodes=_nodes(host),
+        tool=tool,
+        devices=tuple(device.device for device in listed),
+        trouble=trouble,
+        driver_loaded=host.read("sys/module/neuron/version"),
+        driver_installed=_installed_driver(host),
+    )
+    return neuron, next((device.instance_type for device in listed if device.instance_type), None)
+
+
+def _nodes(host: Host) -> tuple[str, ...]:
+    """`/dev/neuron0`, `/dev/neuron1`, ... in this order."""
+    found = (re.fullmatch(r"neuron(\d+)", path.name) for path in (host.root / "dev").glob("neuron*"))
+    return tuple(f"/dev/neuron{number}" for number in sorted(int(match[1]) for match in found if match))
+
+
+def _installed_driver(host: Host) -> str | None:
+    """The version that would be loaded at the next start."""
+    modinfo = host.tool("modinfo")
+    if modinfo is None:
+        return None
+    try:
+        return host.output(modinfo, "-F", "version", "neuron").strip() or None
+    except ToolError:  # no such module
+        return None

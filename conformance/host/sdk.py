@@ -1,0 +1,60 @@
+"""Which SDK release installed versions belong to, and which of the two libraries torch-neuronx is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from packaging.version import InvalidVersion, Version
+
+from conformance.cases.releases import Release
+from conformance.host.facts import Sdk, TorchNeuronx
+
+COMPILER, FRAMEWORK = "neuronx-cc", "torch-neuronx"
+
+
+def torch_neuronx_kind(version: str | None) -> TorchNeuronx | None:
+    """Up to 2.9 the one that traces, from 2.13 the native one. None where it is not installed or neither."""
+    found = re.match(r"(\d+)\.(\d+)", version or "")
+    if not found:
+        return None
+    line = (int(found[1]), int(found[2]))
+    if line <= (2, 9):
+        return TorchNeuronx.XLA
+    return TorchNeuronx.NATIVE if line >= (2, 13) else None
+
+
+def identify(versions: Mapping[str, str | None], known: Mapping[str, Release]) -> Sdk | None:
+    """The release that neuronx-cc and torch-neuronx are of; None where neither is installed."""
+    installed = {package: public(found) for package in (COMPILER, FRAMEWORK) if (found := versions.get(package))}
+    if not installed:
+        return None
+    owners = {
+        package: [name for name, release in known.items() if found in _versions(release, package)]
+        for package, found in installed.items()
+    }
+    common = [name for name in known if all(name in names for names in owners.values())]
+    packages = {package: next(iter(common or names), None) for package, names in owners.items()}
+    if common:
+        return Sdk(common[0], common[0], packages)
+    of_one = next((name for name in packages.values() if name), None)
+    return Sdk(None, of_one or _nearest(installed.get(COMPILER), known), packages)
+
+
+def public(version: str) -> str:
+    """The version without the build that AWS's wheels have behind it: `2.24.8799.0+6f62ff7c`."""
+    return version.partition("+")[0]
+
+
+def _versions(release: Release, package: str) -> list[str]:
+    return [release.neuronx_cc] if package == COMPILER else release.torch_neuronx
+
+
+def _nearest(compiler: str | None, known: Mapping[str, Release]) -> str | None:
+    """The newest release whose compiler is not newer, or the oldest."""
+    try:
+        ours = Version(compiler or "")
+    except InvalidVersion:
+        return None
+    older = [name for name, release in known.items() if Version(release.neuronx_cc) <= ours]
+    return older[-1] if older else next(iter(known), None)

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from conformance.host.advice import advise
+from conformance.host.doctor import examine
+
+
+@pytest.fixture
+def given(bare, registered, known):
+    """What is advised on the bare host, with some of its facts replaced."""
+    registered({}, {})
+    facts = examine(bare)
+
+    def texts(machine=None, neuron=None, packages=None):
+        changed = replace(
+            facts,
+            machine=replace(facts.machine, **(machine or {})),
+            neuron=replace(facts.neuron, **(neuron or {})),
+            packages=replace(facts.packages, **(packages or {})),
+        )
+        return [(advice.text, advice.command) for advice in advise(changed, known)]
+
+    return texts
+
+
+NODES = {"nodes": ("/dev/neuron0",), "tool": "/bin/neuron-ls"}
+XLA = {"versions": {"torch-neuronx": "2.9.0.2.15.32035"}}
+INSTALL = (
+    "pip install --extra-index-url https://pip.repos.neuron.amazonaws.com "
+    "neuronx-cc==2.26.6360.0 torch-neuronx==2.9.0.2.15.32035"
+)
+
+
+def test_a_laptop_needs_no_advice(given):
+    assert given() == []
+
+
+def test_a_neuron_host_in_order_needs_none(given):
+    assert (
+        given({"instance_type": "inf2.xlarge"}, NODES | {"driver_loaded": "2.29", "driver_installed": "2.29"}, XLA)
+        == []
+    )
+
+
+def test_devices_without_the_tool(given):
+    text, command = given(neuron=NODES | {"tool": None}, packages=XLA)[0]
+    assert "no neuron-ls" in text
+    assert command.startswith("apt-get install aws-neuronx-tools")
+
+
+def test_devices_without_torch_neuronx_name_the_newest_release_that_has_one(given):
+    assert given(neuron=NODES) == [("There are Neuron devices, but torch-neuronx is not installed.", INSTALL)]
+
+
+def test_a_container_that_was_not_given_the_devices(given):
+    [(text, command)] = given({"instance_type": "inf2.xlarge"}, {"driver_loaded": "2.29"})
+    assert "no /dev/neuron*" in text
+    assert "--device=/dev/neuron0" in command
+
+
+@pytest.mark.parametrize(
+    ("installed", "command"), [(None, "apt-get install aws-neuronx-dkms"), ("2.29", "modprobe neuron")]
+)
+def test_an_instance_without_its_driver(given, installed, command):
+    [(text, found)] = given({"instance_type": "trn1.2xlarge"}, {"driver_installed": installed})
+    assert text == "trn1.2xlarge has Neuron devices, but the driver is not loaded."
+    assert found.startswith(command)
+
+
+def test_a_driver_that_waits_for_a_boot(given):
+    [(text, _)] = given(neuron=NODES | {"driver_loaded": "2.27", "driver_installed": "2.29"}, packages=XLA)
+    assert text == "Driver 2.27 is loaded; 2.29 is installed and takes over at the next boot."
+
+
+@pytest.mark.parametrize(
+    ("instance", "wrong"), [("inf2.xlarge", True), ("trn1.2xlarge", True), ("trn2.3xlarge", False)]
+)
+def test_the_native_library_does_not_run_on_older_cores(given, with_packages, known, instance, wrong):
+    from conformance.host.packages import find_packages
+
+    native = find_packages(with_packages({"torch-neuronx": "2.13.3.0.1"}), known)
+    found = given(
+        {"instance_type": instance}, NODES, {"versions": native.versions, "torch_neuronx": native.torch_neuronx}
+    )
+    expected = (f"torch-neuronx 2.13.3.0.1 does not run on {instance}; the 2.9 line does.", INSTALL)
+    assert found == ([expected] if wrong else [])
+
+
+def test_a_compiler_off_the_path(given):
+    [(_, command)] = given(packages={"compiler_off_path": "/opt/venv/bin/neuronx-cc"})
+    assert command == 'export PATH="/opt/venv/bin:$PATH"'
+
+
+def test_conflicts_are_passed_on(given):
+    assert given(packages={"conflicts": ("a 1 needs b",)}) == [("a 1 needs b.", None)]
+
+
+@pytest.mark.parametrize(
+    ("torch", "torchvision", "trap"),
+    [
+        ("cpu", "cu130", True),
+        ("cpu", "cpu", False),
+        ("cu128", "cu128", False),
+        ("cu128", "cpu", False),
+        ("cpu", None, False),
+    ],
+)
+def test_torchvision_for_cuda_beside_torch_for_the_cpu(given, torch, torchvision, trap):
+    builds = {"torch_build": torch, "torchvision_build": torchvision, "versions": {"torchvision": "0.28.0"}}
+    found = given(packages=builds)
+    assert len(found) == trap
+    if trap:
+        assert "torchvision for cu130" in found[0][0]
+        assert found[0][1].endswith("/whl/cpu torchvision==0.28.0")

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from conformance.host.facts import Device, Process
+from conformance.host.machine import find_machine
+from conformance.host.neuron import find_neuron
+
+
+def test_trainium2_lists_logical_cores_and_each_is_two_physical_ones(bare, with_tool, listing):
+    tool = with_tool("neuron-ls", listing("trn2.3xlarge"))
+    neuron, instance_type = find_neuron(bare)
+    processes = (Process(4711, "python train.py --epochs 3"), Process(4712, ""))
+    assert neuron.devices == (Device(0, 4, 8, 96 * 2**30, processes),)
+    assert (neuron.tool, neuron.trouble, instance_type) == (tool, None, "trn2.3xlarge")
+
+
+def test_inferentia2_has_no_logical_configuration(bare, with_tool, listing):
+    with_tool("neuron-ls", listing("inf2.24xlarge"))
+    neuron, instance_type = find_neuron(bare)
+    assert neuron.devices == (Device(0, 2, 2, 32 * 2**30, ()), Device(1, 2, 2, 32 * 2**30, ()))
+    assert (neuron.trouble, instance_type) == (None, None)
+
+
+def test_neuron_ls_is_found_where_only_login_shells_look(bare, with_tool, listing):
+    tool = with_tool("neuron-ls", listing("trn2.3xlarge"), folder=bare.root / "opt/aws/neuron/bin")
+    neuron, _ = find_neuron(bare)
+    assert neuron.tool == tool
+    assert len(neuron.devices) == 1
+
+
+def test_no_tool_is_no_trouble(bare):
+    neuron, instance_type = find_neuron(bare)
+    assert (neuron.tool, neuron.trouble, neuron.devices, instance_type) == (None, None, (), None)
+
+
+@pytest.mark.parametrize(
+    ("script", "trouble"),
+    [
+        ("echo 'neuron-ls: no driver' >&2; echo >&2; exit 3", "neuron-ls exited with 3: neuron-ls: no driver"),
+        ("printf 'usage: x\\nno driver\\n' >&2; exit 2", "neuron-ls exited with 2: no driver"),
+        ("echo on stdout; exit 1", "neuron-ls exited with 1: on stdout"),
+        ("exit 1", "neuron-ls exited with 1"),
+        ("kill -SEGV $$", "neuron-ls was ended by signal 11"),
+        ("echo instance-type: inf2.xlarge; echo", "neuron-ls printed no JSON but 'instance-type: inf2.xlarge'"),
+        ("echo '[{\"neuron_device\": 0,'", "neuron-ls printed no JSON but '[{\"neuron_device\": 0,'"),
+        ("true", "neuron-ls printed nothing"),
+        ("echo '[{\"neuron_device\": 0}]'", "neuron-ls printed JSON of another shape: 0.nc_count: Field required"),
+        ("echo '{}'", "neuron-ls printed JSON of another shape: all of it: Input should be a valid array"),
+    ],
+)
+def test_a_neuron_ls_that_fails_is_one_line(bare, with_tool, script, trouble):
+    with_tool("neuron-ls", script)
+    neuron, _ = find_neuron(bare)
+    assert neuron.trouble == trouble
+    assert neuron.devices == ()
+
+
+def test_one_that_cannot_be_started_is_one_line(bare, with_tool):
+    Path(with_tool("neuron-ls", "")).write_text("#!/no/such/interpreter\n")
+    assert find_neuron(bare)[0].trouble == "neuron-ls cannot be started: No such file or directory"
+
+
+def test_one_that_hangs_is_given_up_with_what_it_started(bare, with_tool, tmp_path):
+    late = tmp_path / "late"
+    with_tool("neuron-ls", f"(sleep 1; touch {late}) & sleep 30")
+    start = time.monotonic()
+    neuron, _ = find_neuron(replace(bare, patience=0.1))
+    assert neuron.trouble == "neuron-ls did not answer within 0.1 s"
+    assert time.monotonic() - start < 10
+    time.sleep(1.2)
+    assert not late.exists(), "what the script started is still alive"
+
+
+def test_device_files_are_in_the_order_of_their_numbers(bare, with_file):
+    for name in ("neuron10", "neuron2", "neuron0", "neuron_core", "null"):
+        with_file(f"dev/{name}")
+    assert find_neuron(bare)[0].nodes == ("/dev/neuron0", "/dev/neuron2", "/dev/neuron10")
+
+
+def test_driver_that_is_loaded_and_driver_that_is_installed(bare, with_file, with_tool):
+    with_file("sys/module/neuron/version", "2.27.4.0\n")
+    with_tool("modinfo", '[ "$*" = "-F version neuron" ] && echo 2.29.0.0')
+    neuron, _ = find_neuron(bare)
+    assert (neuron.driver_loaded, neuron.driver_installed) == ("2.27.4.0", "2.29.0.0")
+
+
+def test_no_driver(bare, with_tool):
+    with_tool("modinfo", "echo 'modinfo: ERROR: Module neuron not found.' >&2; exit 1")
+    neuron, _ = find_neuron(bare)
+    assert (neuron.driver_loaded, neuron.driver_installed) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("product", "listed", "expected"),
+    [
+        ("inf2.xlarge\n", None, "inf2.xlarge"),
+        ("trn2u.48xlarge\n", "trn2.48xlarge", "trn2u.48xlarge"),
+        ("u-6tb1.metal", None, "u-6tb1.metal"),
+        ("20XW0026GE", None, None),
+        ("Standard PC (Q35 + ICH9, 2009)", "trn1.2xlarge", "trn1.2xlarge"),
+        (None, None, None),
+    ],
+)
+def test_instance_type_is_that_of_the_firmware_where_it_is_one(bare, with_file, product, listed, expected):
+    if product:
+        with_file("sys/devices/virtual/dmi/id/product_name", product)
+    assert find_machine(bare, listed).instance_type == expected
+
+
+def test_memory_is_what_the_container_may_use(bare, with_file):
+    whole = find_machine(bare).memory
+    with_file("sys/fs/cgroup/memory.max", "max\n")
+    assert find_machine(bare).memory == whole
+    with_file("sys/fs/cgroup/memory.max", "1048576\n")
+    assert find_machine(bare).memory == 1048576

@@ -1,0 +1,166 @@
+"""Each defect: its trigger, its fault model against what was published, its workarounds, where it is expected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from transcripts import Transcript, transcripts
+
+from conformance.cases.releases import releases
+from conformance.defects.catalogue import DEFECTS, find, module_path
+from conformance.defects.defect import MinimalCase
+from conformance.defects.sort import SORT
+from conformance.defects.split_with_sizes import SPLIT_WITH_SIZES, read_densely
+from conformance.defects.workarounds import WORKAROUNDS, rewriting
+from conformance.program import Program, Whole
+
+SPLITS = transcripts("split")
+ON_2_29_1 = releases()["2.29.1"].packages
+MINIMAL = {f"{d.id}:{m.name}": m for d in DEFECTS.values() for m in d.minimal_cases}
+
+
+class Calls(nn.Module):
+    """A module that calls a function."""
+
+    def __init__(self, function: Callable[[Tensor], object]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> object:
+        return self.function(x)
+
+
+def triggers(function: Callable[[Tensor], object], *shape: int, workarounds: tuple[str, ...] = ()) -> list[str]:
+    program = Program(Whole(Calls(function), workarounds), (torch.zeros(shape),))
+    return [defect.id for defect, _ in find(program.exported.graph, ON_2_29_1, ())]
+
+
+@pytest.mark.parametrize("name", SPLITS)
+def test_fault_model_gives_the_published_numbers(name: str) -> None:
+    transcript: Transcript = SPLITS[name]
+    x = torch.tensor(transcript.input, dtype=torch.float64)
+    assert transcript.shown_by(read_densely(x, transcript.sizes, transcript.dim))
+    assert not transcript.shown_by(x.split(transcript.sizes, transcript.dim)), "the right answer is another"
+
+
+def test_fault_model_reads_a_strided_tensor_in_its_logical_order() -> None:
+    x = torch.arange(24.0).reshape(2, 4, 3).transpose(1, 2)
+    pieces = read_densely(x, [1, 3], dim=2)
+    flat = x.contiguous().flatten()
+    assert torch.equal(pieces[0].flatten(), flat[:6]) and torch.equal(pieces[1].flatten(), flat[1 : 1 + 18])
+
+
+@pytest.mark.parametrize(
+    ("function", "shape", "strikes"),
+    [
+        (lambda x: x.split([2, 4], -1), (2, 6), True),
+        (lambda x: torch.split(x, [3, 3], dim=1), (2, 6), True),
+        (lambda x: torch.split_with_sizes(x, [3, 3], 1), (2, 6), True),
+        (lambda x: x.view(1, 4, 128, 9).split([32, 32, 64], dim=2), (1, 512, 3, 3), True),
+        (lambda x: x.split((3, 3), 1), (1, 6), False),  # nothing before the dimension it splits
+        (lambda x: x.split([1, 1], 0), (2, 6), False),
+        (lambda x: x.split(3, 1), (2, 6), False),
+        (lambda x: x.chunk(2, 1), (2, 6), False),
+        (lambda x: x.tensor_split([2], 1), (2, 6), False),
+        (lambda x: (x[:, :2], x[:, 2:]), (2, 6), False),
+        (lambda x: x.unbind(1), (2, 6), False),
+    ],
+)
+def test_split_trigger(function: Callable[[Tensor], object], shape: tuple[int, ...], strikes: bool) -> None:
+    assert triggers(function, *shape) == (["split-with-sizes"] if strikes else [])
+
+
+@pytest.mark.parametrize(
+    ("function", "strikes"),
+    [
+        (lambda x: x.topk(2, -1), True),
+        (lambda x: x.sort(-1), True),
+        (lambda x: x.argsort(-1), True),
+        (lambda x: x.max(-1), False),
+        (lambda x: x.amax(-1), False),
+    ],
+)
+def test_sort_trigger(function: Callable[[Tensor], object], strikes: bool) -> None:
+    assert triggers(function, 2, 6) == (["sort-refused"] if strikes else [])
+
+
+def test_module_path_names_where_it_is() -> None:
+    class Outer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = Calls(lambda x: x.split([2, 4], -1))
+
+        def forward(self, x: Tensor) -> object:
+            return self.inner(x)
+
+    program = Program(Whole(Outer()), (torch.zeros(2, 6),))
+    ((_, node),) = find(program.exported.graph, ON_2_29_1, ())
+    assert module_path(node) == "module.inner"
+
+
+@pytest.mark.parametrize("workaround", ["slice", "tensor_split", "chunk"])
+@pytest.mark.parametrize(
+    ("sizes", "dim", "shape"),
+    [([2, 4], -1, (2, 6)), ([3, 3], 1, (2, 6, 5)), ([1, 2, 3], 2, (2, 3, 6)), ([0, 6], 1, (2, 6)), ([2, 2, 2], 0, (6, 2))],
+)
+def test_workaround_is_bit_equal(workaround: str, sizes: list[int], dim: int, shape: tuple[int, ...]) -> None:
+    x = torch.randn(shape)
+    expected = x.split(sizes, dim)
+    for spelling in (
+        lambda: x.split(sizes, dim),
+        lambda: x.split(split_size=sizes, dim=dim),
+        lambda: torch.split(x, sizes, dim=dim),
+        lambda: x.split_with_sizes(sizes, dim),
+    ):
+        with rewriting((workaround,)):
+            pieces = spelling()
+        assert len(pieces) == len(expected)
+        assert all(torch.equal(a, b) for a, b in zip(pieces, expected, strict=True))
+
+
+def test_workaround_takes_the_trigger_out_of_the_graph_and_ends_with_its_context() -> None:
+    def unequal(x: Tensor) -> object:
+        return x.split([2, 4], -1)
+
+    assert triggers(unequal, 2, 6, workarounds=("slice",)) == []
+    assert triggers(unequal, 2, 6, workarounds=("tensor_split",)) == []
+    assert triggers(unequal, 2, 6, workarounds=("chunk",)) == ["split-with-sizes"], "chunk cannot do unequal pieces"
+    assert triggers(lambda x: x.split([3, 3], 1), 2, 6, workarounds=("chunk",)) == []
+    assert triggers(unequal, 2, 6) == ["split-with-sizes"]
+
+
+def test_where_a_defect_is_expected() -> None:
+    assert SPLIT_WITH_SIZES.affects({"torch-xla": "2.9.0"}, ())
+    assert SPLIT_WITH_SIZES.affects({"torch-xla": "2.9.0"}, ("slice",)), "the graph decides about those"
+    assert not SPLIT_WITH_SIZES.affects({"torch-xla": "2.9.0"}, ("functionalization",))
+    assert not SPLIT_WITH_SIZES.affects({"torch-xla": "2.10.0"}, ())
+    assert not SPLIT_WITH_SIZES.affects({"openvino": "2026.4.1"}, ())
+    assert {name for name, release in releases().items() if SORT.affects(release.packages, ())} == {
+        "2.28.0",
+        "2.29.0",
+        "2.29.1",
+    }
+
+
+@pytest.mark.parametrize("name", MINIMAL)
+def test_minimal_case_triggers_its_defect_and_is_batch_first(name: str) -> None:
+    minimal: MinimalCase = MINIMAL[name]
+    inputs = minimal.inputs(0)
+    assert all(x.shape[0] == minimal.batch for x in inputs)
+    assert not torch.equal(inputs[0], minimal.inputs(1)[0])
+    program = Program(Whole(minimal.build()), inputs)
+    assert [defect.id for defect, _ in find(program.exported.graph, ON_2_29_1, ())] == [name.partition(":")[0]]
+
+
+def test_catalogue_is_complete_data() -> None:
+    for name, defect in DEFECTS.items():
+        assert name == defect.id and defect.links and defect.packages and defect.minimal_cases
+        assert (defect.fault is None) != (defect.refusal is None)
+        assert set(defect.workarounds) | set(defect.prevented_by) <= set(WORKAROUNDS)
+        for minimal in defect.minimal_cases:
+            assert set(minimal.workarounds) <= set(defect.workarounds)
+    used = {name for defect in DEFECTS.values() for minimal in defect.minimal_cases for name in minimal.workarounds}
+    assert used == set(WORKAROUNDS), "a workaround that no minimal case proves"

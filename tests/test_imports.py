@@ -1,0 +1,28 @@
+"""What is not needed is not imported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "ultralytics", "openvino", "onnxruntime", "torch_xla")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import conformance",
+        "import conformance.plugin",
+        "import conformance.cli, conformance.host.doctor, conformance.report.write",
+        "from conformance.selection import Request, select; select(Request('full'))",
+        "import conformance.suite.test_models, conformance.suite.test_layers, conformance.suite.test_regressions",
+        "from conformance.registry import *; [load_target(t).missing() for t in target_names()]",
+        "from conformance.registry import *; [load_system(s).missing() for s in system_names()]",
+    ],
+)
+def test_no_heavy_package_is_imported(code: str) -> None:
+    check = f"{code}; import sys; print([m for m in {HEAVY} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

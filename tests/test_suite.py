@@ -1,0 +1,164 @@
+"""The suite as its users run it: plain pytest, in a process of its own, with targets that are wrong on purpose."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pytest
+
+from conformance.cases.outcome import Record
+from conformance.results.records import read_records
+
+ROOT = Path(__file__).parents[1]
+SUITE = str(ROOT / "conformance")
+TOY = """
+description = "The toy."
+targets = ["toys:HEALTHY"]
+
+[[models]]
+system = "toys:Toy"
+variants = ["1"]
+tasks = ["detect"]
+batches = [1, 2]
+resolutions = ["16x24"]
+
+[[models]]
+isolated = true
+system = "toys:Toy"
+variants = ["1"]
+tasks = ["detect"]
+batches = [2]
+resolutions = ["16x24"]
+"""
+
+
+@pytest.fixture
+def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """A folder with a profile for the toy system, from which the suite is run."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    (pytester.path / "toy.toml").write_text(TOY)
+    return pytester
+
+
+def run(suite: pytest.Pytester, *options: str, profile: str = "toy.toml") -> pytest.RunResult:
+    return suite.runpytest_subprocess(
+        SUITE, "--profile", profile, "--records", "records", "-p", "no:cacheprovider", "-q", *options
+    )
+
+
+def records(suite: pytest.Pytester) -> list[Record]:
+    return read_records(suite.path / "records")
+
+
+def test_healthy_target_is_green_and_every_case_is_recorded(suite: pytest.Pytester) -> None:
+    result = run(suite)
+    result.assert_outcomes(passed=2 * 2 + 4 + 5 + 10)
+    found = records(suite)
+    assert len(found) == len({r.id for r in found}) == 2 + 4 + 5 + 10
+    assert all(r.command == f"pytest conformance --case '{r.id}' --profile toy.toml --target toys:HEALTHY" or "'" not in r.command for r in found)  # fmt: skip
+    assert all(r.started <= r.finished and not r.emulated and r.target == "planted" for r in found)
+
+
+def test_two_workers_share_the_cases_by_model(suite: pytest.Pytester) -> None:
+    result = run(suite, "-n", "2")
+    result.assert_outcomes(passed=2 * 2 + 4 + 5 + 10)
+    files = list((suite.path / "records").glob("*.jsonl"))
+    seen: dict[str, set[str]] = defaultdict(set)
+    for file in files:
+        for line in file.read_text().splitlines():
+            seen[Record.model_validate_json(line).case.subject].add(file.name)
+    assert len(files) == 2 and len(seen) == 2 + 5
+    assert all(len(names) == 1 for names in seen.values())
+
+
+def test_crash_and_hang_are_outcomes_and_the_run_goes_on(suite: pytest.Pytester) -> None:
+    targets = "toys:CRASHES,toys:HANGS,toys:HEALTHY_TWIN"
+    result = run(suite, "--target", targets, "--batch", "1", "--case-timeout", "6", "-k", "test_model")
+    result.assert_outcomes(passed=1, failed=2)
+    assert Counter(r.status.value for r in records(suite)) == {"crash": 1, "timeout": 1, "pass": 1}
+
+
+def test_failure_says_what_where_and_how_to_see_it_again(suite: pytest.Pytester) -> None:
+    result = run(suite, "--target", "toys:DROPPED_OPERATOR", "--batch", "2", "-k", "test_model")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "wrong in compare",
+            "*boxes*noise ratio*per image:*,*cosine*",
+            "*scores*",
+            "*first bad layer: stem (Sequential)*",
+            "*again: pytest conformance --case toy1-detect/b2/16x24/fp32@planted*",
+        ]
+    )
+    assert "Traceback" not in result.stdout.str()
+
+
+def test_in_place_layer_is_red_on_its_own(suite: pytest.Pytester) -> None:
+    result = run(suite, "--target", "toys:ONLY_TAPPED", "--batch", "1", "-k", "test_model or test_in_place")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*1 of 4 layers are wrong*", "*join (Conv2d)*"])
+
+
+def test_command_of_a_record_runs_that_one_case(suite: pytest.Pytester) -> None:
+    run(suite, "--target", "toys:ZEROED_SCORES", "--batch", "2", "-k", "test_model")
+    (record,) = records(suite)
+    words = record.command.split()
+    assert words[:2] == ["pytest", "conformance"]
+    again = suite.runpytest_subprocess(SUITE, *words[2:], "--records", "again", "-q", "-k", "test_model")
+    again.assert_outcomes(failed=1)
+    (same,) = read_records(suite.path / "again")
+    assert same.id == record.id and same.groups == record.groups
+
+
+def test_node_ids_and_k_select(suite: pytest.Pytester) -> None:
+    node = f"{SUITE}/suite/test_models.py::test_model[toy1-detect/b2/16x24/fp32@planted]"
+    result = suite.runpytest_subprocess(node, "--profile", "toy.toml", "--records", "records", "-q")
+    result.assert_outcomes(passed=1)
+    run(suite, "-k", "halves and isolated").assert_outcomes(passed=1)
+
+
+def test_regressions_are_strict(suite: pytest.Pytester) -> None:
+    """A healthy target that claims a torch-xla of the affected range is an unexpected pass, and red."""
+    result = run(suite, "--target", "claims:AFFECTED", "-k", "test_minimal")
+    result.assert_outcomes(failed=3, passed=12)
+    result.stdout.fnmatch_lines(["*unexpected pass: split-with-sizes*"])
+    result = run(suite, "--target", "claims:WRONG_EVERYWHERE", "-k", "two-halves and not slice")
+    result.stdout.fnmatch_lines(["*other images are wrong than those known to be: (0, 1) instead of (1,)*"])
+    result = run(suite, "--target", "claims:ANOTHER_FAILURE", "-k", "topk")
+    result.stdout.fnmatch_lines(["*another failure than the known one: error (RuntimeError) instead of error (NCC_EVRF029)*"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--variant", "9"], "unknown toy variant '9' (known: 1, 2)"),
+        (["--target", "emulater"], "unknown target 'emulater'; did you mean 'emulator'*"),
+        (["--target", "toys:ABSENTEE"], "absentee needs nothing_of_the_kind: pip install 'neuron-conformance[[]nothing]'"),
+        (["--resolution", "20x24"], "resolution 20x24: height 20 is not divisible by 8; try 16"),
+        (["--batch", "0"], "batch 0 is impossible*"),
+        (["--batch", "two"], "--batch takes whole numbers, such as 1,2,4, not 'two'"),
+        (["--workarounds", "slize"], "unknown workaround 'slize'; did you mean 'slice'*"),
+        (["--case", "nonsense"], "'nonsense' is no case id; one looks like*"),
+        (["--profile", "absent.toml"], "cannot read absent.toml: No such file or directory"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_clear_line(suite: pytest.Pytester, options: list[str], message: str) -> None:
+    result = run(suite, *options)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    lines = [line for line in result.stderr.lines if line]
+    result.stderr.fnmatch_lines([f"ERROR: {message}"])
+    assert len(lines) == 1, lines
+
+
+def test_missing_package_of_a_profile_is_a_skip_that_says_what_to_install(suite: pytest.Pytester) -> None:
+    (suite.path / "toy.toml").write_text(TOY.replace("toys:HEALTHY", "toys:ABSENTEE"))
+    result = run(suite, "-rs")
+    result.assert_outcomes(skipped=2 * 2 + 4 + 5 + 10)
+    result.stdout.fnmatch_lines(["SKIPPED*absentee needs nothing_of_the_kind: pip install*"])
+    assert not (suite.path / "records").exists()
+
+
+def test_help_names_the_options(pytester: pytest.Pytester) -> None:
+    result = pytester.runpytest_subprocess("--help")
+    result.stdout.fnmatch_lines(["*conformance: is a compiled vision model right?*", "*--profile=NAME*", "*--target=NAMES*"])

@@ -1,0 +1,123 @@
+"""In the torch-xla environment: the real front end, and the emulator against it. `make test-xla`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from transcripts import Transcript, transcripts
+
+from conformance.cases.case import Case
+from conformance.cases.outcome import Record, Stage, Status
+from conformance.compare.metrics import by_image, rel_l2
+from conformance.defects.split_with_sizes import read_densely
+from conformance.program import Program, Whole
+from conformance.results.records import RecordWriter
+from conformance.running.bench import Bench
+from conformance.running.worker import Worker
+from conformance.selection import Request, select
+from conformance.systems.yolo26 import Yolo26
+from conformance.targets.emulator import Emulator
+from conformance.targets.protocol import Options
+from conformance.targets.xla import Xla
+
+pytestmark = pytest.mark.xla
+XLA = Xla()
+if XLA.missing():
+    pytest.skip("needs the torch-xla environment", allow_module_level=True)
+os.environ.update(XLA.variables)  # before torch-xla is imported: functionalization off, as torch-neuronx has it
+
+SPLITS = transcripts("split")
+
+
+def options(target: str) -> Options:
+    return Options(target, "2.29.1", "float32", (), lambda _: None)
+
+
+@pytest.mark.parametrize("name", SPLITS)
+def test_real_lowering_gives_the_published_numbers(name: str) -> None:
+    import torch_xla
+
+    transcript: Transcript = SPLITS[name]
+    x = torch.tensor(transcript.input)
+    pieces = x.to(torch_xla.device()).split(transcript.sizes, transcript.dim)
+    assert transcript.shown_by(tuple(piece.cpu() for piece in pieces))
+
+
+@pytest.mark.parametrize(
+    ("shape", "sizes", "dim"),
+    [((2, 6), [2, 4], -1), ((3, 4, 5), [1, 3], 1), ((2, 4, 12, 10), [2, 2, 8], 2), ((4, 8, 3, 3), [4, 4], 1)],
+)
+@pytest.mark.parametrize("permuted", [False, True])
+def test_fault_model_equals_the_real_lowering(
+    shape: tuple[int, ...], sizes: list[int], dim: int, permuted: bool
+) -> None:
+    import torch_xla
+
+    x = torch.randn(shape)
+    if permuted:  # not contiguous
+        x = x.transpose(0, -1).contiguous().transpose(0, -1)
+    device = torch_xla.device()
+    real = [piece.cpu() for piece in (x.to(device) * 1).split(sizes, dim)]
+    for given, wanted in zip(read_densely(x, sizes, dim), real, strict=True):
+        assert torch.equal(given, wanted)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_emulators_wrong_answer_is_torch_xlas_at_every_layer(batch: int) -> None:
+    pytest.importorskip("ultralytics")
+    system = Yolo26()
+    model = system.build("n", "detect")
+    inputs = system.inputs(Case("yolo26", "n", "detect", batch, 320, 320, "float32", ""), 0)
+    model.module(*inputs)
+    program = Program(Whole(model.module, taps=model.layers), inputs)
+    with torch.no_grad():
+        right = program.module(*inputs)
+        emulated = Emulator().compile(program, options("inf2"))(*inputs)
+        real = XLA.compile(program, options("cpu"))(*inputs)
+    assert len(right) == len(emulated) == len(real) == 1 + 23  # the last layer's output is the model's own
+    for index, (given, wanted) in enumerate(zip(emulated, real, strict=True)):
+        assert (rel_l2(by_image([given]), by_image([wanted])) <= 1e-3).all(), f"tensor {index}"
+    c2psa = 1 + 10
+    error = rel_l2(by_image([real[c2psa]]), by_image([right[c2psa]]))
+    assert (error > 0.1).all(), "or there is nothing to agree on"
+    assert (rel_l2(by_image([real[c2psa - 1]]), by_image([right[c2psa - 1]])) < 1e-4).all(), "right until then"
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    worker = Worker(threads=os.cpu_count() or 1, timeout=300)
+    writer = RecordWriter(tmp_path_factory.mktemp("records") / "xla.jsonl")
+    yield Bench(select(Request(targets=["xla"])), worker, writer)
+    worker.close()
+
+
+def yolo26n(bench: Bench, *workarounds: str) -> Record:
+    return bench.run(Case("yolo26", "n", "detect", 2, 320, 320, "float32", "xla", workarounds=workarounds))
+
+
+def test_yolo26n_is_wrong_as_neuron_compiles_it_and_the_record_says_where(bench: Bench) -> None:
+    pytest.importorskip("ultralytics")
+    record = yolo26n(bench)
+    assert (record.status, record.stage) == (Status.WRONG, Stage.COMPARE)
+    assert record.first_bad_layer == "model.10"
+    assert next(layer.type for layer in record.layers if layer.bad) == "C2PSA"
+    assert record.defects == ["split-with-sizes"]
+    assert all(image.noise_ratio > 5 for image in record.groups["scores"].per_image)
+    assert record.published_gate is not None
+
+
+@pytest.mark.parametrize("workaround", ["slice", "tensor_split", "functionalization"])
+def test_yolo26n_is_right_with_each_workaround(bench: Bench, workaround: str) -> None:
+    pytest.importorskip("ultralytics")
+    record = yolo26n(bench, workaround)
+    assert record.status == Status.PASS and record.first_bad_layer is None
+
+
+def test_minimal_cases_on_the_real_front_end(pytester: pytest.Pytester) -> None:
+    suite = Path(__file__).parents[1] / "conformance" / "suite" / "test_regressions.py"
+    result = pytester.runpytest_subprocess(str(suite), "--target", "xla", "--records", "records", "-q")
+    result.assert_outcomes(passed=15)
