@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from toys import Planted
 from torch import Tensor
+from toys import Planted
 
 from conformance.program import Program
 from conformance.targets.protocol import Compiled, Options

@@ -15,7 +15,9 @@ CASES = {
     "yolo26n-detect/b2/320x320/fp32/model.10@xla": Case(
         "yolo26", "n", "detect", 2, 320, 320, "float32", "xla", layer="model.10"
     ),
-    "split-with-sizes:sdk-1140/b2/fp32@xla": Case("split-with-sizes", "sdk-1140", "", 2, None, None, "float32", "xla"),
+    "split-with-sizes:sdk-1140/b2/fp32@xla": Case(
+        "split-with-sizes", "sdk-1140", "", 2, None, None, "float32", "xla"
+    ),
 }
 
 

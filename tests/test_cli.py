@@ -20,7 +20,9 @@ def test_matrix_writes_the_three_files_and_shows_the_table(tmp_path: Path) -> No
     result = RUNNER.invoke(app, ["matrix", "--records", str(tmp_path / "records"), "--output", str(tmp_path / "out")])
     assert result.exit_code == 0, result.output
     assert "toy1-detect" in result.output and "pass" in result.output
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [f"compatibility.{e}" for e in ("html", "json", "md")]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        f"compatibility.{e}" for e in ("html", "json", "md")
+    ]
 
 
 def test_matrix_without_or_with_broken_records_is_one_line(tmp_path: Path) -> None:

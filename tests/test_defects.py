@@ -104,7 +104,13 @@ def test_module_path_names_where_it_is() -> None:
 @pytest.mark.parametrize("workaround", ["slice", "tensor_split", "chunk"])
 @pytest.mark.parametrize(
     ("sizes", "dim", "shape"),
-    [([2, 4], -1, (2, 6)), ([3, 3], 1, (2, 6, 5)), ([1, 2, 3], 2, (2, 3, 6)), ([0, 6], 1, (2, 6)), ([2, 2, 2], 0, (6, 2))],
+    [
+        ([2, 4], -1, (2, 6)),
+        ([3, 3], 1, (2, 6, 5)),
+        ([1, 2, 3], 2, (2, 3, 6)),
+        ([0, 6], 1, (2, 6)),
+        ([2, 2, 2], 0, (6, 2)),
+    ],
 )
 def test_workaround_is_bit_equal(workaround: str, sizes: list[int], dim: int, shape: tuple[int, ...]) -> None:
     x = torch.randn(shape)

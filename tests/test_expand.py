@@ -14,17 +14,18 @@ from conformance.cases.releases import releases, resolve
 from conformance.selection import Request, select
 from conformance.targets.emulator import Emulator
 
+BLOCK = {"system": "toy", "variants": ["1"], "tasks": ["detect"]}
 PROFILE = Profile.model_validate(
     {
         "description": "",
         "targets": ["emulator"],
         "models": [
-            {"system": "toy", "variants": ["1"], "tasks": ["detect"], "batches": [1, 2], "resolutions": ["16", "16x24"]},
-            {"system": "toy", "variants": ["1"], "tasks": ["detect"], "batches": [2], "resolutions": ["16"], "isolated": True},
+            {**BLOCK, "batches": [1, 2], "resolutions": ["16", "16x24"]},
+            {**BLOCK, "batches": [2], "resolutions": ["16"], "isolated": True},
         ],
         "target": {"emulator": {"hardware": ["inf2"], "sdks": ["2.28", "2.29.1"], "workarounds": [[], ["slice"]]}},
     }
-)  # fmt: skip
+)
 
 
 def ids(chosen: Chosen, profile: Profile = PROFILE) -> list[str]:
@@ -74,12 +75,21 @@ def test_what_cannot_be(chosen: Chosen, message: str) -> None:
         (Request(chosen=Chosen(workarounds=[("slize",)])), "unknown workaround 'slize'; did you mean 'slice'"),
         (Request(chosen=Chosen(hardware=["inf3"])), "unknown hardware of .* 'inf3'; did you mean 'inf2'"),
         (Request(chosen=Chosen(sdks=["2.26"])), "unknown SDK release of .* '2.26.0'"),
-        (Request(chosen=Chosen(systems=["yolo27"])), "unknown system of profile quick 'yolo27'; did you mean 'yolo26'"),
+        (
+            Request(chosen=Chosen(systems=["yolo27"])),
+            "unknown system of profile quick 'yolo27'; did you mean 'yolo26'",
+        ),
         (Request(case="yolo26q-detect/b2/320x320/fp32@emulator/inf2/sdk-2.29.1"), "unknown model 'yolo26q-detect'"),
         (Request(case="split:x/b2/fp32@emulator/inf2/sdk-2.29.1"), "no case 'split:x/b2/fp32.*nearest is 's"),
         (Request(case="yolo26n-detect/b2/321x320/fp32@emulator/inf2/sdk-2.29.1"), "height 321 is not divisible"),
-        (Request(case="yolo26n-detect/b2/320x320/fp32@emulator/inf9/sdk-2.29.1"), "unknown hardware of emulator 'inf9'"),
-        (Request(case="yolo26n-detect/b2/320x320/fp32/model.99@emulator/inf2/sdk-2.29.1"), "no case .*model.99.*nearest"),
+        (
+            Request(case="yolo26n-detect/b2/320x320/fp32@emulator/inf9/sdk-2.29.1"),
+            "unknown hardware of emulator 'inf9'",
+        ),
+        (
+            Request(case="yolo26n-detect/b2/320x320/fp32/model.99@emulator/inf2/sdk-2.29.1"),
+            "no case .*model.99.*nearest",
+        ),
         (Request(chosen=Chosen(dtypes=["bf16"])), "dtype 'bfloat16' cannot be judged yet"),
     ],
 )
@@ -92,7 +102,9 @@ def test_what_cannot_be_asked_for(request_: Request, message: str) -> None:
 def test_unknown_key_of_a_profile_names_the_near_match(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('description = ""\ntargets = []\n[[models]]\nsystem = "toy"\nvariant = ["1"]\n')
-    with pytest.raises(UserError, match=r"mine.toml: unknown key 'models.0.variant'; did you mean 'models.0.variants'"):
+    with pytest.raises(
+        UserError, match=r"mine.toml: unknown key 'models.0.variant'; did you mean 'models.0.variants'"
+    ):
         load_profile(str(path))
     path.write_text("description = ")
     with pytest.raises(UserError, match="not valid TOML"):

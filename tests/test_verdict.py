@@ -49,7 +49,16 @@ def test_healthy_target_passes_in_every_figure() -> None:
         (toys.STALE, {"boxes", "scores"}, {0, 1, 2, 3}),
         (toys.DROPPED_OPERATOR, {"boxes", "scores"}, {0, 1, 2, 3}),
     ],
-    ids=["zeroed scores", "damped scores", "image 3", "swapped channels", "off by one", "one percent", "stale", "dropped op"],
+    ids=[
+        "zeroed scores",
+        "damped scores",
+        "image 3",
+        "swapped channels",
+        "off by one",
+        "one percent",
+        "stale",
+        "dropped op",
+    ],
 )
 def test_fault_is_wrong_in_its_groups_and_images(target: toys.Planted, groups: set[str], images: set[int]) -> None:
     outcome = judge(target)

@@ -91,7 +91,7 @@ def test_resolutions_square_and_not(height: int, width: int, anchors: int) -> No
 def test_every_place_of_the_batch_and_every_index_has_another_real_image() -> None:
     images = torch.cat([SYSTEM.inputs(case(4, 320, 320), index)[0] for index in (0, 1)])
     assert images.shape == (8, 3, 320, 320) and images.dtype == torch.float32
-    assert 0 <= images.min() and images.max() <= 1
+    assert images.min() >= 0 and images.max() <= 1
     assert (images.flatten(1).std(dim=1) > 0.05).all(), "a photograph, not a plain patch"
     distances = torch.cdist(images.flatten(1), images.flatten(1)) + torch.eye(8) * 1e9
     assert distances.min() > 10

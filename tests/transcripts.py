@@ -33,4 +33,7 @@ class Transcript:
 def transcripts(kind: str) -> dict[str, Transcript]:
     path = Path(__file__).parents[1] / "fixtures" / "transcripts" / f"{kind}.toml"
     data: dict[str, Any] = tomllib.loads(path.read_text())
-    return {name: Transcript(*(entry[key] for key in ("input", "sizes", "dim", "outputs"))) for name, entry in data.items()}
+    return {
+        name: Transcript(*(entry[key] for key in ("input", "sizes", "dim", "outputs")))
+        for name, entry in data.items()
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import Enum
+from math import isnan
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -49,7 +50,10 @@ class ImageFigures(Strict):
 
 
 class GroupFigures(Strict):
-    """One output group (boxes, scores, ...). `noise_ratio` is the worst image's; the rest is over the batch."""
+    """One output group (boxes, scores, ...). `noise_ratio` is the worst image's; the rest is over the batch.
+
+    `bad`: some image is further away than the noise allows.
+    """
 
     noise_ratio: float
     rel_l2: float
@@ -57,6 +61,7 @@ class GroupFigures(Strict):
     max_abs: float
     sqnr_db: float
     per_image: list[ImageFigures]
+    bad: bool
 
 
 class LayerFigures(Strict):
@@ -104,8 +109,9 @@ class Outcome(Strict):
 
     @property
     def worst_group(self) -> str | None:
-        """The group with the largest noise ratio."""
-        return max(self.groups, key=lambda name: self.groups[name].noise_ratio, default=None)
+        """Of the bad groups, or of all where none is, the one with the largest relative error; NaN is largest."""
+        bad = {name: group for name, group in self.groups.items() if group.bad} or self.groups
+        return max(bad, key=lambda name: (isnan(bad[name].rel_l2), bad[name].rel_l2), default=None)
 
 
 class Record(Outcome):

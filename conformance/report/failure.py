@@ -55,8 +55,9 @@ def _lines(record: Record) -> Iterator[str]:
     if record.detail:
         yield record.detail
     for name, group in record.groups.items():
-        images = ", ".join(f"{image.noise_ratio:.3g}" for image in group.per_image)
-        yield f"  {name:<8} noise ratio {group.noise_ratio:.3g} (per image: {images}), cosine {group.cosine:.4f}"
+        mark, ratios = "✗" if group.bad else " ", ", ".join(f"{i.noise_ratio:.3g}" for i in group.per_image)
+        figures = f"noise ratio {group.noise_ratio:.3g} (per image: {ratios}), cosine {group.cosine:.4f}"
+        yield f"{mark} {name:<8} {figures}"
     first = next((layer for layer in record.layers if layer.bad), None)
     if first is not None and record.layer is None:
         yield f"  first bad layer: {_layer(first).strip()}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
@@ -75,6 +75,16 @@ class Column:
         return " / ".join(self.lines).replace(" / + ", " + ")
 
 
+def merged_lines(columns: Sequence[Column]) -> list[str]:
+    """The heading of columns shown as one: `emulator`, `inf2 SDK 2.28.0 2.29.1`, `trn2 SDK 2.29.1`, `+ slice`."""
+    if len(columns) == 1:
+        return list(columns[0].lines)
+    lines = [columns[0].target]
+    for hardware, group in groupby(columns, key=lambda column: column.hardware):
+        lines.append(" ".join((hardware, "SDK", *(column.sdk or "-" for column in group))))
+    return lines + [f"+ {name}" for name in columns[0].workarounds]
+
+
 @dataclass(frozen=True)
 class Cell:
     """What came of a row in a column. Without a record, and an anchor to it, it was not tested."""
@@ -129,6 +139,15 @@ class Table:
     def heading(self) -> str:
         """`Real`, or what emulated means."""
         return HEADINGS[self.emulated]
+
+    def merged(self) -> list[tuple[Column, ...]]:
+        """The columns, those together that are of one target with the same workarounds and say the same in
+        every row: releases with the same known defects."""
+        alike: dict[object, list[Column]] = {}
+        for column in self.columns:
+            said = tuple((str(cell.text), cell.defects) for cell in (self.cell(row, column) for row in self.rows))
+            alike.setdefault((column.target, column.workarounds, said), []).append(column)
+        return [tuple(columns) for columns in alike.values()]
 
     def split(self, limit: int) -> list[Table]:
         """The table in parts of at most `limit` columns. Workarounds that fit into one part stay in one."""

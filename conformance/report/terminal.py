@@ -1,4 +1,4 @@
-"""The matrix in a terminal, in tables as wide as the terminal allows."""
+"""The matrix in a terminal: columns that say the same are one, and the details are in the other forms."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from rich.text import Text
 
 from conformance.cases.outcome import Record
 from conformance.report.gate import Gate
+from conformance.report.isolated import IsolatedLayers
 from conformance.report.known import KnownDefect
 from conformance.report.matrix import Matrix
-from conformance.report.table import Cell, Row, Table, Tables
+from conformance.report.table import Cell, Column, Row, Table, Tables, merged_lines
 from conformance.report.words import KINDS, NOT_MEASURED, NOT_TESTED, cosine, one_line, ratio, totals
 
 _STYLES = {"pass": "green", NOT_TESTED: "dim", "not_run": "dim", "wrong": "red", "nonfinite": "red"}
-_LABEL_WIDTH = 24
-_CELL_WIDTH = 19
-_GATE_ROWS = 10
+_LABEL_WIDTH = 32
+_CELL_WIDTH = 22
+_GATE_ROWS = 5
 
 
 @dataclass
@@ -37,7 +38,7 @@ class Notes:
 
 
 def print_matrix(matrix: Matrix, console: Console) -> None:
-    """Print all of it; the totals come last, where the terminal stops."""
+    """Print what matters at a glance; the totals come last, where the terminal stops."""
     notes = Notes()
     _print_tables(matrix.models, console, notes)
     for column, versions in matrix.measured_with:
@@ -54,28 +55,26 @@ def print_matrix(matrix: Matrix, console: Console) -> None:
         console.print(Text(f"{_kind(table.emulated):8} {totals(table.statuses)}", "bold"))
 
 
-def _print_tables(tables: Tables, console: Console, notes: Notes | None) -> None:
+def _print_tables(tables: Tables, console: Console, notes: Notes) -> None:
     for table in tables:
         if table.columns:
             console.print(Text(_heading(table.emulated), _kind_style(table)))
+            merged = table.merged()
             limit = max(1, (console.width - _LABEL_WIDTH) // _CELL_WIDTH)
-            for part in table.split(limit):
-                console.print(_grid(part, notes))
+            for start in range(0, len(merged), limit):
+                console.print(_grid(table, merged[start : start + limit], notes))
         elif table.rows:
             console.print(Text(f"{_kind(table.emulated)}: no cell was run", "dim"))
 
 
-def _grid(table: Table, notes: Notes | None) -> Grid:
-    grid = Grid(
-        box=box.ASCII2 if table.emulated else box.ROUNDED,
-        border_style=_kind_style(table),
-        show_lines=True,
-    )
+def _grid(table: Table, columns: list[tuple[Column, ...]], notes: Notes) -> Grid:
+    """A table in which each of `columns` stands for all that say the same."""
+    grid = Grid(box=box.ASCII2 if table.emulated else box.ROUNDED, border_style=_kind_style(table))
     grid.add_column("", overflow="fold", max_width=_LABEL_WIDTH)
-    for column in table.columns:
-        grid.add_column(Text("\n".join(column.lines)), overflow="fold")
+    for alike in columns:
+        grid.add_column(Text("\n".join(merged_lines(alike))), overflow="fold")
     for row in table.rows:
-        grid.add_row(_label(row), *(_cell(table.cell(row, column), notes) for column in table.columns))
+        grid.add_row(_label(row), *(_cell(table.cell(row, alike[0]), notes) for alike in columns))
     return grid
 
 
@@ -92,27 +91,31 @@ def _heading(emulated: bool) -> str:
 
 
 def _label(row: Row) -> Text:
-    return Text("\n".join((one_line(row.name), row.size, *(f"+ {name}" for name in row.workarounds))))
+    return Text(f"{one_line(row.name)} {row.size}")
 
 
-def _cell(cell: Cell, notes: Notes | None) -> Text:
+def _cell(cell: Cell, notes: Notes) -> Text:
     text = Text(str(cell.text), _STYLES.get(cell.status, "yellow"))
-    for id_ in cell.defects if notes else ():
-        text.append(f"\n{one_line(id_)}", "dim")
-    if notes and cell.record and cell.failed:
+    for id_ in cell.defects:
+        text.append(f" {one_line(id_)}", "dim")
+    if cell.record and cell.failed:
         text.append(f" [{notes.number(cell.record)}]", "dim")
     return text
 
 
 def _print_isolated(matrix: Matrix, console: Console) -> None:
-    for emulated in (False, True):
-        found = matrix.isolated_on(emulated)
-        if found:
-            console.print(Rule(f"Isolated layers, {_heading(emulated)}"))
-        for layers in found:
-            console.print(Text(f"{one_line(layers.row.subject)} @ {layers.column.title}: {layers.summary}"))
-            for layer in layers.rest:
-                console.print(Text(f"  {one_line(layer.text)}", _STYLES.get(layer.cell.status, "yellow")))
+    if matrix.isolated:
+        console.print(Rule("Isolated layers, compiled alone and fed with the reference's inputs"))
+    alike: dict[object, list[IsolatedLayers]] = {}
+    for layers in matrix.isolated:
+        said = (layers.summary, tuple(layer.text for layer in layers.rest))
+        alike.setdefault((layers.row, layers.column.target, layers.column.workarounds, said), []).append(layers)
+    for same in alike.values():
+        who = ", ".join(merged_lines([layers.column for layers in same])).replace(", + ", " + ")
+        kind = f"{_kind(True)} " if same[0].column.emulated else ""
+        console.print(Text(f"{kind}{one_line(same[0].row.subject)} @ {who}: {same[0].summary}"))
+        for layer in same[0].rest:
+            console.print(Text(f"  {one_line(layer.text)}", _STYLES.get(layer.cell.status, "yellow")))
 
 
 def _print_defect(known: KnownDefect, console: Console) -> None:
@@ -126,12 +129,11 @@ def _print_defect(known: KnownDefect, console: Console) -> None:
         console.print(Text(f"Affected: {', '.join(known.packages)}"))
     for name, title in known.workarounds:
         console.print(Text(f"Workaround {name}: {title}"))
-    for name, title in known.minimal_cases:
-        console.print(Text(f"Minimal case {name}: {title}"))
+    for table in known.minimal:
+        if table.columns:
+            console.print(Text(f"Minimal cases, {_kind(table.emulated)}: {totals(table.statuses)}"))
     for link in known.links:
         console.print(Text(link, f"link {link}"))
-    if any(table.columns for table in known.minimal):
-        _print_tables(known.minimal, console, None)
 
 
 def _print_gates(matrix: Matrix, console: Console) -> None:

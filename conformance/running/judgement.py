@@ -15,7 +15,6 @@ from conformance.compare.verdict import (
     finite,
     mismatch,
     published_gate,
-    right,
 )
 from conformance.running.subject import Trial
 
@@ -39,12 +38,14 @@ def judge(trial: Trial, answers: Answers, dtype: str) -> Outcome:
         if difference := mismatch(given, wanted):
             return Outcome(stage=Stage.COMPARE, status=Status.WRONG, signature="shape", detail=difference)
     groups = _groups(trial, answers.first, limits)
-    status, signature = _status(trial, answers.first, groups, limits)
+    status = _status(answers.first, groups)
+    signature = None
     if status == Status.PASS:
         groups_again = _groups(trial, answers.again, limits)
-        status, _ = _status(trial, answers.again, groups_again, limits)
-        if status != Status.PASS:
+        if (status := _status(answers.again, groups_again)) != Status.PASS:
             groups, signature = groups_again, "not the same when called again"
+    if not finite(trial.reference):
+        status, signature = Status.NONFINITE, "the reference itself"
     layers = _layers(trial, answers.tapped, groups, limits)
     return Outcome(
         stage=Stage.COMPARE,
@@ -58,21 +59,18 @@ def judge(trial: Trial, answers: Answers, dtype: str) -> Outcome:
 
 
 def _groups(trial: Trial, outputs: Sequence[Tensor], limits: Limit) -> dict[str, GroupFigures]:
+    allowed = limits.layers if trial.isolated else limits.outputs
     references = trial.parts(trial.outputs)
     return {
-        name: compare_group(part, references[name], trial.noise[name], limits.floor)
+        name: compare_group(part, references[name], trial.noise[name], limits.floor, allowed)
         for name, part in trial.parts(outputs).items()
     }
 
 
-def _status(
-    trial: Trial, outputs: Sequence[Tensor], groups: dict[str, GroupFigures], limits: Limit
-) -> tuple[Status, str | None]:
-    if not finite(trial.outputs):
-        return Status.NONFINITE, "the reference itself"
+def _status(outputs: Sequence[Tensor], groups: dict[str, GroupFigures]) -> Status:
     if not finite(outputs):
-        return Status.NONFINITE, None
-    return (Status.PASS if right(groups, limits) else Status.WRONG), None
+        return Status.NONFINITE
+    return Status.WRONG if any(group.bad for group in groups.values()) else Status.PASS
 
 
 def _layers(
@@ -80,13 +78,13 @@ def _layers(
 ) -> list[LayerFigures]:
     """The tapped layers in place; of an isolated layer, what was found of its output."""
     if trial.isolated:
-        return [as_layer(layer.path, layer.type, "isolated", groups["output"], limits) for layer in trial.layers]
+        return [as_layer(layer.path, layer.type, "isolated", groups["output"]) for layer in trial.layers]
     if tapped is None:
         return []
     references, given = trial.parts(trial.reference), trial.parts(tapped)
     layers = []
     for layer in trial.layers:
         name = f"layer/{layer.path}"
-        figures = compare_group(given[name], references[name], trial.noise[name], limits.floor)
-        layers.append(as_layer(layer.path, layer.type, "in_place", figures, limits))
+        figures = compare_group(given[name], references[name], trial.noise[name], limits.floor, limits.layers)
+        layers.append(as_layer(layer.path, layer.type, "in_place", figures))
     return layers

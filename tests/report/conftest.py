@@ -53,6 +53,7 @@ def group(noise_ratio: float, cosine: float, images: int = 2) -> GroupFigures:
         max_abs=0.3,
         sqnr_db=12.0,
         per_image=per_image,
+        bad=noise_ratio >= 4,
     )
 
 
