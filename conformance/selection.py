@@ -48,7 +48,8 @@ class Selection:
 
 def select(request: Request) -> Selection:
     """All cases of a request. Raises UserError for whatever cannot be, and for a named target that is missing."""
-    profile, chosen = load_profile(request.profile), request.chosen
+    profile = load_profile(request.profile)
+    chosen = replace(request.chosen, named=request.targets is not None)
     systems = {spec: load_system(spec) for spec in _system_specs(request, profile)}
     targets = {spec: load_target(spec) for spec in _target_specs(request, profile)}
     for kind, found in (("targets", targets), ("systems", systems)):

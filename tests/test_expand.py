@@ -134,3 +134,10 @@ def test_releases() -> None:
         "torch-neuronx": "2.9.0.2.13.26312",
         "torch-xla": "2.9",
     }
+
+
+def test_block_for_some_targets_is_for_all_that_are_named() -> None:
+    block = PROFILE.models[1].model_copy(update={"targets": ["another"]})
+    profile = PROFILE.model_copy(update={"models": [block]})
+    assert ids(Chosen(), profile) == []
+    assert len(ids(Chosen(named=True), profile)) == 4 * 2 * 2

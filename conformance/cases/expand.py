@@ -34,8 +34,9 @@ class TargetOffer(Protocol):
 
 @dataclass(frozen=True)
 class Chosen:
-    """Axes from the command line; None leaves the profile's."""
+    """Axes from the command line; None leaves the profile's. `named`: the targets, too, are from there."""
 
+    named: bool = False
     systems: Sequence[str] | None = None
     variants: Sequence[str] | None = None
     tasks: Sequence[str] | None = None
@@ -73,7 +74,7 @@ def expand(
     for block in profile.models:
         if chosen.systems is not None and block.system not in chosen.systems:
             continue
-        wanted = [spec for spec in everywhere if block.targets is None or spec in block.targets]
+        wanted = [spec for spec in everywhere if chosen.named or block.targets is None or spec in block.targets]
         system = systems[block.system]
         for model in _models(block, chosen, system):
             layers = system.layers(model.variant, model.task) if block.isolated else (None,)

@@ -14,7 +14,7 @@ from conformance.cases.reading import data_path, read_toml
 class Models(Strict):
     """A block of models: the product of its axes. `isolated` makes cases of their single layers instead.
 
-    `targets` narrows the block to some of the profile's targets.
+    `targets` are those that run the block when none is named on the command line; else all do.
     """
 
     system: str

@@ -1,0 +1,40 @@
+"""The healthy control group: independent compilers of this host pass what is right, whole, in place and alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import toys
+
+from conformance.cases.outcome import Status
+from conformance.registry import load_target
+from conformance.running.pipeline import run_case
+
+
+@pytest.mark.parametrize("name", ["openvino", "onnxruntime", "inductor"])
+@pytest.mark.parametrize("layer", [None, "halves"])
+def test_real_compiler_passes(name: str, layer: str | None) -> None:
+    target = load_target(name)
+    if reason := target.missing():
+        pytest.skip(reason)
+    assert target.packages("cpu", None)
+    outcome = run_case(replace(toys.CASE, target=name, layer=layer), "toys:Toy", target, lambda _: None)
+    assert outcome.status == Status.PASS, outcome
+    assert all(not found.bad for found in outcome.layers) and len(outcome.layers) == (1 if layer else 4)
+
+
+def test_third_partys_target_of_the_documentation_works() -> None:
+    """The example in the Protocol's docstring, as it stands there."""
+    import importlib.metadata
+    from inspect import cleandoc
+
+    from conformance.cases.outcome import Stage
+    from conformance.targets import protocol
+
+    code = cleandoc((protocol.__doc__ or "").partition("in full:")[2])
+    names: dict[str, object] = {"importlib": importlib, "Stage": Stage}
+    exec(code, names)
+    eager = names["Eager"]()  # type: ignore[operator]
+    outcome = run_case(replace(toys.CASE, target="eager"), "toys:Toy", eager, lambda _: None)
+    assert outcome.status == Status.PASS and eager.missing() is None and "torch" in eager.packages("cpu", None)
