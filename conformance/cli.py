@@ -59,11 +59,7 @@ def cases(
     everything = [*selection.models, *selection.layers, *selection.minimal]
     for case in everything:
         typer.echo(case.id)
-    typer.echo(
-        f"{len(everything)} cases: {len(selection.models)} models, {len(selection.layers)} isolated layers, "
-        f"{len(selection.minimal)} minimal cases of defects",
-        err=True,
-    )
+    typer.echo(f"{len(everything)} cases: {selection.counts}", err=True)
     for reason in selection.absent.values():
         typer.echo(f"cannot be run here: {reason}", err=True)
 

@@ -83,6 +83,13 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
 
 
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """What is about to run."""
+    if (selection := config.stash.get(SELECTION, None)) is None:
+        return None
+    return f"conformance: profile {selection.profile} on {', '.join(selection.targets)}: {selection.counts}"
+
+
 def _collects_suite(config: pytest.Config) -> bool:
     """Whether the arguments reach into the suite; other runs pay nothing for this plugin."""
     for argument in config.args:

@@ -41,6 +41,11 @@ class Selection:
     targets: dict[str, str]
     absent: dict[str, str]  # target or system -> why it cannot be used here
 
+    @property
+    def counts(self) -> str:
+        """`8 models, 24 isolated layers, 15 minimal cases of defects`."""
+        return f"{len(self.models)} models, {len(self.layers)} isolated layers, {len(self.minimal)} minimal cases of defects"
+
     def why_not(self, case: Case) -> str | None:
         """Why a case cannot be run here, or None."""
         return self.absent.get(case.target) or self.absent.get(case.system)

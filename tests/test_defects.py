@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from transcripts import Transcript, transcripts
 
@@ -101,18 +104,14 @@ def test_module_path_names_where_it_is() -> None:
     assert module_path(node) == "module.inner"
 
 
-@pytest.mark.parametrize("workaround", ["slice", "tensor_split", "chunk"])
-@pytest.mark.parametrize(
-    ("sizes", "dim", "shape"),
-    [
-        ([2, 4], -1, (2, 6)),
-        ([3, 3], 1, (2, 6, 5)),
-        ([1, 2, 3], 2, (2, 3, 6)),
-        ([0, 6], 1, (2, 6)),
-        ([2, 2, 2], 0, (6, 2)),
-    ],
-)
-def test_workaround_is_bit_equal(workaround: str, sizes: list[int], dim: int, shape: tuple[int, ...]) -> None:
+@settings(deadline=None)
+@given(data=st.data(), workaround=st.sampled_from(["slice", "tensor_split", "chunk"]))
+def test_workaround_is_bit_equal(data: st.DataObject, workaround: str) -> None:
+    """Any shape, dimension and sizes, in every spelling of a split."""
+    shape = data.draw(st.lists(st.integers(1, 6), min_size=1, max_size=4))
+    dim = data.draw(st.integers(-len(shape), len(shape) - 1))
+    cuts = data.draw(st.lists(st.integers(0, shape[dim]), max_size=3).map(sorted))
+    sizes = [end - start for start, end in pairwise([0, *cuts, shape[dim]])]
     x = torch.randn(shape)
     expected = x.split(sizes, dim)
     for spelling in (

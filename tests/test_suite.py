@@ -163,6 +163,13 @@ def test_missing_package_of_a_profile_is_a_skip_that_says_what_to_install(suite:
     assert not (suite.path / "records").exists()
 
 
+def test_header_says_what_is_about_to_run(suite: pytest.Pytester) -> None:
+    result = suite.runpytest_subprocess(SUITE, "--profile", "toy.toml", "--collect-only")
+    result.stdout.fnmatch_lines(
+        ["conformance: profile toy.toml on planted: 2 models, 4 isolated layers, 15 minimal *"]
+    )
+
+
 def test_help_names_the_options(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("--help")
     result.stdout.fnmatch_lines(

@@ -119,6 +119,16 @@ def test_isolated_layer_is_fed_with_the_references_inputs() -> None:
     assert judge(toys.DROPPED_OPERATOR, layer="join").status == Status.PASS, "the fault is in the stem alone"
 
 
+@pytest.mark.parametrize(
+    ("system", "signature"),
+    [("Overflows32", "the CPU's own runs at this dtype"), ("Overflows64", "the reference itself")],
+)
+def test_what_cannot_be_judged_is_no_pass(system: str, signature: str) -> None:
+    """Where the CPU overflows, too, any answer would be within its noise."""
+    outcome = run_case(toys.CASE, f"toys:{system}", toys.HEALTHY, lambda _: None)
+    assert (outcome.status, outcome.signature) == (Status.NONFINITE, signature)
+
+
 def test_an_error_of_our_own_is_no_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("conformance.running.pipeline.judge", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):

@@ -78,6 +78,35 @@ class Toy:
         return (torch.rand(shape, generator=torch.Generator().manual_seed(index)),)
 
 
+class Overflow(nn.Module):
+    """Infinite in float32 or, from 1e200, in float64, too."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x.sum((2, 3)) + 1) * self.factor * self.factor
+
+
+class Overflows32(Toy):
+    """A model that float64 can compute and float32 cannot."""
+
+    factor = 1e30
+
+    def layers(self, variant: str, task: str) -> tuple[str, ...]:
+        return ()
+
+    def build(self, variant: str, task: str) -> Model:
+        return Model(Overflow(self.factor).eval(), None, (), f"overflow{self.factor}")
+
+
+class Overflows64(Overflows32):
+    """A model that no dtype can compute."""
+
+    factor = 1e200
+
+
 class Absent(Toy):
     """A system whose package is not installed."""
 

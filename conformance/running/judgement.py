@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 from torch import Tensor
 
@@ -46,6 +47,8 @@ def judge(trial: Trial, answers: Answers, dtype: str) -> Outcome:
             groups, signature = groups_again, "not the same when called again"
     if not finite(trial.reference):
         status, signature = Status.NONFINITE, "the reference itself"
+    elif not all(isfinite(error) for errors in trial.noise.values() for error in errors):
+        status, signature = Status.NONFINITE, "the CPU's own runs at this dtype"
     layers = _layers(trial, answers.tapped, groups, limits)
     return Outcome(
         stage=Stage.COMPARE,

@@ -107,19 +107,20 @@ class Subject:
         return self._trials[layer, rewrites]
 
     def _whole(self, rewrites: tuple[str, ...]) -> Trial:
-        paths, golden = self.model.layers, self.golden
-        given = list(golden.outputs)
-        given += dict.fromkeys(i for path in paths for i in golden.results[path] if i not in golden.outputs)
+        paths, reference = self.model.layers, self.golden
+        given = list(reference.outputs)
+        given += dict.fromkeys(i for path in paths for i in reference.results[path] if i not in reference.outputs)
         trial = Trial(
             program=Program(Whole(self.module, rewrites), self.others),
             tapped=Program(Whole(self.module, rewrites, paths), self.others) if paths else None,
             inputs=self.inputs,
             others=self.others,
-            reference=tuple(golden.values[i] for i in given),
-            output_count=len(golden.outputs),
+            reference=tuple(reference.values[i] for i in given),
+            output_count=len(reference.outputs),
             groups=self.model.groups,
             layers=tuple(
-                Layer(path, golden.types[path], tuple(given.index(i) for i in golden.results[path])) for path in paths
+                Layer(path, reference.types[path], tuple(given.index(i) for i in reference.results[path]))
+                for path in paths
             ),
             noise={},
         )
