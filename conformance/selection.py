@@ -44,7 +44,8 @@ class Selection:
     @property
     def counts(self) -> str:
         """`8 models, 24 isolated layers, 15 minimal cases of defects`."""
-        return f"{len(self.models)} models, {len(self.layers)} isolated layers, {len(self.minimal)} minimal cases of defects"
+        models, layers, minimal = len(self.models), len(self.layers), len(self.minimal)
+        return f"{models} models, {layers} isolated layers, {minimal} minimal cases of defects"
 
     def why_not(self, case: Case) -> str | None:
         """Why a case cannot be run here, or None."""
