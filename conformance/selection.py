@@ -60,7 +60,7 @@ def select(request: Request) -> Selection:
     targets = {spec: load_target(spec) for spec in _target_specs(request, profile)}
     for kind, found in (("targets", targets), ("systems", systems)):
         _require_names_apart(kind, found)
-    absent = _absent(systems, targets, strict=request.targets is not None)
+    absent = _absent(request, systems, targets)
     if request.case is not None:
         profile, chosen = _narrowed(parse_id(request.case), profile, systems)
     for name in {name for axes in profile.target.values() for names in axes.workarounds for name in names}:
@@ -107,14 +107,15 @@ def _require_names_apart(kind: str, found: Mapping[str, System] | Mapping[str, T
         specs[thing.name] = spec
 
 
-def _absent(systems: dict[str, System], targets: dict[str, Target], strict: bool) -> dict[str, str]:
-    """What cannot be used here. With `strict` a target was asked for by name, and that is an error."""
-    absent = {s.name: reason for s in systems.values() if (reason := s.missing())}
-    for target in targets.values():
-        if reason := target.missing():
-            if strict:
-                raise UserError(reason)
-            absent[target.name] = reason
+def _absent(request: Request, systems: Mapping[str, System], targets: Mapping[str, Target]) -> dict[str, str]:
+    """What cannot be used here, by name. Raises UserError where it was asked for by name."""
+    absent = {}
+    for found, named in ((systems, request.chosen.systems), (targets, request.targets)):
+        for thing in found.values():
+            if reason := thing.missing():
+                if named is not None or request.case is not None:
+                    raise UserError(reason)
+                absent[thing.name] = reason
     return absent
 
 

@@ -79,6 +79,7 @@ def test_crash_and_hang_are_outcomes_and_the_run_goes_on(suite: pytest.Pytester)
     result = run(suite, "--target", targets, "--batch", "1", "--case-timeout", "6", "-k", "test_model")
     result.assert_outcomes(passed=1, failed=2)
     assert Counter(r.status.value for r in records(suite)) == {"crash": 1, "timeout": 1, "pass": 1}
+    assert all({"torch", "numpy", "neuron-conformance"} <= set(r.environment) for r in records(suite))
 
 
 def test_failure_says_what_where_and_how_to_see_it_again(suite: pytest.Pytester) -> None:
@@ -168,6 +169,14 @@ def test_header_says_what_is_about_to_run(suite: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(
         ["conformance: profile toy.toml on planted: 2 models, 4 isolated layers, 15 minimal *"]
     )
+
+
+def test_missing_system_is_a_skip_and_an_error_where_it_is_named(suite: pytest.Pytester) -> None:
+    (suite.path / "toy.toml").write_text(TOY.replace("toys:Toy", "toys:Absent"))
+    run(suite, "-k", "test_model").assert_outcomes(skipped=2)
+    result = run(suite, "--system", "toys:Absent")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: absent needs nothing_of_the_kind: pip install *"])
 
 
 def test_help_names_the_options(pytester: pytest.Pytester) -> None:

@@ -99,6 +99,12 @@ def test_layer_that_is_bad_only_in_place_is_named_although_the_outputs_are_right
     assert outcome.first_bad_layer == "join"
 
 
+def test_model_whose_taps_do_not_compile_is_judged_all_the_same() -> None:
+    outcome = judge(toys.NO_TAPS)
+    assert outcome.status == Status.PASS and outcome.layers == []
+    assert outcome.detail == "with all layers tapped: RuntimeError: too many outputs"
+
+
 def test_compiler_error_carries_its_code_and_stage() -> None:
     outcome = judge(toys.REFUSES)
     assert (outcome.status, outcome.stage, outcome.signature) == (Status.ERROR, Stage.COMPILE, "NCC_EVRF029")

@@ -221,6 +221,15 @@ class OnlyTapped(Planted):
         return run
 
 
+class NoTaps(Planted):
+    """Cannot compile a program of more than one output."""
+
+    def compile(self, program: Program, options: Options) -> Compiled:
+        if len(program.module(*program.inputs)) > 1:
+            raise RuntimeError("too many outputs")
+        return super().compile(program, options)
+
+
 class Refuses(Planted):
     """Raises as a compiler does that names its code in the text of its error."""
 
@@ -279,6 +288,7 @@ STALE = Stale()
 STALE_ONCE = StaleOnce()
 DROPPED_OPERATOR = DroppedOperator()
 ONLY_TAPPED = OnlyTapped()
+NO_TAPS = NoTaps()
 REFUSES = Refuses()
 RAISES = Raises()
 CRASHES = Crashes(name="crashes")

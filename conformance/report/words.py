@@ -36,7 +36,7 @@ def cell_text(record: Record | None) -> CellText:
     if record is None:
         return CellText(DASH, "not tested")
     if record.status is Status.PASS:
-        return CellText("✓", "pass")
+        return CellText("✓", "pass", f"but tapped {_where(record)} is wrong" if record.first_bad_layer else "")
     if record.status is Status.NOT_RUN:
         return CellText(DASH, "not run")
     if record.status in (Status.WRONG, Status.NONFINITE):
@@ -50,11 +50,11 @@ def cell_text(record: Record | None) -> CellText:
 
 
 def _where(record: Record) -> str:
-    """First bad layer and worst group, as far as they are known."""
+    """First bad layer and, where the outputs are not right, worst group, as far as they are known."""
     parts = []
     if record.first_bad_layer:
         parts.append(layer_name(record.first_bad_layer, layer_type(record, record.first_bad_layer)))
-    if record.worst_group:
+    if record.worst_group and record.status is not Status.PASS:
         parts.append(record.worst_group)
     return one_line(", ".join(parts))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
 
 from conformance.cases.case import Case
 from conformance.cases.outcome import Record
@@ -13,6 +14,8 @@ from conformance.results.records import RecordWriter
 from conformance.running.worker import Job, Worker
 from conformance.selection import Selection
 from conformance.targets.protocol import Target
+
+PACKAGES = ("neuron-conformance", "torch", "numpy", "ultralytics")
 
 
 class Bench:
@@ -40,7 +43,7 @@ class Bench:
         started = datetime.now(timezone.utc)
         outcome = self.worker.run(job, {**target.variables, **variables(case.workarounds)})
         record = Record(
-            **dict(outcome),
+            **dict(outcome.model_copy(update={"environment": self._environment(case, target)})),
             id=case.id,
             system=case.system,
             variant=case.variant,
@@ -62,6 +65,11 @@ class Bench:
         self.writer.write(record)
         return record
 
+    def _environment(self, case: Case, target: Target) -> dict[str, str]:
+        """Versions of what took part, known even where the child did not live to tell."""
+        installed = {name: found for name in PACKAGES if (found := _version(name))}
+        return installed if target.emulated else installed | target.packages(case.hardware, case.sdk)
+
     def _command(self, case: Case, job: Job) -> str:
         """What runs this one case again."""
         words = ["pytest", "conformance", "--case", case.id]
@@ -70,3 +78,10 @@ class Bench:
         if job.target != case.target:
             words += ["--target", job.target]
         return shlex.join(words)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

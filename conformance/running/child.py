@@ -6,7 +6,6 @@ import os
 import sys
 import warnings
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from conformance.cases.case import Case
@@ -14,8 +13,6 @@ from conformance.cases.outcome import Stage
 
 _STAGES = list(Stage)
 _shared: Any = None
-
-PACKAGES = ("neuron-conformance", "torch", "numpy", "ultralytics")
 
 
 def prepare(variables: Mapping[str, str], threads: int, log: str, shared: Any) -> None:
@@ -42,21 +39,9 @@ def execute(case: Case, system: str, target: str) -> str:
     from conformance.registry import load_target
     from conformance.running.pipeline import run_case
 
-    found = load_target(target)
     _shared[1] = os.getpid()
-    outcome = run_case(case, system, found, _enter)
-    environment = {name: v for name in PACKAGES if (v := _version(name))}
-    if not found.emulated:
-        environment |= found.packages(case.hardware, case.sdk)
-    return outcome.model_copy(update={"environment": environment}).model_dump_json()
+    return run_case(case, system, load_target(target), _enter).model_dump_json()
 
 
 def _enter(stage: Stage) -> None:
     _shared[0] = _STAGES.index(stage)
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

@@ -27,6 +27,7 @@ class Answers:
     first: tuple[Tensor, ...]
     again: tuple[Tensor, ...]
     tapped: tuple[Tensor, ...] | None
+    tapping_failed: str | None = None
 
 
 def judge(trial: Trial, answers: Answers, dtype: str) -> Outcome:
@@ -54,6 +55,7 @@ def judge(trial: Trial, answers: Answers, dtype: str) -> Outcome:
         stage=Stage.COMPARE,
         status=status,
         signature=signature,
+        detail=answers.tapping_failed,
         groups=groups,
         layers=layers,
         first_bad_layer=next((layer.path for layer in layers if layer.bad), None),

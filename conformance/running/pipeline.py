@@ -21,6 +21,7 @@ from conformance.running.subject import Judged, Subject, Trial
 from conformance.systems.protocol import Model, System
 from conformance.targets.protocol import Compiled, CompileError, Options, Target
 
+_LONGEST_DETAIL = 2000
 _NCC_CODE = re.compile(r"NCC_[A-Z]{4}\d{3}")
 
 
@@ -81,12 +82,13 @@ def _answers(
     start = perf_counter()
     again = _call(compiled, trial.inputs)
     run = perf_counter() - start
-    tapped = None
+    tapped, tapping_failed = None, None
     if trial.tapped is not None:
-        with_taps = target.compile(trial.tapped, options)
-        options.enter(Stage.RUN)
-        tapped = _call(with_taps, trial.inputs)
-    return Answers(first, again, tapped), seconds.model_copy(update={"run": run})
+        try:
+            tapped = _call(target.compile(trial.tapped, options), trial.inputs)
+        except Exception as error:  # the taps are ours: the model itself has compiled and run
+            tapping_failed = f"with all layers tapped: {type(error).__name__}: {error}"[:_LONGEST_DETAIL]
+    return Answers(first, again, tapped, tapping_failed), seconds.model_copy(update={"run": run})
 
 
 def _call(compiled: Compiled, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -102,7 +104,9 @@ def _failed(stage: Stage, error: Exception) -> Outcome:
     else:
         code = _NCC_CODE.search(text)
         signature = code[0] if code else type(error).__name__
-    return Outcome(stage=stage, status=Status.ERROR, signature=signature, detail=text.strip()[:2000] or None)
+    return Outcome(
+        stage=stage, status=Status.ERROR, signature=signature, detail=text.strip()[:_LONGEST_DETAIL] or None
+    )
 
 
 def system_of(case: Case, name: str) -> System:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from conformance.cases.case import Case
+from conformance.cases.outcome import Status
 from conformance.report.failure import require_good_layers, require_pass
 from conformance.running.bench import Bench
 
@@ -13,7 +14,8 @@ def test_in_place(model_case: Case, bench: Bench) -> None:
     """With all layers tapped, none is wrong, not even one whose error no longer shows in the output."""
     record = bench.run(model_case)
     if not record.layers:
-        pytest.skip(f"no layer was seen: {record.status.value} in {record.stage.value}; test_model says why")
+        why = record.detail if record.status == Status.PASS else "test_model says why"
+        pytest.skip(f"no layer was seen ({record.status.value} in {record.stage.value}): {why}")
     require_good_layers(record)
 
 

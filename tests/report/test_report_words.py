@@ -78,3 +78,8 @@ def test_releases_are_in_the_order_of_their_numbers():
 
 def test_one_line_keeps_words_apart():
     assert one_line(" a\nb\x1b\tc ") == "a b c"
+
+
+def test_a_pass_with_a_layer_that_is_wrong_when_tapped_says_so(make):
+    record = make(first_bad_layer="model.10")
+    assert str(cell_text(record)) == "✓ pass: but tapped model.10 is wrong"
