@@ -12,13 +12,39 @@ from conformance.cases.outcome import Strict
 from conformance.cases.reading import read_toml
 
 
+class Ratios(Strict):
+    """A distribution of ratios of error to noise."""
+
+    count: int
+    median: float
+    p95: float
+    largest: float
+
+
+class Healthy(Strict):
+    """The ratios of answers that were right, and of which compilers and models."""
+
+    by: str
+    outputs: Ratios
+    in_place: Ratios
+    isolated: Ratios
+
+
+class Faulty(Strict):
+    """The smallest ratio of answers that were wrong, and of which."""
+
+    by: str
+    smallest: float
+
+
 class Limit(Strict):
     """Ratios of error to noise; `floor` is the smallest relative noise a ratio is formed with."""
 
     outputs: float
     layers: float
     floor: float
-    measured: str
+    healthy: Healthy
+    faulty: Faulty
 
 
 class _Table(RootModel[dict[str, Limit]]):
