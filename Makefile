@@ -3,6 +3,8 @@ PYTHON ?= python3
 CPU := matrices/environments/cpu.txt
 XLA := matrices/environments/xla.txt
 WORKERS ?= 2
+# ultralytics asks for the OpenCV that needs the libraries of a screen; the headless one takes its place
+HEADLESS := install -q --no-deps --force-reinstall opencv-python-headless
 
 .PHONY: matrix matrix-xla test test-xla lint bench-collect clean
 
@@ -32,11 +34,13 @@ bench-collect: .venv/ready  ## what collecting 20,000 cases costs, side by side 
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install -q -c $(CPU) torch
 	.venv/bin/pip install -q -c $(CPU) -e '.[cpu,dev]'
+	.venv/bin/pip $(HEADLESS)
 	touch $@
 
 .venv-xla/ready: pyproject.toml $(XLA)
 	$(PYTHON) -m venv .venv-xla
 	.venv-xla/bin/pip install -q -c $(XLA) -e '.[yolo,xla,dev]'
+	.venv-xla/bin/pip $(HEADLESS)
 	touch $@
 
 clean:
