@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import toys
@@ -46,11 +50,7 @@ def test_hang_is_a_timeout_and_takes_along_what_it_had_started(worker: Worker) -
     worker.timeout = 30
     assert (outcome.status, outcome.stage, outcome.signature) == (Status.TIMEOUT, Stage.COMPILE, "8 s")
     assert time.monotonic() - start < 25
-    grandchild = next(int(w) for w in (outcome.detail or "").replace("grandchild", "").split() if w.isdigit())
-    deadline = time.monotonic() + 5
-    while _alive(grandchild) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not _alive(grandchild)
+    assert _ends(_grandchild(outcome.detail or ""))
     assert run(worker, "HEALTHY").status == Status.PASS
 
 
@@ -66,6 +66,59 @@ def test_child_stays_warm_and_there_is_one_for_each_environment(worker: Worker) 
 def test_error_of_our_own_is_raised_not_recorded(worker: Worker) -> None:
     with pytest.raises(ValueError, match="invalid literal"):  # a variant that the toy cannot build
         worker.run(Job(replace(toys.CASE, variant="x"), "toys:Toy", "toys:HEALTHY"), {})
+
+
+def test_what_was_started_ends_when_the_worker_is_closed() -> None:
+    """As after Ctrl-C, while a compiler hangs."""
+    worker = Worker(threads=1, timeout=60)
+
+    def hang() -> None:
+        with suppress(Exception):
+            run(worker, "HANGS")
+
+    Thread(target=hang, daemon=True).start()
+    grandchild = _wait_for_grandchild(worker._log)
+    worker.close()
+    assert _ends(grandchild)
+
+
+def test_what_was_started_ends_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+    script = (
+        "import tempfile, toys; from conformance.running.worker import Job, Worker\n"
+        f"if __name__ == '__main__': tempfile.tempdir = {str(tmp_path)!r}; "
+        "Worker(1, 60).run(Job(toys.CASE, 'toys:Toy', 'toys:HANGS'), {})"
+    )
+    path = tmp_path / "parent.py"
+    path.write_text(script)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    parent = subprocess.Popen([sys.executable, str(path)], env=environment)
+    deadline = time.monotonic() + 30
+    while not (logs := list(tmp_path.glob("*.log"))) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    grandchild = _wait_for_grandchild(logs[0])
+    parent.kill()
+    parent.wait()
+    assert _ends(grandchild)
+
+
+def _wait_for_grandchild(log: Path) -> int:
+    deadline = time.monotonic() + 30
+    while "grandchild" not in (text := log.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return _grandchild(text)
+
+
+def _grandchild(text: str) -> int:
+    """The process id that the hanging target has printed."""
+    return int(text.partition("grandchild ")[2].split()[0])
+
+
+def _ends(pid: int) -> bool:
+    """Whether a process is gone, or is about to be."""
+    deadline = time.monotonic() + 10
+    while _alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return not _alive(pid)
 
 
 def _alive(pid: int) -> bool:

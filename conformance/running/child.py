@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import time
 import warnings
 from collections.abc import Mapping
+from threading import Thread
 from typing import Any
 
 from conformance.cases.case import Case
@@ -20,7 +23,7 @@ def prepare(variables: Mapping[str, str], threads: int, log: str, shared: Any) -
     global _shared
     _shared = shared
     os.setsid()
-    shared[1] = os.getpid()
+    Thread(target=_end_with_parent, args=[os.getppid()], daemon=True).start()
     os.environ.update(variables, OMP_NUM_THREADS=str(threads))
     with open(log, "ab") as file:  # noqa: PTH123 (a descriptor is what is needed)
         for stream in (sys.stdout, sys.stderr):
@@ -41,6 +44,13 @@ def execute(case: Case, system: str, target: str) -> str:
 
     _shared[1] = os.getpid()
     return run_case(case, system, load_target(target), _enter).model_dump_json()
+
+
+def _end_with_parent(parent: int) -> None:
+    """End the whole process group once the parent is gone, however it went."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
 def _enter(stage: Stage) -> None:

@@ -44,12 +44,13 @@ class Worker:
         self._context = get_context("spawn")
         self._shared = self._context.Array("l", 2, lock=False)  # stage, process id
         self._pools: dict[frozenset[tuple[str, str]], ProcessPool] = {}
+        self._children: set[int] = set()
         self._log = Path(tempfile.mkstemp(prefix="conformance-", suffix=".log")[1])
 
     def run(self, job: Job, variables: Mapping[str, str]) -> Outcome:
         """The outcome of a job, whatever becomes of the child. Errors of our own are raised."""
         log_start = self._log.stat().st_size
-        self._shared[0] = 0
+        self._shared[:] = [0, 0]
         task = self._pool(variables).schedule(
             child.execute, args=[job.case, job.system, job.target], timeout=self.timeout
         )
@@ -59,7 +60,10 @@ class Worker:
             status, signature = Status.TIMEOUT, f"{self.timeout:g} s"
         except ProcessExpired as expired:
             status, signature = Status.CRASH, _cause(expired.exitcode)
-        self._end_group()
+        finally:
+            self._children.add(self._shared[1])
+        self._children.discard(self._shared[1])
+        _end_group(self._shared[1])
         return Outcome(
             stage=_STAGES[self._shared[0]],
             status=status,
@@ -68,11 +72,13 @@ class Worker:
         )
 
     def close(self) -> None:
-        """End the children."""
+        """End the children and whatever they had started."""
         for pool in self._pools.values():
             pool.stop()  # type: ignore[no-untyped-call]
             pool.join()
         self._pools.clear()
+        for child_id in {*self._children, self._shared[1]}:
+            _end_group(child_id)
         self._log.unlink(missing_ok=True)
 
     def _pool(self, variables: Mapping[str, str]) -> ProcessPool:
@@ -86,17 +92,18 @@ class Worker:
             )
         return self._pools[name]
 
-    def _end_group(self) -> None:
-        """Kill whatever the child had started."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if self._shared[1]:
-                os.killpg(self._shared[1], signal.SIGKILL)
-
     def _log_since(self, start: int) -> str:
         """The end of what the child printed: a compiler's last words."""
         with self._log.open("rb") as file:
             file.seek(start)
             return file.read()[-_LOG_TAIL:].decode(errors="replace").strip()
+
+
+def _end_group(process_id: int) -> None:
+    """Kill a child and whatever it has started; 0 is a child that never lived."""
+    if process_id:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process_id, signal.SIGKILL)
 
 
 def _cause(exit_code: int | None) -> str:
