@@ -49,6 +49,8 @@ def request_of(config: pytest.Config) -> Request:
         text = config.getoption(option)
         return [name.strip() for name in text.split(",")] if text else None
 
+    if (seconds := config.getoption("case_timeout")) <= 0:
+        raise UserError(f"--case-timeout {seconds:g} is impossible: seconds, more than 0")
     sets = names("workarounds")
     chosen = Chosen(
         systems=names("system"),
