@@ -66,7 +66,7 @@ def as_layer(path: str, kind: str, how: str, figures: GroupFigures) -> LayerFigu
 
 
 def mismatch(answers: Sequence[Tensor], references: Sequence[Tensor]) -> str | None:
-    """What is wrong with the number, shapes or dtypes of the outputs; None where nothing is."""
+    """What is wrong with the number or the shapes of the outputs; None where nothing is."""
     if len(answers) != len(references):
         return f"{len(answers)} outputs instead of {len(references)}"
     for index, (answer, reference) in enumerate(zip(answers, references, strict=True)):

@@ -39,17 +39,7 @@ def judge(trial: Trial, answers: Answers, dtype: str) -> Outcome:
     for given, wanted in pairs:
         if difference := mismatch(given, wanted):
             return Outcome(stage=Stage.COMPARE, status=Status.WRONG, signature="shape", detail=difference)
-    groups = _groups(trial, answers.first, limits)
-    status = _status(answers.first, groups)
-    signature = None
-    if status == Status.PASS:
-        groups_again = _groups(trial, answers.again, limits)
-        if (status := _status(answers.again, groups_again)) != Status.PASS:
-            groups, signature = groups_again, "not the same when called again"
-    if not finite(trial.reference):
-        status, signature = Status.NONFINITE, "the reference itself"
-    elif not all(isfinite(error) for errors in trial.noise.values() for error in errors):
-        status, signature = Status.NONFINITE, "the CPU's own runs at this dtype"
+    status, signature, groups = _verdict(trial, answers, limits)
     layers = _layers(trial, answers.tapped, groups, limits)
     return Outcome(
         stage=Stage.COMPARE,
@@ -61,6 +51,21 @@ def judge(trial: Trial, answers: Answers, dtype: str) -> Outcome:
         first_bad_layer=next((layer.path for layer in layers if layer.bad), None),
         published_gate=published_gate(answers.first, trial.outputs) if trial.tapped else None,
     )
+
+
+def _verdict(trial: Trial, answers: Answers, limits: Limit) -> tuple[Status, str | None, dict[str, GroupFigures]]:
+    """Status, signature and figures: of the first call or, where that is right, of the same call again."""
+    groups = _groups(trial, answers.first, limits)
+    if not finite(trial.reference):
+        return Status.NONFINITE, "the reference itself", groups
+    if not all(isfinite(error) for errors in trial.noise.values() for error in errors):
+        return Status.NONFINITE, "the CPU's own runs at this dtype", groups
+    if (status := _status(answers.first, groups)) != Status.PASS:
+        return status, None, groups
+    again = _groups(trial, answers.again, limits)
+    if (status := _status(answers.again, again)) != Status.PASS:
+        return status, "not the same when called again", again
+    return Status.PASS, None, groups
 
 
 def _groups(trial: Trial, outputs: Sequence[Tensor], limits: Limit) -> dict[str, GroupFigures]:
