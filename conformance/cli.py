@@ -36,10 +36,10 @@ def matrix(
     from conformance.results.records import read_records
 
     try:
-        found = read_records(records)
+        found = build_matrix(read_records(records))
     except UserError as error:
         _stop(error)
-    print_matrix(build_matrix(found), Console())
+    print_matrix(found, Console())
     for path in write_matrix(found, output):
         typer.echo(f"wrote {path}")
 

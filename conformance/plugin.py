@@ -121,7 +121,7 @@ def _parameter(selection: Selection, case: Case) -> Any:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """With -n, the cases of one model go to one worker, where it is built and captured once."""
-    if not _collects_suite(config) or config.getoption("dist") != "load":
+    if SELECTION not in config.stash or config.getoption("dist") != "load":
         return None
     from conformance.scheduling import ModelScheduling
 

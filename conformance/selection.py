@@ -8,12 +8,12 @@ from difflib import get_close_matches
 from itertools import product
 
 from conformance.cases.case import Case, CaseId, parse_id
-from conformance.cases.errors import UserError, unknown
+from conformance.cases.errors import UserError, check
 from conformance.cases.expand import Chosen, check_offers, columns, expand
 from conformance.cases.profile import Models, Profile, load_profile
 from conformance.compare.limits import limit
 from conformance.defects.catalogue import DEFECTS
-from conformance.defects.workarounds import check_workaround
+from conformance.defects.workarounds import WORKAROUNDS
 from conformance.registry import load_system, load_target
 from conformance.systems.protocol import System
 from conformance.targets.protocol import Target
@@ -63,10 +63,9 @@ def select(request: Request) -> Selection:
     absent = _absent(request, systems, targets)
     if request.case is not None:
         profile, chosen = _narrowed(parse_id(request.case), profile, systems)
-    for name in {name for axes in profile.target.values() for names in axes.workarounds for name in names}:
-        check_workaround(name)
-    for name in {name for names in chosen.workarounds or () for name in names}:
-        check_workaround(name)
+    in_profile = (names for axes in profile.target.values() for names in axes.workarounds)
+    for name in (name for names in (*in_profile, *(chosen.workarounds or ())) for name in names):
+        check("workaround", name, WORKAROUNDS)
     check_offers(chosen, targets)
     cases = [*expand(profile, chosen, systems, targets), *_minimal(profile, chosen, targets)]
     if request.case is not None:
@@ -87,8 +86,7 @@ def select(request: Request) -> Selection:
 def _system_specs(request: Request, profile: Profile) -> list[str]:
     known = list(dict.fromkeys(block.system for block in profile.models))
     for name in request.chosen.systems or ():
-        if name not in known:
-            raise unknown(f"system of profile {request.profile}", name, known)
+        check(f"system of profile {request.profile}", name, known)
     return list(request.chosen.systems or known)
 
 
@@ -168,6 +166,4 @@ def _resolve(model: str, systems: Mapping[str, System]) -> tuple[str, str, str]:
         for spec, system in systems.items()
         for variant, task in product(system.variants, system.tasks)
     }
-    if model not in names:
-        raise unknown("model", model, names)
-    return names[model]
+    return names[check("model", model, names)]

@@ -8,7 +8,7 @@ from itertools import product
 from typing import Protocol
 
 from conformance.cases.case import LONG_DTYPES, SHORT_DTYPES, Case, parse_resolution
-from conformance.cases.errors import UserError, unknown
+from conformance.cases.errors import UserError, check
 from conformance.cases.profile import Models, Profile, TargetAxes
 from conformance.cases.releases import resolve
 
@@ -110,8 +110,7 @@ def check_offers(chosen: Chosen, targets: Mapping[str, TargetOffer]) -> None:
         ),
     ):
         for value in asked or ():
-            if value not in offered:
-                raise unknown(f"{kind} of {' and '.join(targets)}", value, sorted(set(offered)))
+            check(f"{kind} of {' and '.join(targets)}", value, sorted(set(offered)))
 
 
 def _models(block: Models, chosen: Chosen, system: SystemAxes) -> Iterator[Case]:
@@ -123,13 +122,6 @@ def _models(block: Models, chosen: Chosen, system: SystemAxes) -> Iterator[Case]
     dtypes = [check("dtype", LONG_DTYPES.get(d, d), SHORT_DTYPES) for d in chosen.dtypes or block.dtypes]
     for variant, task, batch, (height, width), dtype in product(variants, tasks, batches, sizes, dtypes):
         yield Case(system.name, variant, task, batch, height, width, dtype, target="")
-
-
-def check(kind: str, value: str, known: Sequence[str] | Mapping[str, object]) -> str:
-    """The value, if it is known. Raises UserError."""
-    if value not in known:
-        raise unknown(kind, value, known)
-    return value
 
 
 def _batch(batch: int) -> int:

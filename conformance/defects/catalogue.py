@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from conformance.cases.errors import unknown
+from conformance.cases.errors import check
 from conformance.defects.defect import Defect
 from conformance.defects.sort import SORT
 from conformance.defects.split_with_sizes import SPLIT_WITH_SIZES
@@ -18,9 +18,7 @@ DEFECTS: dict[str, Defect] = {defect.id: defect for defect in (SPLIT_WITH_SIZES,
 
 def known_defect(name: str) -> Defect:
     """The defect of this id. Raises UserError."""
-    if name not in DEFECTS:
-        raise unknown("defect", name, DEFECTS)
-    return DEFECTS[name]
+    return DEFECTS[check("defect", name, DEFECTS)]
 
 
 def find(graph: Graph, packages: Mapping[str, str], workarounds: tuple[str, ...]) -> list[tuple[Defect, Node]]:

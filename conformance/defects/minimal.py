@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.cases.case import Case
-from conformance.cases.expand import check
+from conformance.cases.errors import check
 from conformance.defects.defect import Defect, MinimalCase
 from conformance.systems.protocol import Model
 

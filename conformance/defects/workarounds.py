@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 
-from conformance.cases.errors import unknown
-
 
 @dataclass(frozen=True)
 class Workaround:
@@ -33,13 +31,6 @@ WORKAROUNDS: dict[str, Workaround] = {
         ),
     )
 }
-
-
-def check_workaround(name: str) -> str:
-    """The name, if there is such a workaround. Raises UserError."""
-    if name not in WORKAROUNDS:
-        raise unknown("workaround", name, WORKAROUNDS)
-    return name
 
 
 def rewriting(names: tuple[str, ...]) -> AbstractContextManager[object]:

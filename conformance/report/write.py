@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from conformance.cases.outcome import Record
 from conformance.report.html import as_html
 from conformance.report.json_file import as_json
 from conformance.report.markdown import as_markdown
-from conformance.report.matrix import build_matrix
+from conformance.report.matrix import Matrix
 
 
-def write_matrix(records: list[Record], folder: Path) -> list[Path]:
+def write_matrix(matrix: Matrix, folder: Path) -> list[Path]:
     """Write `compatibility.md`, `.json` and `.html` into a folder, which is made. Returns their paths."""
-    matrix = build_matrix(records)
     texts = {"md": as_markdown(matrix), "json": as_json(matrix), "html": as_html(matrix)}
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"compatibility.{ending}" for ending in texts]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 
 from conformance.cases.case import Case
 from conformance.cases.outcome import Record
 from conformance.defects.workarounds import variables
+from conformance.host.look import installed_version
 from conformance.registry import load_target
 from conformance.results.records import RecordWriter
 from conformance.running.worker import Job, Worker
@@ -67,7 +67,7 @@ class Bench:
 
     def _environment(self, case: Case, target: Target) -> dict[str, str]:
         """Versions of what took part, known even where the child did not live to tell."""
-        installed = {name: found for name in PACKAGES if (found := _version(name))}
+        installed = {name: found for name in PACKAGES if (found := installed_version(name))}
         return installed if target.emulated else installed | target.packages(case.hardware, case.sdk)
 
     def _command(self, case: Case, job: Job) -> str:
@@ -78,10 +78,3 @@ class Bench:
         if job.target != case.target:
             words += ["--target", job.target]
         return shlex.join(words)
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

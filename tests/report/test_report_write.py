@@ -3,11 +3,12 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from conformance.report.matrix import build_matrix
 from conformance.report.write import write_matrix
 
 
 def test_three_files_are_written_into_a_new_folder(make, tmp_path):
-    paths = write_matrix([make()], tmp_path / "new" / "folder")
+    paths = write_matrix(build_matrix([make()]), tmp_path / "new" / "folder")
     assert [path.name for path in paths] == ["compatibility.md", "compatibility.json", "compatibility.html"]
     assert all("yolo26n-detect" in path.read_text(encoding="utf-8") for path in paths)
 
