@@ -15,6 +15,7 @@ from transcripts import Transcript, transcripts
 from conformance.cases.releases import releases
 from conformance.defects.catalogue import DEFECTS, find, module_path
 from conformance.defects.defect import MinimalCase
+from conformance.defects.minimal import MinimalCases
 from conformance.defects.sort import SORT
 from conformance.defects.split_with_sizes import SPLIT_WITH_SIZES, read_densely
 from conformance.defects.workarounds import WORKAROUNDS, rewriting
@@ -158,6 +159,14 @@ def test_minimal_case_triggers_its_defect_and_is_batch_first(name: str) -> None:
     assert not torch.equal(inputs[0], minimal.inputs(1)[0])
     program = Program(Whole(minimal.build()), inputs)
     assert [defect.id for defect, _ in find(program.exported.graph, ON_2_29_1, ())] == [name.partition(":")[0]]
+
+
+def test_edited_minimal_case_does_not_meet_the_reference_of_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    cases = MinimalCases(SPLIT_WITH_SIZES)
+    before = cases.build("two-halves", "").key
+    assert before == cases.build("two-halves", "").key != cases.build("sdk-1140", "").key
+    monkeypatch.setattr("conformance.defects.minimal.getsource", lambda module: f"{module} edited")
+    assert cases.build("two-halves", "").key != before
 
 
 def test_catalogue_is_complete_data() -> None:

@@ -115,6 +115,9 @@ def test_compiler_error_carries_its_code_and_stage() -> None:
 def test_stages_are_told_before_they_begin() -> None:
     judge(toys.REFUSES)
     assert STAGES == [Stage.CAPTURE, Stage.COMPILE]
+    judge(toys.HEALTHY)
+    whole_then_tapped = [Stage.COMPILE, Stage.RUN, Stage.COMPILE, Stage.RUN]
+    assert [Stage.CAPTURE, *whole_then_tapped, Stage.COMPARE] == STAGES
 
 
 def test_isolated_layer_is_fed_with_the_references_inputs() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from inspect import getsource
 from typing import TYPE_CHECKING
 
 from conformance.cases.case import Case
 from conformance.cases.errors import check
 from conformance.defects.defect import Defect, MinimalCase
+from conformance.store import digest
 from conformance.systems.protocol import Model
 
 if TYPE_CHECKING:
@@ -38,8 +41,11 @@ class MinimalCases:
         return ()
 
     def build(self, variant: str, task: str) -> Model:
-        """The module; it has no weights, or seeded ones."""
-        return Model(self.minimal(variant).build().eval(), None, (), f"{self.name}:{variant}")
+        """The module; it has no weights, or seeded ones. Its key is that of the defect's file: what is edited
+        there must not meet the reference of what stood there before."""
+        build = self.minimal(variant).build
+        key = digest({"case": f"{self.name}:{variant}", "source": getsource(sys.modules[build.__module__])})
+        return Model(build().eval(), None, (), key)
 
     def inputs(self, case: Case, index: int) -> tuple[Tensor, ...]:
         """The minimal case's own inputs."""

@@ -12,8 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 _SPLITS: set[Any] = {
     torch.split,
-    torch.Tensor.split,
-    torch.functional.split,
+    Tensor.split,
     torch.split_with_sizes,
     Tensor.split_with_sizes,
 }

@@ -29,10 +29,6 @@ class Golden:
     arguments: dict[str, Any]
     types: dict[str, str]
 
-    def of_model(self) -> tuple[Tensor, ...]:
-        """The model's outputs, flattened."""
-        return tuple(self.values[i] for i in self.outputs)
-
     def of_layer(self, path: str) -> tuple[Tensor, ...]:
         """A layer's outputs, flattened."""
         return tuple(self.values[i] for i in self.results[path])
@@ -63,7 +59,8 @@ def golden(module: nn.Module, model_key: str, layers: tuple[str, ...], inputs: t
 def golden_key(model_key: str, inputs: tuple[Tensor, ...]) -> str:
     """The name of the reference of a model for these inputs."""
     content = hashlib.sha256(b"".join(x.numpy().tobytes() for x in inputs)).hexdigest()
-    return digest({"model": model_key, "inputs": content, "torch": torch.__version__})
+    shapes = [list(x.shape) for x in inputs]
+    return digest({"model": model_key, "inputs": content, "shapes": shapes, "torch": torch.__version__})
 
 
 @torch.no_grad()

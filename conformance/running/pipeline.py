@@ -85,7 +85,9 @@ def _answers(
     tapped, tapping_failed = None, None
     if trial.tapped is not None:
         try:
-            tapped = _call(target.compile(trial.tapped, options), trial.inputs)
+            with_taps = target.compile(trial.tapped, options)
+            options.enter(Stage.RUN)
+            tapped = _call(with_taps, trial.inputs)
         except Exception as error:  # the taps are ours: the model itself has compiled and run
             tapping_failed = f"with all layers tapped: {type(error).__name__}: {error}"[:_LONGEST_DETAIL]
     return Answers(first, again, tapped, tapping_failed), seconds.model_copy(update={"run": run})
