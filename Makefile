@@ -39,7 +39,7 @@ bench-collect: .venv/ready  ## what collecting 20,000 cases costs, side by side 
 
 .venv-xla/ready: pyproject.toml $(XLA)
 	$(PYTHON) -m venv .venv-xla
-	.venv-xla/bin/pip install -q -c $(XLA) -e '.[yolo,xla,dev]'
+	.venv-xla/bin/pip install -q -c $(XLA) -e '.[models,xla,dev]'
 	.venv-xla/bin/pip $(HEADLESS)
 	touch $@
 

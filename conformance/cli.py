@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from conformance.cases.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 app = typer.Typer(
     name="conformance",
@@ -65,6 +68,34 @@ def cases(
 
 
 @app.command()
+def systems(
+    system: Annotated[str | None, typer.Option(help="Systems, separated by commas; else all.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Build them: is every layer alive?")] = False,
+    variant: Annotated[str | None, typer.Option(help="With --check: variants; else each system's first.")] = None,
+    task: Annotated[str | None, typer.Option(help="With --check: tasks; else all.")] = None,
+    size: Annotated[int, typer.Option(help="With --check: height and width of the images in pixels.")] = 320,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As the table of the README.")] = False,
+) -> None:
+    """List the models under test; or check that their weights can tell a wrong answer from rounding."""
+    from conformance.report import systems as report
+    from conformance.systems import listing
+
+    names = _list(system)
+    try:
+        if check:
+            _check_systems(listing.chosen(names), _list(variant), _list(task), size, as_json)
+            return
+        found = list(listing.listed(names))
+    except UserError as error:
+        _stop(error)
+    if as_json or markdown:
+        typer.echo(report.systems_json(found) if as_json else report.systems_markdown(found))
+    else:
+        _console().print(report.systems_table(found))
+
+
+@app.command()
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
     """What this host is, what can be tested here, what is missing and how to install it."""
     from rich.console import Console
@@ -77,6 +108,34 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = F
     else:
         host.print_report(facts, Console())
     raise typer.Exit(host.exit_code(facts))
+
+
+def _check_systems(
+    names: list[str], variants: list[str] | None, tasks: list[str] | None, size: int, as_json: bool
+) -> None:
+    from conformance.report import systems as report
+    from conformance.systems.listing import checked
+
+    found = [
+        model
+        for name in names
+        for model in checked(name, variants, tasks, size, tell=lambda model: typer.echo(model, err=True))
+    ]
+    if as_json:
+        typer.echo(report.check_json(found))
+    else:
+        _console().print(report.check_table(found))
+    raise typer.Exit(0 if all(model.alive for model in found) else 1)
+
+
+def _list(text: str | None) -> list[str] | None:
+    return [name.strip() for name in text.split(",")] if text else None
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console()
 
 
 def _stop(error: UserError) -> NoReturn:

@@ -17,7 +17,7 @@ SUITE = Path(__file__).resolve().parent / "suite"
 SELECTION: pytest.StashKey[Selection] = pytest.StashKey()
 
 # Fixture that a test asks for -> the cases it is run with.
-AXES = {"model_case": "models", "layer_case": "layers", "minimal_case": "minimal"}
+AXES = {"model_case": "models", "layer_case": "layers", "minimal_case": "minimal", "detection_case": "detections"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,6 +34,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--workarounds", metavar="LIST", help="none, or sets joined by +, e.g. none,slice+functionalization"
     )
+    group.addoption("--weights", metavar="LIST", help="instead of seeded ones: shapes (the suite's), pretrained "
+                    "(ultralytics', fetched), or files: .pt, .safetensors")  # fmt: skip
     group.addoption("--case", metavar="ID", help="one case by its id, e.g. yolo26n-detect/b2/320x320/fp32@xla")
     group.addoption("--records", metavar="DIR", help="where records go (default: matrices/records)")
     group.addoption("--case-timeout", type=float, default=900, metavar="SECONDS",
@@ -61,6 +63,7 @@ def request_of(config: pytest.Config) -> Request:
         dtypes=names("dtype"),
         hardware=names("hardware"),
         sdks=names("sdk"),
+        weights=names("weights"),
         workarounds=[() if s == "none" else tuple(s.split("+")) for s in sets] if sets else None,
     )
     return Request(config.getoption("profile"), names("target"), chosen, config.getoption("case"))

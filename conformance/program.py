@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from conformance.defects.workarounds import rewriting
+from conformance.graphs.eager import source
+from conformance.graphs.graph import Source
 
 
 def tensors(value: Any) -> tuple[Tensor, ...]:
@@ -89,3 +91,13 @@ class Program:
         """
         with torch.no_grad():
             return torch.export.export(copy.deepcopy(self.module), self.inputs, strict=False)
+
+    @cached_property
+    def paths(self) -> frozenset[str]:
+        """The paths of its modules."""
+        return frozenset(path for path, _ in self.module.named_modules())
+
+    @cached_property
+    def source(self) -> Source:
+        """What the module computes, whoever compiles it."""
+        return source(self.module, self.inputs)

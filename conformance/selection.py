@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from inspect import signature
 from itertools import product
+from pathlib import Path
 
-from conformance.cases.case import Case, CaseId, parse_id
+from conformance.cases.case import Case, CaseId, model_name, parse_id, weights_name
 from conformance.cases.errors import UserError, check
 from conformance.cases.expand import Chosen, check_offers, columns, expand
 from conformance.cases.profile import Models, Profile, load_profile
@@ -17,6 +19,9 @@ from conformance.defects.workarounds import WORKAROUNDS
 from conformance.registry import load_system, load_target
 from conformance.systems.protocol import System
 from conformance.targets.protocol import Target
+
+# Weights that are no file of the user's: those that come with the suite, those that ultralytics publishes.
+BUILT_IN = ("shapes", "pretrained")
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Selection:
-    """Cases to run. `systems` and `targets` map a case's names to what these are loaded by."""
+    """Cases to run. `systems`, `targets` and `weights` map a case's names to what these are loaded by."""
 
     profile: str
     models: list[Case]
@@ -39,7 +44,13 @@ class Selection:
     minimal: list[Case]
     systems: dict[str, str]
     targets: dict[str, str]
+    weights: dict[str, str]
     absent: dict[str, str]  # target or system -> why it cannot be used here
+
+    @property
+    def detections(self) -> list[Case]:
+        """The models whose weights were trained, so that they detect something."""
+        return [case for case in self.models if case.weights]
 
     @property
     def counts(self) -> str:
@@ -61,8 +72,9 @@ def select(request: Request) -> Selection:
     for kind, found in (("targets", targets), ("systems", systems)):
         _require_names_apart(kind, found)
     absent = _absent(request, systems, targets)
+    weights = _weights(request, profile)
     if request.case is not None:
-        profile, chosen = _narrowed(parse_id(request.case), profile, systems)
+        profile, chosen = _narrowed(parse_id(request.case), profile, systems, weights)
     in_profile = (names for axes in profile.target.values() for names in axes.workarounds)
     for name in (name for names in (*in_profile, *(chosen.workarounds or ())) for name in names):
         check("workaround", name, WORKAROUNDS)
@@ -72,6 +84,7 @@ def select(request: Request) -> Selection:
         cases = [_find(request.case, cases)]
     for dtype in {case.dtype for case in cases}:
         limit(dtype)
+    _require_weights_taken(cases, systems)
     return Selection(
         profile=request.profile,
         models=[case for case in cases if case.task and case.layer is None],
@@ -79,6 +92,7 @@ def select(request: Request) -> Selection:
         minimal=[case for case in cases if not case.task],
         systems={system.name: spec for spec, system in systems.items()},
         targets={target.name: spec for spec, target in targets.items()},
+        weights=weights,
         absent=absent,
     )
 
@@ -105,6 +119,29 @@ def _require_names_apart(kind: str, found: Mapping[str, System] | Mapping[str, T
         specs[thing.name] = spec
 
 
+def _weights(request: Request, profile: Profile) -> dict[str, str]:
+    """What weights are loaded by, by the name that ids have for them. Raises UserError for a missing file."""
+    in_profile = (spec for block in profile.models for spec in block.weights)
+    specs = [*(request.chosen.weights or ()), *BUILT_IN, *in_profile]
+    for spec in specs:
+        if spec not in BUILT_IN and not Path(spec).is_file():
+            raise UserError(
+                f"there are no weights {spec!r}: give {', '.join(BUILT_IN)}, or a .pt or .safetensors file"
+            )
+    named = {weights_name(spec): spec for spec in specs}
+    if clash := next((spec for spec in specs if named[weights_name(spec)] != spec), None):
+        raise UserError(f"two weights are called {weights_name(clash)!r}: {clash} and {named[weights_name(clash)]}")
+    return named
+
+
+def _require_weights_taken(cases: Sequence[Case], systems: Mapping[str, System]) -> None:
+    """Raises UserError where a system is to be given weights that takes none."""
+    for system in systems.values():
+        takes = "weights" in signature(system.build).parameters
+        if not takes and any(case.weights for case in cases if case.system == system.name):
+            raise UserError(f"{system.name} takes no weights: it has its own; leave it out with --system")
+
+
 def _absent(request: Request, systems: Mapping[str, System], targets: Mapping[str, Target]) -> dict[str, str]:
     """What cannot be used here, by name. Raises UserError where it was asked for by name."""
     absent = {}
@@ -128,7 +165,9 @@ def _minimal(profile: Profile, chosen: Chosen, targets: dict[str, Target]) -> It
                 yield replace(place, workarounds=workarounds).of(model)
 
 
-def _narrowed(part: CaseId, profile: Profile, systems: Mapping[str, System]) -> tuple[Profile, Chosen]:
+def _narrowed(
+    part: CaseId, profile: Profile, systems: Mapping[str, System], weights: Mapping[str, str]
+) -> tuple[Profile, Chosen]:
     """The profile and axes that hold one case, whether or not the profile has it."""
     chosen = Chosen(
         hardware=[part.hardware],
@@ -145,6 +184,7 @@ def _narrowed(part: CaseId, profile: Profile, systems: Mapping[str, System]) -> 
         batches=[part.batch],
         resolutions=[f"{part.height}x{part.width}"],
         dtypes=[part.dtype],
+        weights=[weights[check("weights", part.weights, weights)]] if part.weights else [],
         isolated=part.layer is not None,
     )
     return profile.model_copy(update={"models": [block]}), chosen
@@ -162,7 +202,7 @@ def _find(text: str, cases: Sequence[Case]) -> Case:
 def _resolve(model: str, systems: Mapping[str, System]) -> tuple[str, str, str]:
     """(what the system is loaded by, variant, task) of `yolo26n-detect`."""
     names = {
-        f"{system.name}{variant}-{task}": (spec, variant, task)
+        model_name(system.name, variant, task): (spec, variant, task)
         for spec, system in systems.items()
         for variant, task in product(system.variants, system.tasks)
     }

@@ -168,7 +168,7 @@ def test_missing_package_of_a_profile_is_a_skip_that_says_what_to_install(suite:
 def test_header_says_what_is_about_to_run(suite: pytest.Pytester) -> None:
     result = suite.runpytest_subprocess(SUITE, "--profile", "toy.toml", "--collect-only")
     result.stdout.fnmatch_lines(
-        ["conformance: profile toy.toml on planted: 2 models, 4 isolated layers, 15 minimal *"]
+        ["conformance: profile toy.toml on planted: 2 models, 4 isolated layers, 16 minimal *"]
     )
 
 

@@ -57,11 +57,13 @@ class Toy:
     name = "toy"
     variants = ("1", "2")
     tasks = ("detect",)
-    stride = 8
     licence = "none"
 
     def missing(self) -> str | None:
         return None
+
+    def stride(self, task: str) -> int:
+        return 8
 
     def layers(self, variant: str, task: str) -> tuple[str, ...]:
         return ("stem", "halves", "join", "head")
@@ -72,6 +74,9 @@ class Toy:
             module = ToyNet().eval().requires_grad_(False)
         groups = (Group("boxes", stop=4), Group("scores", start=4))
         return Model(module, groups, self.layers(variant, task), f"toy{variant}")
+
+    def parameters(self, variant: str, task: str) -> int:
+        return sum(parameter.numel() for parameter in ToyNet().parameters())
 
     def inputs(self, case: Case, index: int) -> tuple[Tensor, ...]:
         shape = (case.batch, 3, case.height or 0, case.width or 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from conformance.cases.errors import UserError
 
@@ -11,7 +12,7 @@ SHORT_DTYPES = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 LONG_DTYPES = {short: long for long, short in SHORT_DTYPES.items()}
 
 _ID = re.compile(
-    r"(?P<model>[^/@]+)/b(?P<batch>\d+)(?:/(?P<height>\d+)x(?P<width>\d+))?/(?P<dtype>\w+)(?:/(?P<layer>[^/@]+))?"
+    r"(?P<model>[^/@]+)(?:/(?P<weights>[^/@]+))?/b(?P<batch>\d+)(?:/(?P<height>\d+)x(?P<width>\d+))?/(?P<dtype>\w+)(?:/(?P<layer>[^/@]+))?"
     r"@(?P<target>[^/+]+)(?:/(?P<hardware>[^/+]+))?(?:/sdk-(?P<sdk>[^/+]+))?(?:\+(?P<workarounds>.+))?"
 )
 
@@ -20,7 +21,8 @@ _ID = re.compile(
 class Case:
     """One cell. Heights and widths are in pixels; a minimal case of a defect has none, and no task.
 
-    A case with a `layer` compiles that one layer alone and feeds it with the reference's own inputs.
+    A case with a `layer` compiles that one layer alone and feeds it with the reference's own inputs. `weights` is
+    the name of weights that are not the system's seeded ones.
     """
 
     system: str
@@ -35,11 +37,12 @@ class Case:
     sdk: str | None = None
     workarounds: tuple[str, ...] = ()
     layer: str | None = None
+    weights: str | None = None
 
     @property
     def model(self) -> str:
-        """`yolo26n-detect`, or `split-with-sizes:sdk-1140` for a minimal case."""
-        return f"{self.system}{self.variant}-{self.task}" if self.task else f"{self.system}:{self.variant}"
+        """`yolo26n-detect`, `fasterrcnn-r50-backbone`, or `split-with-sizes:sdk-1140` for a minimal case."""
+        return model_name(self.system, self.variant, self.task)
 
     @property
     def resolution(self) -> str:
@@ -50,7 +53,8 @@ class Case:
     def subject(self) -> str:
         """What is computed, whoever computes it: the part of the id before the `@`, without the layer."""
         size = f"/{self.resolution}" if self.resolution else ""
-        return f"{self.model}/b{self.batch}{size}/{SHORT_DTYPES.get(self.dtype, self.dtype)}"
+        weights = f"/{self.weights}" if self.weights else ""
+        return f"{self.model}{weights}/b{self.batch}{size}/{SHORT_DTYPES.get(self.dtype, self.dtype)}"
 
     @property
     def column(self) -> str:
@@ -70,6 +74,14 @@ class Case:
         return replace(self, layer=layer)
 
 
+def model_name(system: str, variant: str, task: str) -> str:
+    """`yolo26n-detect`; a variant that is a word, not a letter, stands apart: `yolov4-tiny-detect`."""
+    if not task:
+        return f"{system}:{variant}"
+    apart = "-" if len(variant.partition("-")[0]) > 1 else ""
+    return f"{system}{apart}{variant}-{task}"
+
+
 @dataclass(frozen=True)
 class CaseId:
     """An id taken apart; the model's name still has to be resolved to a system and a variant."""
@@ -84,6 +96,7 @@ class CaseId:
     sdk: str | None
     workarounds: tuple[str, ...]
     layer: str | None
+    weights: str | None
 
 
 def parse_id(text: str) -> CaseId:
@@ -103,7 +116,13 @@ def parse_id(text: str) -> CaseId:
         sdk=part["sdk"],
         workarounds=tuple(part["workarounds"].split("+")) if part["workarounds"] else (),
         layer=part["layer"],
+        weights=part["weights"],
     )
+
+
+def weights_name(spec: str) -> str:
+    """What weights are called in ids: `shapes`, `pretrained`, or the name of the file without folder and suffix."""
+    return re.sub(r"[^\w.-]", "-", Path(spec).stem)
 
 
 def parse_resolution(text: str) -> tuple[int, int]:

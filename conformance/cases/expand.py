@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Protocol
 
-from conformance.cases.case import LONG_DTYPES, SHORT_DTYPES, Case, parse_resolution
+from conformance.cases.case import LONG_DTYPES, SHORT_DTYPES, Case, parse_resolution, weights_name
 from conformance.cases.errors import UserError, check
 from conformance.cases.profile import Models, Profile, TargetAxes
 from conformance.cases.releases import resolve
@@ -19,7 +19,8 @@ class SystemAxes(Protocol):
     name: str
     variants: tuple[str, ...]
     tasks: tuple[str, ...]
-    stride: int
+
+    def stride(self, task: str) -> int: ...
 
     def layers(self, variant: str, task: str) -> tuple[str, ...]: ...
 
@@ -46,6 +47,7 @@ class Chosen:
     hardware: Sequence[str] | None = None
     sdks: Sequence[str] | None = None
     workarounds: Sequence[tuple[str, ...]] | None = None
+    weights: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Column:
         """The case of a model, or of one of its layers, in this column."""
         return Case(
             model.system, model.variant, model.task, model.batch, model.height, model.width, model.dtype,
-            self.target, self.hardware, self.sdk, self.workarounds, layer,
+            self.target, self.hardware, self.sdk, self.workarounds, layer, model.weights,
         )  # fmt: skip
 
 
@@ -118,10 +120,13 @@ def _models(block: Models, chosen: Chosen, system: SystemAxes) -> Iterator[Case]
     variants = [check(f"{system.name} variant", v, system.variants) for v in chosen.variants or block.variants]
     tasks = [check(f"{system.name} task", t, system.tasks) for t in chosen.tasks or block.tasks]
     batches = [_batch(b) for b in chosen.batches or block.batches]
-    sizes = [_size(r, system.stride) for r in chosen.resolutions or block.resolutions]
+    weights: Sequence[str | None] = chosen.weights or block.weights or [None]
     dtypes = [check("dtype", LONG_DTYPES.get(d, d), SHORT_DTYPES) for d in chosen.dtypes or block.dtypes]
-    for variant, task, batch, (height, width), dtype in product(variants, tasks, batches, sizes, dtypes):
-        yield Case(system.name, variant, task, batch, height, width, dtype, target="")
+    sizes = {task: [_size(r, system.stride(task)) for r in chosen.resolutions or block.resolutions] for task in tasks}
+    for variant, task, batch, spec in product(variants, tasks, batches, weights):
+        for (height, width), dtype in product(sizes[task], dtypes):
+            name = weights_name(spec) if spec else None
+            yield Case(system.name, variant, task, batch, height, width, dtype, target="", weights=name)
 
 
 def _batch(batch: int) -> int:

@@ -84,6 +84,39 @@ class PublishedGate(Strict):
     passes: bool
 
 
+class Conditioning(Strict):
+    """Of a dtype, over all layers and images: the smallest distance of another image from the reference, in units of
+    the distance that rounding alone makes, and the layer it was found in. `sufficient`: it is large enough for the
+    whole network to be judged at this dtype; else its isolated layers are what counts."""
+
+    layer: str
+    ratio: float
+    sufficient: bool
+
+
+class DetectionCounts(Strict):
+    """At a confidence, over all images: the reference's detections that the device keeps and loses, and those that
+    only the device has."""
+
+    confidence: float
+    reference: int
+    kept: int
+    lost: int
+    spurious: int
+
+
+class DetectionFigures(Strict):
+    """What users of a detector see. AP is in 0..1, of the device and of the reference; None without labels."""
+
+    images: int
+    counts: list[DetectionCounts]
+    nonfinite: int
+    ap: float | None = None
+    ap50: float | None = None
+    reference_ap: float | None = None
+    reference_ap50: float | None = None
+
+
 class Seconds(Strict):
     """Wall clock. `compile` is capture to load, `run` one call after the first."""
 
@@ -104,6 +137,9 @@ class Outcome(Strict):
     first_bad_layer: str | None = None
     published_gate: PublishedGate | None = None
     same_program_as: str | None = None
+    detections: DetectionFigures | None = None
+    conditioning: dict[str, Conditioning] = Field(default_factory=dict)
+    notes: list[str] = Field(default_factory=list)
     environment: dict[str, str] = Field(default_factory=dict)
     seconds: Seconds = Field(default_factory=Seconds)
 
@@ -126,6 +162,7 @@ class Record(Outcome):
     width: int | None
     dtype: str
     layer: str | None
+    weights: str | None = None
     target: str
     emulated: bool
     hardware: str
@@ -140,5 +177,5 @@ class Record(Outcome):
         """The cell this is the record of."""
         return Case(
             self.system, self.variant, self.task, self.batch, self.height, self.width, self.dtype,
-            self.target, self.hardware, self.sdk, tuple(self.workarounds), self.layer,
+            self.target, self.hardware, self.sdk, tuple(self.workarounds), self.layer, self.weights,
         )  # fmt: skip

@@ -12,7 +12,8 @@ from conformance.cases.reading import data_path, read_toml
 
 
 class Models(Strict):
-    """A block of models: the product of its axes. `isolated` makes cases of their single layers instead.
+    """A block of models: the product of its axes. `isolated` makes cases of their single layers instead; `weights`
+    are shapes, pretrained or files, and none means the systems' own seeded ones.
 
     `targets` are those that run the block when none is named on the command line; else all do.
     """
@@ -23,6 +24,7 @@ class Models(Strict):
     batches: list[int]
     resolutions: list[str]
     dtypes: list[str] = Field(default=["float32"])
+    weights: list[str] = Field(default=[])
     isolated: bool = False
     targets: list[str] | None = None
 

@@ -20,9 +20,18 @@ T = TypeVar("T", bound=BaseModel)
 
 def data_path(*parts: str) -> Path:
     """A file of `matrices/`: inside the package where it is installed from a wheel, beside it in a checkout."""
+    return _beside("matrices").joinpath(*parts)
+
+
+def fixture_path(*parts: str) -> Path:
+    """A file of `fixtures/`, found as `data_path` finds its own."""
+    return _beside("fixtures").joinpath(*parts)
+
+
+def _beside(folder: str) -> Path:
     package = Path(__file__).resolve().parents[1]
-    installed = package / "matrices"
-    return (installed if installed.is_dir() else package.parent / "matrices").joinpath(*parts)
+    installed = package / folder
+    return installed if installed.is_dir() else package.parent / folder
 
 
 def read_toml(path: Path, shape: type[T]) -> T:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from conformance.cases.errors import check
 from conformance.defects.defect import Defect
+from conformance.defects.sbuf import SBUF
 from conformance.defects.sort import SORT
 from conformance.defects.split_with_sizes import SPLIT_WITH_SIZES
 
 if TYPE_CHECKING:
     from torch.fx import Graph, Node
 
-DEFECTS: dict[str, Defect] = {defect.id: defect for defect in (SPLIT_WITH_SIZES, SORT)}
+DEFECTS: dict[str, Defect] = {defect.id: defect for defect in (SPLIT_WITH_SIZES, SORT, SBUF)}
 
 
 def known_defect(name: str) -> Defect:

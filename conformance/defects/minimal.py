@@ -20,7 +20,6 @@ class MinimalCases:
     """One defect's minimal cases; a variant is a minimal case, and there is one task, without a name."""
 
     tasks: tuple[str, ...] = ("",)
-    stride = 1
     licence = "Apache-2.0"
 
     def __init__(self, defect: Defect) -> None:
@@ -36,6 +35,10 @@ class MinimalCases:
         """Nothing: a minimal case needs only torch."""
         return None
 
+    def stride(self, task: str) -> int:
+        """Nothing: the inputs have their own shape."""
+        return 1
+
     def layers(self, variant: str, task: str) -> tuple[str, ...]:
         """None: it is an operator or two."""
         return ()
@@ -46,6 +49,10 @@ class MinimalCases:
         build = self.minimal(variant).build
         key = digest({"case": f"{self.name}:{variant}", "source": getsource(sys.modules[build.__module__])})
         return Model(build().eval(), None, (), key)
+
+    def parameters(self, variant: str, task: str) -> int:
+        """Seeded ones, if any."""
+        return sum(parameter.numel() for parameter in self.minimal(variant).build().parameters())
 
     def inputs(self, case: Case, index: int) -> tuple[Tensor, ...]:
         """The minimal case's own inputs."""

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from conformance.cases.outcome import LayerFigures, Record, Status
+from conformance.cases.outcome import DetectionCounts, LayerFigures, Record, Status
 from conformance.compare.limits import limit
 from conformance.defects.catalogue import DEFECTS
 from conformance.defects.defect import Defect, MinimalCase
+from conformance.report.words import precision, share
 
 
 def require_pass(record: Record) -> None:
@@ -23,6 +24,16 @@ def require_good_layers(record: Record) -> None:
     bad = [layer for layer in record.layers if layer.bad]
     if bad:
         _fail(record, [f"{len(bad)} of {len(record.layers)} layers are wrong", *map(_layer, bad)])
+
+
+def require_detections(record: Record) -> None:
+    """Fail the test if the device loses detections or makes some up."""
+    found = record.detections
+    if found is None:
+        _fail(record, [f"no detections were seen: {record.status.value} in {record.stage.value}"])
+    elif any(count.lost or count.spurious for count in found.counts):
+        ap = "" if found.ap is None else f"; AP {precision(found.ap)} instead of {precision(found.reference_ap)}"
+        _fail(record, [f"detections differ over {found.images} images{ap}", *map(_counts, found.counts)])
 
 
 def require_failure(record: Record, defect: Defect, expected: MinimalCase) -> None:
@@ -54,10 +65,11 @@ def _fail(record: Record, headline: list[str]) -> None:
 def _lines(record: Record) -> Iterator[str]:
     if record.detail:
         yield record.detail
+    width = max(map(len, record.groups), default=0)
     for name, group in record.groups.items():
         mark, ratios = "✗" if group.bad else " ", ", ".join(f"{i.noise_ratio:.3g}" for i in group.per_image)
         figures = f"noise ratio {group.noise_ratio:.3g} (per image: {ratios}), cosine {group.cosine:.4f}"
-        yield f"{mark} {name:<8} {figures}"
+        yield f"{mark} {name:<{width}} {figures}"
     first = next((layer for layer in record.layers if layer.bad), None)
     if first is not None and record.layer is None:
         yield f"  first bad layer: {_layer(first).strip()}"
@@ -68,6 +80,11 @@ def _lines(record: Record) -> Iterator[str]:
         yield f"  known: {defect.title}; use {', '.join(defect.workarounds) or 'no workaround known'}"
         yield f"         {defect.links[0]}"
     yield f"  again: {record.command}"
+
+
+def _counts(count: DetectionCounts) -> str:
+    kept = f"{share(count.kept, count.reference)} of {count.reference}"
+    return f"  confidence {count.confidence:g}: {kept} kept, {count.lost} lost, {count.spurious} spurious"
 
 
 def _layer(layer: LayerFigures) -> str:

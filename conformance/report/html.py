@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from conformance.report import words
+from conformance.report import detections, published, words
 from conformance.report.matrix import Matrix
 from conformance.report.strip import layer_strip
 
@@ -23,7 +23,7 @@ def as_html(matrix: Matrix) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(ratio=words.ratio, cosine=words.cosine)
+    environment.filters.update(ratio=words.ratio, cosine=words.cosine, precision=words.precision)
     return environment.get_template("matrix.html.j2").render(
         matrix=matrix,
         anchors=matrix.defect_anchors,
@@ -34,5 +34,8 @@ def as_html(matrix: Matrix) -> str:
         layer_name=words.layer_name,
         layer_type=words.layer_type,
         layer_strip=layer_strip,
+        share=words.share,
+        detections=detections,
+        published=published,
         side_by_side=_COLUMNS_SIDE_BY_SIDE,
     )

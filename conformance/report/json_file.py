@@ -6,10 +6,13 @@ import json
 import math
 from typing import Any
 
+from pydantic import BaseModel
+
 from conformance.report.gate import Gate, Missed
 from conformance.report.isolated import IsolatedLayers
 from conformance.report.known import KnownDefect
 from conformance.report.matrix import Matrix
+from conformance.report.published import ABOUT, Compared, Published
 from conformance.report.table import Cell, Column, Row, Table, Tables
 from conformance.report.words import NOT_TESTED, counts
 
@@ -26,6 +29,8 @@ def as_json(matrix: Matrix) -> str:
         "defects": [_defect(known) for known in matrix.defects],
         "published_gate": [_missed(miss) for gate in matrix.gates for miss in gate.missed],
         "published_gate_totals": {"real": _gate(matrix.gates[0]), "emulated": _gate(matrix.gates[1])},
+        "detections": _tables(matrix.detections),
+        "published_figures": _published(matrix.published),
     }
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -61,6 +66,7 @@ def _row(row: Row) -> dict[str, Any]:
         "system": case.system,
         "variant": case.variant,
         "task": case.task,
+        "weights": case.weights,
         "batch": case.batch,
         "height": case.height,
         "width": case.width,
@@ -85,6 +91,9 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "signature": record.signature,
         "defects": list(cell.defects),
         "same_program_as": record.same_program_as,
+        "detections": _plain(record.detections) if record.detections else None,
+        "conditioning": {dtype: _plain(found) for dtype, found in record.conditioning.items()},
+        "notes": record.notes,
         "command": record.command,
         "id": record.id,
     }
@@ -139,6 +148,39 @@ def _missed(miss: Missed) -> dict[str, Any]:
 
 def _gate(gate: Gate) -> dict[str, int]:
     return {"wrong": gate.wrong, "passed_by_the_gate": len(gate.missed)}
+
+
+def _published(published: Published) -> dict[str, Any]:
+    return {
+        "source": _plain(published.source),
+        "about": ABOUT,
+        "figures": [_compared(compared) for compared in published.figures],
+    }
+
+
+def _compared(compared: Compared) -> dict[str, Any]:
+    """What is not known, for want of a record, is null."""
+    record, (answer, why) = compared.cell.record, compared.explained
+    worst = record.worst_group if record else None
+    return {
+        "figure": compared.name,
+        "published": _plain(compared.figure),
+        "id": record.id if record else None,
+        "status": compared.cell.status,
+        "cosine": {name: _number(value) for name, value in compared.cosines.items()},
+        "worst_group": worst,
+        "worst_cosine": _number(record.groups[worst].cosine) if record and worst else None,
+        "first_bad_layer": record.first_bad_layer if record else None,
+        "defect_strikes": compared.strikes,
+        "with_workarounds": compared.with_workarounds,
+        "defect_explains": answer.value,
+        "why": why,
+    }
+
+
+def _plain(found: BaseModel) -> Any:
+    """As JSON has it: with strings for what is not finite."""
+    return json.loads(found.model_dump_json())
 
 
 def _totals(table: Table) -> dict[str, int]:

@@ -6,10 +6,12 @@ import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from conformance.report import detections, published
 from conformance.report.gate import Gate
 from conformance.report.isolated import IsolatedLayers
 from conformance.report.known import KnownDefect
 from conformance.report.matrix import Matrix
+from conformance.report.published import Compared
 from conformance.report.table import Cell, Column, Table, Tables
 from conformance.report.words import HEADINGS, cosine, one_line, plural, ratio, totals
 
@@ -28,11 +30,13 @@ def as_markdown(matrix: Matrix) -> str:
         "## The same cells with workarounds on",
         *_models(matrix.with_workarounds, matrix),
         *_isolated(matrix),
+        *_detections(matrix),
         "## Known defects",
         *([] if matrix.defects else ["No defect appears in the records."]),
         *(block for known in matrix.defects for block in _defect(known, matrix)),
         "## What the published gate would have said",
         *(block for gate in matrix.gates for block in _gate(gate)),
+        *_published(matrix),
         *_commands(matrix),
     ]
     return "\n\n".join(blocks) + "\n"
@@ -53,7 +57,7 @@ def _model_table(table: Table, matrix: Matrix) -> str:
         head,
         (
             [
-                escape(row.case.model),
+                escape(row.name),
                 str(row.case.batch),
                 escape(row.case.resolution),
                 escape(row.dtype),
@@ -82,6 +86,26 @@ def _isolated(matrix: Matrix) -> Iterator[str]:
 
 def _rest(layers: IsolatedLayers) -> str:
     return "<br>".join(_link(layer.text, layer.cell.anchor) for layer in layers.rest)
+
+
+def _detections(matrix: Matrix) -> Iterator[str]:
+    yield "## Detections"
+    yield detections.ABOUT
+    if not matrix.detections.real.rows:
+        yield "No detections of trained weights were seen."
+    for table in matrix.detections:
+        if table.columns:
+            yield f"### {table.heading}"
+            lines = (
+                [
+                    escape(row.subject),
+                    escape(column.title),
+                    _cell(cell, matrix),
+                    *map(escape, detections.figures(cell)),
+                ]
+                for row, column, cell in table.cells()
+            )
+            yield _table(["model", "column", "came to", *detections.HEADINGS], lines)
 
 
 def _defect(known: KnownDefect, matrix: Matrix) -> Iterator[str]:
@@ -143,6 +167,20 @@ def _gate(gate: Gate) -> Iterator[str]:
             for miss in gate.missed
         ),
     )
+
+
+def _published(matrix: Matrix) -> Iterator[str]:
+    source = matrix.published.source
+    yield "## Published figures"
+    yield f"{escape(source.title)}, measured on {escape(source.measured_on)}: <{source.link}>"
+    yield published.ABOUT
+    yield f"{matrix.published.summary}."
+    yield _table(published.HEADINGS, map(_compared, matrix.published.figures))
+
+
+def _compared(compared: Compared) -> list[str]:
+    name, figure, case, *rest = map(escape, compared.cells)
+    return [name, figure, f"[{case}](#{compared.cell.anchor})" if compared.cell.record else case, *rest]
 
 
 def _commands(matrix: Matrix) -> Iterator[str]:

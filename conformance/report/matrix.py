@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from conformance.cases.outcome import Record
+from conformance.report.detections import detections
 from conformance.report.gate import Gate, published_gates
 from conformance.report.isolated import IsolatedLayers, isolated_layers
 from conformance.report.known import KnownDefect, known_defects
+from conformance.report.published import Published, published_figures
 from conformance.report.table import Cell, Column, Row, Tables, anchors, column_of, row_of, tables
 from conformance.report.words import natural, one_line
 
@@ -25,6 +27,8 @@ class Matrix:
     isolated: tuple[IsolatedLayers, ...]
     defects: tuple[KnownDefect, ...]
     gates: tuple[Gate, Gate]
+    detections: Tables
+    published: Published
 
     @property
     def defect_anchors(self) -> dict[str, str]:
@@ -44,7 +48,7 @@ class Matrix:
 
 
 def build_matrix(records: list[Record], generated: datetime | None = None) -> Matrix:
-    """Put the records in order."""
+    """Put the records in order. Raises UserError where the file of published figures is broken."""
     anchor_of = anchors("cell", (record.id for record in records))
     models = [record for record in records if record.task and record.layer is None]
     return Matrix(
@@ -55,6 +59,8 @@ def build_matrix(records: list[Record], generated: datetime | None = None) -> Ma
         isolated=isolated_layers((record for record in records if record.layer is not None), anchor_of),
         defects=known_defects(records, anchor_of),
         gates=published_gates(models, anchor_of),
+        detections=detections(models, anchor_of),
+        published=published_figures(models, anchor_of),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from conformance.report.words import layer_name, ratio
 
 _LOWEST = 0.1
 _LEFT, _TOP, _HEIGHT, _STEP = 26, 14, 90, 16
+_LETTER, _LONGEST_LABEL = 5.2, 16
 _MOST_LINES = 6
 _MOST_DECADES = 9
 _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -40,7 +42,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Strip:
-    """The whole picture."""
+    """The whole picture. `upright`: the labels are too long to stand below their bars, and run downwards."""
 
     width: int
     height: int
@@ -49,6 +51,7 @@ class Strip:
     bar_width: int
     bars: tuple[Bar, ...]
     lines: tuple[Line, ...]
+    upright: bool
 
 
 def layer_strip(layers: Sequence[LayerFigures]) -> Strip | None:
@@ -60,15 +63,32 @@ def layer_strip(layers: Sequence[LayerFigures]) -> Strip | None:
     decades = min(_MOST_DECADES, max(2, math.ceil(math.log10(max([*finite, 1.0])))))
     first_bad = next((index for index, layer in enumerate(tapped) if layer.bad), None)
     step = math.ceil(decades / _MOST_LINES)
+    labels = _labels([layer.path for layer in tapped])
+    longest = max(map(len, labels))
+    upright = longest > 2
     return Strip(
         width=_LEFT + _STEP * len(tapped) + 4,
-        height=_TOP + _HEIGHT + 18,
+        height=_TOP + _HEIGHT + (math.ceil(longest * _LETTER) + 8 if upright else 18),
         left=_LEFT,
         base=_TOP + _HEIGHT,
         bar_width=_STEP - 4,
-        bars=tuple(_bar(layer, index, decades, index == first_bad) for index, layer in enumerate(tapped)),
+        bars=tuple(
+            _bar(layer, label, index, decades, index == first_bad)
+            for index, (layer, label) in enumerate(zip(tapped, labels, strict=True))
+        ),
         lines=tuple(_line(power, decades) for power in range(0, decades + 1, step)),
+        upright=upright,
     )
+
+
+def _labels(paths: Sequence[str]) -> list[str]:
+    """The shortest ends of the paths that tell them apart: `10`, or `0.conv`; of a long one only its end."""
+    ends = [[".".join(path.split(".")[-parts:]) for parts in range(1, path.count(".") + 2)] for path in paths]
+    seen = Counter(end for own in ends for end in own)
+    if any(seen[own[0]] > 1 for own in ends):  # where numbers are counted more than once, none stands alone
+        seen.update(end for own in ends for end in own if end.isdecimal())
+    shortest = [next((end for end in own if seen[end] == 1), own[-1]) for own in ends]
+    return [label if len(label) <= _LONGEST_LABEL else f"…{label[1 - _LONGEST_LABEL :]}" for label in shortest]
 
 
 def _line(power: int, decades: int) -> Line:
@@ -76,16 +96,15 @@ def _line(power: int, decades: int) -> Line:
     return Line(_y(10.0**power, decades), label, power == 0)
 
 
-def _bar(layer: LayerFigures, index: int, decades: int, first_bad: bool) -> Bar:
+def _bar(layer: LayerFigures, label: str, index: int, decades: int, first_bad: bool) -> Bar:
     y = _y(layer.noise_ratio, decades)
-    label = layer.path.rpartition(".")[2]
     return Bar(
         x=_LEFT + _STEP * index + 2,
         y=y,
         height=round(_TOP + _HEIGHT - y, 1),
         bad=layer.bad,
         first_bad=first_bad,
-        label=label if len(label) <= 2 else "",
+        label=label,
         title=f"{layer_name(layer.path, layer.type)}: noise ratio {ratio(layer.noise_ratio)}",
     )
 

@@ -10,7 +10,7 @@ from conformance.cases.case import SHORT_DTYPES, Case
 from conformance.cases.outcome import Record, Status
 from conformance.report.words import HEADINGS, NOT_TESTED, CellText, cell_text, natural
 
-_SIZES = "nsmlx"
+_SIZES = "tnsmclex"
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,9 @@ class Row:
 
     @property
     def name(self) -> str:
-        """The model's name, or the minimal case's own name."""
-        return self.case.model if self.case.task else self.case.variant
+        """The model's name with the name of its trained weights, or the minimal case's own name."""
+        weights = f"/{self.case.weights}" if self.case.weights else ""
+        return (self.case.model if self.case.task else self.case.variant) + weights
 
     @property
     def dtype(self) -> str:
@@ -43,7 +44,15 @@ class Row:
         size = _SIZES.find(case.variant) if case.variant and case.task else -1
         dtype = list(SHORT_DTYPES).index(case.dtype) if case.dtype in SHORT_DTYPES else len(SHORT_DTYPES)
         model = natural(case.system), size, natural(case.variant), natural(case.task)
-        return *model, case.batch, case.height or 0, case.width or 0, dtype, self.workarounds
+        return (
+            *model,
+            natural(case.weights or ""),
+            case.batch,
+            case.height or 0,
+            case.width or 0,
+            dtype,
+            self.workarounds,
+        )
 
 
 @dataclass(frozen=True)
@@ -188,7 +197,7 @@ def column_of(record: Record, *, workarounds: bool) -> Column:
 
 
 def sorted_rows(rows: Iterable[Row]) -> tuple[Row, ...]:
-    """Each row once: by system, size, task, batch, resolution and dtype."""
+    """Each row once: by system, size, task, weights, batch, resolution and dtype."""
     return tuple(sorted(dict.fromkeys(rows), key=lambda row: row.order))
 
 

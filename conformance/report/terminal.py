@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from rich import box
@@ -12,6 +12,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from conformance.cases.outcome import Record
+from conformance.report import detections, published
 from conformance.report.gate import Gate
 from conformance.report.isolated import IsolatedLayers
 from conformance.report.known import KnownDefect
@@ -47,9 +48,11 @@ def print_matrix(matrix: Matrix, console: Console) -> None:
         console.print(Rule("The same cells with workarounds on"))
         _print_tables(matrix.with_workarounds, console, notes)
     _print_isolated(matrix, console)
+    _print_detections(matrix, console)
     for known in matrix.defects:
         _print_defect(known, console)
     _print_gates(matrix, console)
+    _print_published(matrix, console)
     _print_commands(notes, console)
     for table in matrix.models:
         console.print(Text(f"{_kind(table.emulated):8} {totals(table.statuses)}", "bold"))
@@ -111,11 +114,27 @@ def _print_isolated(matrix: Matrix, console: Console) -> None:
         said = (layers.summary, tuple(layer.text for layer in layers.rest))
         alike.setdefault((layers.row, layers.column.target, layers.column.workarounds, said), []).append(layers)
     for same in alike.values():
-        who = ", ".join(merged_lines([layers.column for layers in same])).replace(", + ", " + ")
-        kind = f"{_kind(True)} " if same[0].column.emulated else ""
-        console.print(Text(f"{kind}{one_line(same[0].row.subject)} @ {who}: {same[0].summary}"))
+        console.print(Text(f"{_who(same[0].row, [layers.column for layers in same])}: {same[0].summary}"))
         for layer in same[0].rest:
             console.print(Text(f"  {one_line(layer.text)}", _STYLES.get(layer.cell.status, "yellow")))
+
+
+def _who(row: Row, columns: Sequence[Column]) -> str:
+    """`EMULATED yolo26n-detect/b2/320x320/fp32 @ emulator, inf2 SDK 2.28.0 2.29.1 + slice`: columns shown as one."""
+    kind = f"{_kind(True)} " if columns[0].emulated else ""
+    return f"{kind}{one_line(row.subject)} @ " + ", ".join(merged_lines(columns)).replace(", + ", " + ")
+
+
+def _print_detections(matrix: Matrix, console: Console) -> None:
+    if matrix.detections.real.rows:
+        console.print(Rule(f"Detections of models with trained weights, at confidence {detections.CONFIDENCE}"))
+    alike: dict[tuple[Row, str, tuple[str, ...], tuple[str, str]], list[Column]] = {}
+    for table in matrix.detections:
+        for row, column, cell in table.cells():
+            said = f"{cell.text.mark} {cell.text.word}", detections.sentence(cell)
+            alike.setdefault((row, column.target, column.workarounds, said), []).append(column)
+    for (row, _, _, said), columns in alike.items():
+        console.print(Text(f"{_who(row, columns)}: {'; '.join(dict.fromkeys(said))}"))
 
 
 def _print_defect(known: KnownDefect, console: Console) -> None:
@@ -144,6 +163,17 @@ def _print_gates(matrix: Matrix, console: Console) -> None:
             console.print(Text(f"{_kind(gate.emulated)}: {gate.summary}", "bold"))
             for line in _missed(gate):
                 console.print(Text(line))
+
+
+def _print_published(matrix: Matrix, console: Console) -> None:
+    tested = [compared for compared in matrix.published.figures if compared.cell.record]
+    if tested:
+        console.print(Rule("Published figures"))
+        console.print(Text(f"{matrix.published.summary}", "bold"))
+        console.print(Text(published.ABOUT))
+    for compared in tested:
+        name, figure, case, here, *_, answer = map(one_line, compared.cells)
+        console.print(Text(f"  {name}: {figure}; {case}: {here}; {answer}"))
 
 
 def _missed(gate: Gate) -> Iterator[str]:

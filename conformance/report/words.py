@@ -104,6 +104,16 @@ def cosine(value: float) -> str:
     return f"{value:.4f}" if math.isfinite(value) else ratio(value)
 
 
+def share(part: int, whole: int) -> str:
+    """Percent, rounded down so that 100 % is all of them: `44.7 %`; a share of none is a dash."""
+    return f"{part * 1000 // whole / 10:.1f} %" if whole else DASH
+
+
+def precision(value: float | None) -> str:
+    """An average precision, 0 to 1, to three decimals; it is not known where the images have no labels."""
+    return "no labels" if value is None else f"{value:.3f}"
+
+
 def one_line(text: str) -> str:
     """The text without line breaks and control characters."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())

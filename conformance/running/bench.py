@@ -39,7 +39,12 @@ class Bench:
 
     def _run(self, case: Case) -> Record:
         target = self.target(case)
-        job = Job(case, self.selection.systems.get(case.system, case.system), self.selection.targets[case.target])
+        job = Job(
+            case,
+            self.selection.systems.get(case.system, case.system),
+            self.selection.targets[case.target],
+            self.selection.weights.get(case.weights or ""),
+        )
         started = datetime.now(timezone.utc)
         outcome = self.worker.run(job, {**target.variables, **variables(case.workarounds)})
         record = Record(
@@ -53,6 +58,7 @@ class Bench:
             width=case.width,
             dtype=case.dtype,
             layer=case.layer,
+            weights=case.weights,
             target=case.target,
             emulated=target.emulated,
             hardware=case.hardware,
@@ -77,4 +83,6 @@ class Bench:
             words += ["--profile", self.selection.profile]
         if job.target != case.target:
             words += ["--target", job.target]
+        if job.weights != case.weights:
+            words += ["--weights", str(job.weights)]
         return shlex.join(words)

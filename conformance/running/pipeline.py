@@ -12,10 +12,14 @@ from torch import Tensor
 
 from conformance.cases.case import Case
 from conformance.cases.outcome import Outcome, Seconds, Stage, Status
+from conformance.compare.verdict import mismatch
 from conformance.defects.catalogue import known_defect
 from conformance.defects.explain import explain
 from conformance.defects.minimal import MinimalCases
+from conformance.graphs.graph import Graph
+from conformance.graphs.integrity import BAKED_IN, DROPPED, check, described
 from conformance.registry import load_system
+from conformance.running.detecting import detect
 from conformance.running.judgement import Answers, judge
 from conformance.running.subject import Judged, Subject, Trial
 from conformance.systems.protocol import Model, System
@@ -38,27 +42,65 @@ class Progress:
         self.stage = stage
 
 
-def run_case(case: Case, system: str, target: Target, tell: Callable[[Stage], None]) -> Outcome:
-    """Compile, run, compare. `system` is the name the system is loaded by."""
+def run_case(
+    case: Case, system: str, target: Target, tell: Callable[[Stage], None], weights: str | None = None
+) -> Outcome:
+    """Compile, run, compare. `system` and `weights` are the names these are loaded by."""
     progress = Progress(tell)
     progress.enter(Stage.CAPTURE)
-    trial = _subject_of(case, system).trial(case.layer, case.workarounds)
+    subject = _subject_of(case, system, weights)
+    trial = subject.trial(case.layer, case.workarounds)
     options = Options(case.hardware, case.sdk, case.dtype, case.workarounds, progress.enter)
+    graphs: list[Graph] = []
     try:
         start = perf_counter()
-        compiled = target.compile(trial.program, options)
+        compiled = target.compile(trial.program, replace(options, lowered=graphs.append))
         seconds = Seconds(compile=perf_counter() - start)
         if (known := trial.judged.get(id(compiled))) is not None:
             return known.outcome.model_copy(update={"same_program_as": known.case_id})
         answers, seconds = _answers(trial, target, compiled, options, seconds)
+        detected = None
+        if case.layer is None and not mismatch(answers.first, trial.outputs):
+            detected = detect(case, system_of(case, system), subject.model, compiled)
     except Exception as error:  # of the target's, of any kind
-        return _explained(case, trial, target, _failed(progress.stage, error))
+        failed = _failed(progress.stage, error).model_copy(update={"notes": list(subject.model.notes)})
+        outcome = _explained(case, trial, target, failed)
+        return _intact(case, trial, graphs, outcome) if progress.stage == Stage.RUN else outcome
     progress.enter(Stage.COMPARE)
-    judged = judge(trial, answers, case.dtype).model_copy(update={"seconds": seconds})
-    outcome = _explained(case, trial, target, judged)
+    found = {"seconds": seconds, "detections": detected} | _about(case, subject)
+    judged = judge(trial, answers, case.dtype).model_copy(update=found)
+    outcome = _intact(case, trial, graphs, _explained(case, trial, target, judged))
     if target.emulated:  # it gives the same program out again for releases with the same defects
         trial.judged[id(compiled)] = Judged(compiled, case.id, outcome)
     return outcome
+
+
+def _intact(case: Case, trial: Trial, graphs: list[Graph], outcome: Outcome) -> Outcome:
+    """The outcome or, if a compiled graph lacks something of the source, that: however right the numbers."""
+    if not case.task:  # of a minimal case it is known what is wrong
+        return outcome
+    findings = [finding for graph in graphs for finding in check(trial.program.source, graph)]
+    if not findings:
+        return outcome
+    signature = DROPPED if any(finding.signature == DROPPED for finding in findings) else BAKED_IN
+    detail = "; ".join(filter(None, [described(findings), outcome.detail]))[:_LONGEST_DETAIL]
+    changed = {"stage": Stage.LOWER, "status": Status.WRONG, "signature": signature, "detail": detail}
+    return outcome.model_copy(update=changed)
+
+
+def _about(case: Case, subject: Subject) -> dict[str, object]:
+    """What is to be known of the model: how it was built, and whether its whole can be judged at this dtype."""
+    if case.layer is not None:
+        return {"notes": list(subject.model.notes)}
+    found = subject.conditioning(sorted({case.dtype, "bfloat16"}))
+    here = found.get(case.dtype)
+    notes = list(subject.model.notes)
+    if here is not None and not here.sufficient:
+        notes.append(
+            f"the whole network cannot be judged in {case.dtype}: in {here.layer} another image is only "
+            f"{here.ratio:.2g} times as far from the reference as rounding; the isolated layers are what counts"
+        )
+    return {"notes": notes, "conditioning": found}
 
 
 def _explained(case: Case, trial: Trial, target: Target, outcome: Outcome) -> Outcome:
@@ -116,18 +158,19 @@ def system_of(case: Case, name: str) -> System:
     return load_system(name) if case.task else MinimalCases(known_defect(case.system))
 
 
-def _subject_of(case: Case, system: str) -> Subject:
+def _subject_of(case: Case, system: str, weights: str | None) -> Subject:
     """The subject of a case; the last one is kept, for the next target or workaround."""
     whoever = replace(case, target="", hardware="", sdk=None, workarounds=(), layer=None)
-    return _subject(whoever, system)
+    return _subject(whoever, system, weights)
 
 
 @lru_cache(maxsize=1)
-def _subject(case: Case, system: str) -> Subject:
-    model = _model(replace(case, batch=0, height=None, width=None, dtype=""), system)
+def _subject(case: Case, system: str, weights: str | None) -> Subject:
+    model = _model(replace(case, batch=0, height=None, width=None, dtype=""), system, weights)
     return Subject(system_of(case, system), model, case)
 
 
 @lru_cache(maxsize=2)
-def _model(case: Case, system: str) -> Model:
-    return system_of(case, system).build(case.variant, case.task)
+def _model(case: Case, system: str, weights: str | None) -> Model:
+    given = [weights] if weights else []  # a system that takes none has no such argument
+    return system_of(case, system).build(case.variant, case.task, *given)

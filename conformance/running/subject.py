@@ -11,10 +11,12 @@ import torch
 from torch import Tensor
 
 from conformance.cases.case import Case
-from conformance.cases.outcome import Outcome
+from conformance.cases.outcome import Conditioning, Outcome
 from conformance.compare.metrics import by_image
+from conformance.compare.rows import align_rows
 from conformance.compare.verdict import split_groups
 from conformance.defects.workarounds import WORKAROUNDS
+from conformance.golden.conditioning import conditioning
 from conformance.golden.noise import RUNS, allowed_error
 from conformance.golden.reference import Golden, cast, golden, golden_key, record
 from conformance.program import Isolated, Program, Whole
@@ -45,8 +47,8 @@ class Trial:
     """Programs, what they are fed with, what they should give, and how far from it they may be.
 
     Programs are compiled for `others`: the images that are compared are never those a target has met before.
-    `reference` is the outputs and, behind them, the layers' outputs. `judged` is for programs a target gives
-    out again, by the id of the compiled program.
+    `reference` is the outputs and, behind them, the layers' outputs; those at the places `rows` are sets of rows.
+    `judged` is for programs a target gives out again, by the id of the compiled program.
     """
 
     program: Program
@@ -58,6 +60,7 @@ class Trial:
     groups: tuple[Group, ...] | None
     layers: tuple[Layer, ...]
     noise: Mapping[str, list[float]]
+    rows: tuple[int, ...] = ()
     judged: dict[int, Judged] = field(default_factory=dict)
 
     @property
@@ -73,8 +76,9 @@ class Trial:
     def parts(self, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
         """The groups of a program's outputs and, under `layer/PATH`, the tapped layers; (batch, values) each.
 
-        Of an isolated layer, all it gives is one group, `output`.
+        Of an isolated layer, all it gives is one group, `output`. Sets of rows are put in the reference's order.
         """
+        tensors = [align_rows(t, self.reference[i]) if i in self.rows else t for i, t in enumerate(tensors)]
         if self.isolated:
             return {"output": by_image(tensors)}
         named = split_groups(tensors[: self.output_count], self.groups)
@@ -123,6 +127,7 @@ class Subject:
                 for path in paths
             ),
             noise={},
+            rows=self.model.rows,
         )
         trial.noise = self._noise_of(trial)
         return trial
@@ -141,9 +146,33 @@ class Subject:
             groups=None,
             layers=(Layer(path, self.golden.types[path], tuple(range(len(reference)))),),
             noise={},
+            rows=tuple(i for i, place in enumerate(self.golden.results[path]) if place in self._row_places),
         )
         trial.noise = allowed_error(Isolated(layer, structure), inputs, trial.parts(trial.reference), trial.parts)
         return trial
+
+    def conditioning(self, dtypes: Sequence[str]) -> dict[str, Conditioning]:
+        """Whether the whole network can be judged at these dtypes; from disk where it was measured before. Nothing
+        for a model without layers."""
+        if not self.model.layers:
+            return {}
+        key = digest({"golden": golden_key(self.model.key, self.exact_inputs), "dtypes": list(dtypes)})
+        store = Store("conditioning")
+        with store.lock(key):
+            if (entry := store.load(key)) is None:
+                exact_others = tuple(cast(x, torch.float64) for x in self.others)
+                others = record(copy.deepcopy(self.model.module).double(), self.model.layers, exact_others)
+                found = conditioning(
+                    self.model.module, self.model.layers, self.exact_inputs, self.golden, others, dtypes
+                )
+                store.save(key, {}, {dtype: figures.model_dump() for dtype, figures in found.items()})
+                return found
+        return {dtype: Conditioning(**figures) for dtype, figures in entry[1].items()}
+
+    @property
+    def _row_places(self) -> set[int]:
+        """The places of the outputs that are sets of rows, among the reference's values."""
+        return {self.golden.outputs[i] for i in self.model.rows}
 
     @cached_property
     def _other_golden(self) -> Golden:

@@ -28,11 +28,12 @@ _LOG_TAIL = 4000
 
 @dataclass(frozen=True)
 class Job:
-    """A case and the names its system and target are loaded by."""
+    """A case and the names its system, target and weights are loaded by."""
 
     case: Case
     system: str
     target: str
+    weights: str | None = None
 
 
 class Worker:
@@ -52,7 +53,7 @@ class Worker:
         log_start = self._log.stat().st_size
         self._shared[:] = [0, 0]
         task = self._pool(variables).schedule(
-            child.execute, args=[job.case, job.system, job.target], timeout=self.timeout
+            child.execute, args=[job.case, job.system, job.target, job.weights], timeout=self.timeout
         )
         try:
             return Outcome.model_validate_json(task.result())

@@ -30,16 +30,21 @@ def calibrate_batch_norm(module: nn.Module, batches: Sequence[Tensor]) -> None:
 
 
 @torch.no_grad()
-def scale_outputs(module: nn.Module, convs: Iterable[nn.Conv2d], batch: Tensor, mean: float, std: float) -> None:
-    """Scale weights and set biases so that each conv's outputs over a batch have this mean and deviation."""
-    seen: dict[nn.Conv2d, Tensor] = {}
-    handles = [conv.register_forward_hook(lambda conv, _, output: seen.__setitem__(conv, output)) for conv in convs]
+def scale_outputs(
+    module: nn.Module, layers: Iterable[nn.Conv2d | nn.Linear], batch: Tensor, mean: float, std: float
+) -> None:
+    """Scale weights and set biases so that each layer's outputs over a batch have this mean and deviation."""
+    layers = list(layers)
+    if not layers:
+        return
+    seen: dict[nn.Conv2d | nn.Linear, Tensor] = {}
+    handles = [layer.register_forward_hook(lambda at, _, output: seen.__setitem__(at, output)) for layer in layers]
     module(batch)
     for handle in handles:
         handle.remove()
-    for conv, output in seen.items():
-        assert conv.bias is not None
-        signal = output - conv.bias[:, None, None]
+    for layer, output in seen.items():
+        assert layer.bias is not None
+        signal = output - layer.bias.reshape(-1, *[1] * (output.dim() - 2))
         factor = std / signal.std()
-        conv.weight.mul_(factor)
-        conv.bias.copy_(mean - factor * signal.mean())
+        layer.weight.mul_(factor)
+        layer.bias.copy_(mean - factor * signal.mean())

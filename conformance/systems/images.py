@@ -1,4 +1,4 @@
-"""Real images: crops of the two photographs inside the ultralytics package."""
+"""The images a case is fed with: crops of the two photographs inside the ultralytics package, or labelled scenes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,32 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from conformance.cases.case import Case
+
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from conformance.scenes.labelled import Labels
+
 PHOTOGRAPHS = ("bus.jpg", "zidane.jpg")
+
+
+def images(case: Case, index: int) -> tuple[Tensor, ...]:
+    """One input, (batch, 3, height, width) float32 in 0..1: what the case's weights were trained on, or crops."""
+    assert case.height is not None and case.width is not None
+    if case.weights == "shapes":
+        from conformance.scenes.labelled import scenes
+
+        return (scenes(case.batch, case.height, case.width, index)[0],)
+    return (crops(case.batch, case.height, case.width, index),)
+
+
+def labels(case: Case, index: int) -> list[Labels] | None:
+    """What is in those images, where it is known."""
+    from conformance.scenes.labelled import scenes
+
+    assert case.height is not None and case.width is not None
+    return scenes(case.batch, case.height, case.width, index)[1] if case.weights == "shapes" else None
 
 
 @cache

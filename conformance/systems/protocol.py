@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Group:
-    """A part of the output that means one thing: `outputs[output]` from `start` to `stop` along `dim`."""
+    """A part of the output that means one thing: `outputs[output]` from `start` to `stop` along `dim`, which
+    count from the end where they are negative."""
 
     name: str
     output: int = 0
@@ -25,7 +26,8 @@ class Group:
     def of(self, outputs: Sequence[Tensor]) -> Tensor:
         """The group's part of a model's outputs, batch first."""
         whole = outputs[self.output]
-        return whole.narrow(self.dim, self.start, (self.stop or whole.shape[self.dim]) - self.start)
+        start, stop, _ = slice(self.start, self.stop).indices(whole.shape[self.dim])
+        return whole.narrow(self.dim, start, stop - start)
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,18 @@ class Model:
 
     `groups` name every part of its outputs; None makes each output a group. `layers` are the paths of the
     modules whose outputs are compared, in the order they run. `key` changes whenever structure or weights do.
+    `rows` are the outputs that are sets of rows, (batch, rows, values), in no particular order. `notes` are facts
+    about how it was built, for the record. `detector` is how its first output is read as detections: `cells` or
+    `rows` (see `conformance.detections`); None where it does not detect, as no model does with seeded weights.
     """
 
     module: nn.Module
     groups: tuple[Group, ...] | None
     layers: tuple[str, ...]
     key: str
+    rows: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+    detector: str | None = None
 
 
 class System(Protocol):
@@ -48,17 +56,25 @@ class System(Protocol):
     name: str
     variants: tuple[str, ...]
     tasks: tuple[str, ...]
-    stride: int  # heights and widths must be divisible by this
     licence: str
 
     def missing(self) -> str | None:
         """Why it cannot be built here and what to install; None where it can. Imports nothing heavy."""
 
+    def stride(self, task: str) -> int:
+        """What heights and widths must be divisible by."""
+
     def layers(self, variant: str, task: str) -> tuple[str, ...]:
         """The paths of the layers of the built module, known without building it."""
 
     def build(self, variant: str, task: str) -> Model:
-        """The model with seeded and calibrated weights. The same call gives the same weights."""
+        """The model with seeded and calibrated weights. The same call gives the same weights.
+
+        A system that can be given others takes them as a third argument, `weights: Weights | None = None`.
+        """
+
+    def parameters(self, variant: str, task: str) -> int:
+        """How many the model has as it is published, before anything is fused or left out."""
 
     def inputs(self, case: Case, index: int) -> tuple[Tensor, ...]:
         """The inputs of a case, float32, (batch, 3, height, width) in 0..1 for images. Another index gives

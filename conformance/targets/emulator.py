@@ -13,6 +13,7 @@ from conformance.cases.outcome import Stage
 from conformance.cases.releases import releases
 from conformance.defects.catalogue import find, module_path
 from conformance.defects.defect import Defect
+from conformance.graphs.exported import from_exported
 from conformance.targets.protocol import Compiled, CompileError, Options
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Emulator:
         """The graph with its faults. Releases with the same defects get the very same program."""
         options.enter(Stage.CAPTURE)
         graph = program.exported.graph
+        options.lowered(from_exported(program.exported, program.paths))
         options.enter(Stage.LOWER)
         found = find(graph, self.packages(options.hardware, options.sdk), options.workarounds)
         options.enter(Stage.COMPILE)

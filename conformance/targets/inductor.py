@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage
+from conformance.graphs.exported import from_exported
 from conformance.targets.protocol import Compiled, Options
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Inductor:
 
         options.enter(Stage.CAPTURE)
         module = program.exported.module()
+        options.lowered(from_exported(program.exported, program.paths))
         options.enter(Stage.LOWER)
         torch._dynamo.reset()  # or the eighth program of a process is no longer compiled
         compiled = torch.compile(module, backend="inductor", fullgraph=True, dynamic=False)

@@ -1,15 +1,18 @@
-"""ONNX Runtime on the CPU: an independent compiler, part of the healthy control group."""
+"""ONNX Runtime on the CPU: an independent compiler, part of the healthy control group, behind either exporter."""
 
 from __future__ import annotations
 
+import io
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage
+from conformance.graphs.onnx import from_onnx
 from conformance.registry import missing_packages
 from conformance.targets.protocol import Compiled, Options
 
 if TYPE_CHECKING:
+    from onnx import ModelProto
     from torch import Tensor
 
     from conformance.program import Program
@@ -35,20 +38,18 @@ class OnnxRuntime:
         return {name: version(name) for name in PACKAGES}
 
     def compile(self, program: Program, options: Options) -> Compiled:
-        """Exported graph to ONNX to a session."""
+        """The program to ONNX to a session."""
         import onnxruntime
         import torch
 
         options.enter(Stage.CAPTURE)
-        exported = program.exported
-        options.enter(Stage.LOWER)
-        onnx = torch.onnx.export(exported, dynamo=True, verbose=False)
-        assert onnx is not None
+        model = self._export(program, options)
+        options.lowered(from_onnx(model, program.paths))
         options.enter(Stage.COMPILE)
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = torch.get_num_threads()
         session = onnxruntime.InferenceSession(
-            onnx.model_proto.SerializeToString(), settings, providers=["CPUExecutionProvider"]
+            model.SerializeToString(), settings, providers=["CPUExecutionProvider"]
         )
         names = [slot.name for slot in session.get_inputs()]
 
@@ -57,3 +58,29 @@ class OnnxRuntime:
             return tuple(torch.from_numpy(array) for array in session.run(None, feed))
 
         return run
+
+    def _export(self, program: Program, options: Options) -> ModelProto:
+        """By way of the exported graph."""
+        import torch
+
+        exported = program.exported
+        options.enter(Stage.LOWER)
+        onnx = torch.onnx.export(exported, dynamo=True, verbose=False)
+        assert onnx is not None
+        return onnx.model_proto
+
+
+class OnnxRuntimeTorchScript(OnnxRuntime):
+    """The older exporter, which most export scripts still use. It traces: what it cannot see it leaves out."""
+
+    name = "onnxruntime-torchscript"
+
+    def _export(self, program: Program, options: Options) -> ModelProto:
+        """By way of torch.jit.trace, which the exporter calls itself."""
+        import onnx
+        import torch
+
+        options.enter(Stage.LOWER)
+        file = io.BytesIO()
+        torch.onnx.export(program.module, program.inputs, file, dynamo=False)  # type: ignore[arg-type]
+        return onnx.load_from_string(file.getvalue())

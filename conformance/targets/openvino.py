@@ -6,6 +6,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage
+from conformance.graphs.openvino import from_openvino
 from conformance.registry import missing_packages
 from conformance.targets.protocol import Compiled, Options
 
@@ -37,11 +38,14 @@ class OpenVino:
         """Convert the exported graph."""
         import openvino
         import torch
+        from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
 
         options.enter(Stage.CAPTURE)
         exported = program.exported
         options.enter(Stage.LOWER)
-        model = openvino.convert_model(exported)
+        decoder = TorchFXPythonDecoder.from_exported_program(exported)  # as convert_model does, and knows the scopes
+        model = openvino.convert_model(decoder)
+        options.lowered(from_openvino(model, decoder.pt_module.graph, program.paths))
         options.enter(Stage.COMPILE)
         settings = {
             "INFERENCE_PRECISION_HINT": self.precision[options.dtype],

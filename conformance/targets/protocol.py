@@ -31,6 +31,7 @@ from conformance.cases.outcome import Stage
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from conformance.graphs.graph import Graph
     from conformance.program import Program
 
 # Takes the inputs, gives the flat outputs, all on the CPU.
@@ -46,15 +47,23 @@ class CompileError(Exception):
         self.detail = detail
 
 
+def _ignore(graph: Graph) -> None:
+    """Nobody wants to see the graph."""
+
+
 @dataclass(frozen=True)
 class Options:
-    """How to compile. `enter` is called with a stage before it begins, so that a crash is known by its stage."""
+    """How to compile. `enter` is called with a stage before it begins, so that a crash is known by its stage.
+
+    A target that can show what it has made of the program gives it to `lowered`: operators that are gone are found.
+    """
 
     hardware: str
     sdk: str | None
     dtype: str
     workarounds: tuple[str, ...]
     enter: Callable[[Stage], None]
+    lowered: Callable[[Graph], None] = _ignore
 
 
 class Target(Protocol):

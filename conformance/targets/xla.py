@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage
+from conformance.graphs.lazy import traced
 from conformance.registry import missing_packages
 from conformance.targets.protocol import Compiled, Options
 
@@ -47,6 +48,7 @@ class Xla:
             return tuple(output.cpu() for output in lazy)
 
         options.enter(Stage.LOWER)
+        options.lowered(traced(module, tuple(x.to(device) for x in program.inputs)))
         lazy = module(*(x.to(device) for x in program.inputs))
         options.enter(Stage.COMPILE)
         torch_xla.sync(wait=True)

@@ -10,6 +10,8 @@ import pytest
 
 from conformance.cases.case import Case
 from conformance.cases.outcome import (
+    DetectionCounts,
+    DetectionFigures,
     GroupFigures,
     ImageFigures,
     LayerFigures,
@@ -70,6 +72,25 @@ def layer(path: str, type_: str, noise_ratio: float, how: str = "in_place") -> L
     )
 
 
+def detected(kept: int, reference: int = 200, spurious: int = 0, ap: float | None = 0.5) -> DetectionFigures:
+    """Figures at two confidences: at 0.5 there are half as many detections, and all of them are kept."""
+    half = reference // 2
+    return DetectionFigures(
+        images=64,
+        counts=[
+            DetectionCounts(
+                confidence=0.25, reference=reference, kept=kept, lost=reference - kept, spurious=spurious
+            ),
+            DetectionCounts(confidence=0.5, reference=half, kept=half, lost=0, spurious=0),
+        ],
+        nonfinite=0,
+        ap=ap,
+        ap50=None if ap is None else ap + 0.1,
+        reference_ap=None if ap is None else 0.655,
+        reference_ap50=None if ap is None else 0.812,
+    )
+
+
 def record(status: Status = Status.PASS, **changes: Any) -> Record:
     """A record of yolo26n-detect/b2/320x320/fp32@xla, as changed."""
     values: dict[str, Any] = {
@@ -81,6 +102,7 @@ def record(status: Status = Status.PASS, **changes: Any) -> Record:
         "width": 320,
         "dtype": "float32",
         "layer": None,
+        "weights": None,
         "target": "xla",
         "emulated": changes.get("target") == "emulator",
         "hardware": "inf2" if changes.get("target") == "emulator" else "cpu",
@@ -92,7 +114,7 @@ def record(status: Status = Status.PASS, **changes: Any) -> Record:
         "seconds": Seconds(compile=38.2, run=0.031),
         **changes,
     }
-    case = Case(**{name: values[name] for name in Case.__dataclass_fields__ if name != "workarounds"})
+    case = Case(**{name: values.get(name) for name in Case.__dataclass_fields__ if name != "workarounds"})
     case = Case(**{**case.__dict__, "workarounds": tuple(values["workarounds"])})
     values.setdefault("id", case.id)
     values.setdefault("command", f"pytest conformance --case '{case.id}'")
@@ -148,6 +170,12 @@ def make_passing() -> Callable[..., Record]:
 def make_layer() -> Callable[..., LayerFigures]:
     """The factory of a layer's figures."""
     return layer
+
+
+@pytest.fixture
+def make_detected() -> Callable[..., DetectionFigures]:
+    """The factory of a detector's figures."""
+    return detected
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from conformance.cases.outcome import Status
+from conformance.cases.outcome import Conditioning, Status
 from conformance.report.html import as_html
 from conformance.report.matrix import build_matrix
 from conformance.report.strip import layer_strip
@@ -106,7 +106,8 @@ def test_real_and_emulated_are_apart(make, make_wrong):
 
 def test_missing_cells_say_not_tested(page):
     untested = [attrs for tag, attrs in page.elements if tag == "td" and attrs.get("class") == "cell not_tested"]
-    assert len(untested) == page.text.count("\u2013 not tested")
+    tables = page.text.partition("What the published gate")[0]
+    assert len(untested) == tables.count("\u2013 not tested")
     assert len(untested) >= 16 + 11
 
 
@@ -128,6 +129,29 @@ def test_a_panel_tells_all_about_its_cell(make_wrong):
     ):
         assert expected in panel, expected
     assert "said the compiler" in page.text
+
+
+def test_a_panel_shows_detections_conditioning_and_notes(make_wrong, make_detected):
+    weak = Conditioning(layer="model.22", ratio=1.61, sufficient=False)
+    note = "attention: flash asked for, sdpa used: <flash_attn> is not installed"
+    record = make_wrong(detections=make_detected(90, spurious=7), conditioning={"bfloat16": weak}, notes=[note])
+    panel = Page(written([record])).text.partition("Reproduce")[2]
+    for expected in (
+        "Over 64 images. AP 0.500, of the reference 0.655; AP50 0.600, of the reference 0.812.",
+        "0.2520045.0 %1107",
+        "0.5100100.0 %00",
+        "bfloat16model.221.61no: isolated layers count",
+        f"Notes{note}",
+    ):
+        assert expected in " ".join(panel.split("\n")), expected
+
+
+def test_a_record_without_them_has_no_detections_conditioning_or_notes(make_wrong):
+    panel = Page(written([make_wrong()])).text.partition("Reproduce")[2].partition("Isolated layers")[0]
+    assert "Output groups" in panel
+    assert "Detections" not in panel
+    assert "judged" not in panel
+    assert "Notes" not in panel
 
 
 def test_a_failure_that_no_defect_explains_says_so(make_wrong):
@@ -156,6 +180,28 @@ def test_the_strip_survives_what_is_not_finite_and_what_is_zero(make_layer):
     assert 0 < heights[0] < heights[1] < heights[2]
     assert heights[3] == heights[4] == 90
     assert len(strip.lines) <= 8
+
+
+def test_the_strip_tells_layers_apart_whose_last_names_are_the_same(make_layer):
+    paths = [
+        "body.0",
+        "body.16",
+        "fpn.inner.0",
+        "heads.0.cls_logits",
+        "heads.1.cls_logits",
+        "x.a_name_that_is_very_long",
+    ]
+    strip = layer_strip([make_layer(path, "Conv", 1.0) for path in paths])
+    labels = [bar.label for bar in strip.bars]
+    assert labels == ["body.0", "body.16", "inner.0", "0.cls_logits", "1.cls_logits", "…at_is_very_long"]
+    assert strip.upright
+    assert strip.height > strip.base + 16 * 5
+
+
+def test_the_strip_of_numbered_layers_has_their_numbers_below(make_wrong):
+    strip = layer_strip(make_wrong().layers)
+    assert [bar.label for bar in strip.bars] == [str(i) for i in range(24)]
+    assert not strip.upright
 
 
 def test_isolated_layers_have_no_strip(make_layer, make):

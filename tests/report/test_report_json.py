@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from conformance.cases.outcome import Conditioning
 from conformance.report.json_file import as_json
 from conformance.report.matrix import build_matrix
 
@@ -41,9 +42,36 @@ def test_a_cell_has_what_is_needed_to_see_it_again(make_wrong):
         "signature": None,
         "defects": ["split-with-sizes"],
         "same_program_as": None,
+        "detections": None,
+        "conditioning": {},
+        "notes": [],
         "command": record.command,
         "id": record.id,
     }
+
+
+def test_a_cell_has_detections_conditioning_and_notes(make_passing, make_detected):
+    never = Conditioning(layer="model.0", ratio=float("inf"), sufficient=True)
+    record = make_passing(detections=make_detected(199), conditioning={"float32": never}, notes=["eager"])
+    cell = content([record])["rows"][0]["cells"]["xla"]
+    assert cell["detections"]["counts"][0] == {
+        "confidence": 0.25,
+        "reference": 200,
+        "kept": 199,
+        "lost": 1,
+        "spurious": 0,
+    }
+    assert (cell["detections"]["ap"], cell["detections"]["reference_ap"]) == (0.5, 0.655)
+    assert cell["conditioning"] == {"float32": {"layer": "model.0", "ratio": "Infinity", "sufficient": True}}
+    assert cell["notes"] == ["eager"]
+
+
+def test_weights_are_a_key_of_the_row(make):
+    rows = content([make(weights="shapes"), make()])["rows"]
+    assert [(row["model"], row["weights"]) for row in rows] == [
+        ("yolo26n-detect", None),
+        ("yolo26n-detect", "shapes"),
+    ]
 
 
 def test_not_tested_cells_are_explicit_and_every_row_has_every_column(sample):

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from conformance.cases.outcome import Status
+from conformance.cases.outcome import Record, Status
 from conformance.report.matrix import build_matrix
 from conformance.report.table import anchors
 
@@ -58,6 +58,30 @@ def test_rows_are_in_the_order_of_size_batch_and_dtype(make):
         "yolo26x-detect/b4/320x320/fp32",
         "yolo26x-detect/b16/320x320/fp32",
     ]
+
+
+def test_records_that_differ_in_weights_alone_are_two_rows(make, make_wrong):
+    table = build_matrix(
+        [make_wrong(weights="shapes"), make(weights="pretrained"), make(batch=4), make()]
+    ).models.real
+    assert [(row.name, row.case.batch) for row in table.rows] == [
+        ("yolo26n-detect", 2),
+        ("yolo26n-detect", 4),
+        ("yolo26n-detect/pretrained", 2),
+        ("yolo26n-detect/shapes", 2),
+    ]
+    assert table.statuses == ["pass", "pass", "pass", "wrong"]
+
+
+def test_variants_are_in_the_order_of_their_size(make):
+    records = [make(system="yolov9", variant=variant) for variant in "ecmst"]
+    assert [row.case.variant for row in build_matrix(records).models.real.rows] == [*"tsmce"]
+
+
+def test_a_record_of_an_earlier_run_is_read(make_wrong):
+    new = {"weights", "detections", "conditioning", "notes"}
+    record = Record.model_validate_json(make_wrong().model_dump_json(exclude=new))
+    assert subjects(build_matrix([record]).models.real) == ["yolo26n-detect/b2/320x320/fp32"]
 
 
 def test_columns_are_in_the_order_of_releases(make):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from conformance.cases.outcome import Stage, Status
-from conformance.report.words import cell_text, natural, one_line, ratio, totals
+from conformance.report.words import cell_text, natural, one_line, precision, ratio, share, totals
 
 
 def test_a_cell_without_a_record_says_not_tested():
@@ -70,6 +70,18 @@ def test_totals_name_every_status_and_not_tested_last():
 )
 def test_ratios_are_short(value, text):
     assert ratio(value) == text
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "text"),
+    [(0, 0, "\u2013"), (0, 5, "0.0 %"), (1999, 2000, "99.9 %"), (2000, 2000, "100.0 %"), (447, 1000, "44.7 %")],
+)
+def test_only_all_is_100_percent_and_a_share_of_none_is_no_share(part, whole, text):
+    assert share(part, whole) == text
+
+
+def test_an_unknown_precision_is_not_zero():
+    assert (precision(None), precision(0.0)) == ("no labels", "0.000")
 
 
 def test_releases_are_in_the_order_of_their_numbers():

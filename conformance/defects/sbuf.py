@@ -1,0 +1,82 @@
+"""neuronx-cc runs out of on-chip memory: YOLO26 m, l and x do not compile in float32 at 640 px."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conformance.cases.outcome import Status
+from conformance.defects.defect import Defect, MinimalCase
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.fx import Node
+
+SBUF_BYTES = 24 * 2**20  # of a NeuronCore-v2 and of a v3
+
+
+def outgrows_sbuf(node: Node) -> bool:
+    """Whether the node is a convolution whose result for one image, in float32, is larger than SBUF.
+
+    No report gives the mechanism. This is the simplest rule that has m, l and x on one side and n and s, or
+    bfloat16, on the other: the first convolution gives 26 MB in m at 640 px, and 13 MB in s.
+    """
+    if node.op != "call_function" or not str(getattr(node.target, "__name__", "")).startswith("conv"):
+        return False
+    import torch
+
+    value = node.meta["val"]
+    image = value[:1].numel() * value.element_size()
+    return bool(value.dtype == torch.float32 and image > SBUF_BYTES)
+
+
+def _convolution() -> nn.Module:
+    import torch
+    from torch import nn
+
+    class First(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                self.conv = nn.Conv2d(3, 64, 3, stride=2, padding=1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.conv(x)  # type: ignore[no-any-return]
+
+    return First()
+
+
+def _image(index: int) -> tuple[Tensor, ...]:
+    import torch
+
+    return (torch.rand(1, 3, 640, 640, generator=torch.Generator().manual_seed(index)),)
+
+
+SBUF = Defect(
+    id="sbuf-overflow",
+    title="float32 activations outgrow SBUF (NCC_IGCA030)",
+    known=(
+        "neuronx-cc fails to allocate on-chip memory for YOLO26 m, l and x in float32 at 640 px, and compiles them "
+        "in bfloat16; n and s compile in float32. Reported for SDK 2.28 and 2.29 on inf2 and trn2. The reports give "
+        "no mechanism: the suite expects it where a convolution's result for one image is larger than the 24 MiB of "
+        "SBUF, which is a rule of our own that fits them. Cast the model to bfloat16, or take a smaller input."
+    ),
+    evidence="report only: README of the published YOLO26 port; where it strikes is inferred",
+    links=("https://github.com/aws-neuron/neuronx-distributed-inference/pull/151",),
+    packages={"neuronx-cc": ">=2.23,<2.25"},
+    trigger=outgrows_sbuf,
+    refusal="NCC_IGCA030",
+    workarounds=(),
+    minimal_cases=(
+        MinimalCase(
+            name="first-convolution",
+            title="the first convolution of YOLO26m at 640 px",
+            build=_convolution,
+            inputs=_image,
+            batch=1,
+            status=Status.ERROR,
+            signature="NCC_IGCA030",
+            workarounds=(),
+        ),
+    ),
+)

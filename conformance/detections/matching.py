@@ -1,0 +1,74 @@
+"""Detections of a device against those of the reference: kept, lost, spurious.
+
+Two are the same where they are of one class and overlap by half or more; each is used once, and as many pairs are
+made as can be. A detection whose score crosses the confidence by rounding alone is neither lost nor spurious:
+those of the reference at a confidence are searched among the device's at that confidence less SLACK, and the
+device's among the reference's likewise. So it is with the cut of a full list: what scores less than SLACK above
+it may be missing on the other side, and is not judged. Degenerate boxes are no detections on either side.
+
+What else rounding can do still counts: another best class where two score the same, another survivor where an
+overlap is just the one that suppresses, another overlap of boxes no larger than their own error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from conformance.detections.boxes import overlaps
+from conformance.detections.postprocess import Detections
+
+CONFIDENCES = (0.1, 0.25, 0.5, 0.75)
+OVERLAP = 0.5
+# What rounding to bfloat16 can move a score below 1 by: half of the 2**-8 between its neighbours.
+SLACK = 2**-9
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Of one image or more, at a confidence: the detections of the reference that are judged, those of them that
+    the device has (kept) and has not (lost), and those that only the device has (spurious)."""
+
+    confidence: float
+    reference: int
+    kept: int
+    lost: int
+    spurious: int
+
+
+def count(reference: Detections, answer: Detections, confidence: float) -> Counts:
+    """The counts of one image. Both need all detections from confidence - SLACK up."""
+    # A device whose list is not full has no excuse for what it lacks, however full the reference's is.
+    excused = min(reference.cut, answer.cut)
+    wanted, kept = _found(reference, answer, max(confidence, excused + SLACK))
+    given, known = _found(answer, reference, max(confidence, reference.cut + SLACK))
+    return Counts(confidence, wanted, kept, wanted - kept, given - known)
+
+
+def count_images(
+    references: Sequence[Detections], answers: Sequence[Detections], confidence: float
+) -> tuple[Counts, ...]:
+    """The counts of each image of a batch. Raises ValueError where one side has more images."""
+    return tuple(count(*pair, confidence) for pair in zip(references, answers, strict=True))
+
+
+def total(images: Sequence[Counts]) -> Counts:
+    """The sum of at least one image's counts, all at one confidence."""
+    (confidence,) = {image.confidence for image in images}
+    names = ("reference", "kept", "lost", "spurious")
+    return Counts(confidence, **{name: sum(getattr(image, name) for image in images) for name in names})
+
+
+def _found(some: Detections, others: Detections, confidence: float) -> tuple[int, int]:
+    """How many of some score enough, and how many of these are among the others."""
+    wanted = some.above(confidence)
+    return len(wanted), _pairs(wanted, others.above(confidence - SLACK))
+
+
+def _pairs(some: Detections, others: Detections) -> int:
+    """How many pairs can be made of detections that are the same."""
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import maximum_bipartite_matching
+
+    same = (some.classes[:, None] == others.classes) & (overlaps(some.boxes, others.boxes) >= OVERLAP)
+    return int((maximum_bipartite_matching(csr_array(same)) >= 0).sum())

@@ -1,0 +1,53 @@
+"""Whether a whole network can be judged at a dtype: is another image further away than the dtype's own rounding?
+
+Deep networks with random weights magnify rounding. Where a rounded run ends up as far from the reference as another
+image would, a wrong answer and a rounded one look alike, and only layers fed with the reference's inputs can be told.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from conformance.cases.outcome import Conditioning
+from conformance.compare.metrics import by_image, rel_l2
+from conformance.golden.reference import Golden, cast, record
+
+ENOUGH = 5.0
+
+
+def conditioning(
+    module: nn.Module,
+    layers: tuple[str, ...],
+    inputs: tuple[Tensor, ...],
+    exact: Golden,
+    others: Golden,
+    dtypes: Iterable[str],
+) -> dict[str, Conditioning]:
+    """For each dtype, the layer at which another image is nearest to the reference, in units of the dtype's rounding.
+
+    `exact` and `others` are the float64 runs of `inputs` and of other images.
+    """
+    found = {}
+    for dtype in dtypes:
+        twin = _twin(module, layers, inputs, getattr(torch, dtype))
+        ratios = {path: _ratio(path, exact, others, twin) for path in layers}
+        weakest = min(ratios, key=lambda path: ratios[path])
+        found[dtype] = Conditioning(layer=weakest, ratio=ratios[weakest], sufficient=ratios[weakest] >= ENOUGH)
+    return found
+
+
+def _twin(module: nn.Module, layers: tuple[str, ...], inputs: tuple[Tensor, ...], dtype: torch.dtype) -> Golden:
+    return record(copy.deepcopy(module).to(dtype), layers, tuple(cast(x, dtype) for x in inputs))
+
+
+def _ratio(path: str, exact: Golden, others: Golden, twin: Golden) -> float:
+    """The smallest over the images: distance of the other image over distance of the rounded run; NaN is none."""
+    reference, other, rounded = (by_image(run.of_layer(path)) for run in (exact, others, twin))
+    if other.shape != reference.shape:
+        return 0.0
+    ratios = rel_l2(other, reference) / rel_l2(rounded, reference).clamp_min(torch.finfo(torch.float64).eps)
+    return float(ratios.nan_to_num(nan=0.0).min())

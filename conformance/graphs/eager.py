@@ -1,0 +1,169 @@
+"""What a module computes: one run on the CPU, every operator written down with the module it ran in.
+
+torch.export cannot tell. What goes through numpy, or another library, it refuses or does not see; here it shows
+as a tensor that no operator made.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from conformance.graphs.graph import Graph, Operator, Shape, Source, scope_of
+from conformance.graphs.kinds import kind_of
+
+
+def source(module: nn.Module, inputs: tuple[Tensor, ...]) -> Source:
+    """The graph of a module for these inputs, and the shapes met.
+
+    A tensor from outside torch is a constant if it is the same for other inputs; if not, it is taken to depend
+    on all that the module it appears in has been given or has computed until then.
+    """
+    run = _recorded(module, inputs)
+    if run.strangers:
+        other = _recorded(module, tuple(x.roll(1, -1) * 0.5 for x in inputs))
+        run.resolve(other.strangers)
+    return run.source()
+
+
+def _recorded(module: nn.Module, inputs: tuple[Tensor, ...]) -> _Run:
+    run = _Run(module, inputs)
+    with torch.no_grad(), scopes(module, run.enter, run.leave), run:
+        outputs = module(*inputs)
+    run.outputs = tuple(run.value(output) for output in outputs)
+    return run
+
+
+@contextmanager
+def scopes(module: nn.Module, enter: Any, leave: Any) -> Iterator[None]:
+    """Call `enter(scope, arguments)` before, and `leave(output)` after, every call of a module inside."""
+    handles = []
+    for path, part in module.named_modules():
+        scope = scope_of(path)
+        handles += [
+            part.register_forward_pre_hook(
+                lambda _, args, kwargs, scope=scope: enter(scope, (args, kwargs)), prepend=True, with_kwargs=True
+            ),
+            part.register_forward_hook(lambda _, __, output: leave(output)),
+        ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@dataclass(frozen=True)
+class _Stranger:
+    """A tensor that no operator made, and the place of the operator that stands for what did."""
+
+    place: int
+    tensor: Tensor
+
+
+class _Run(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """A run being written down. Values are storages: a view is the same value, a write makes it a new one."""
+
+    def __init__(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.operators: list[Operator] = []
+        self.shapes: dict[str, set[Shape]] = defaultdict(set)
+        self.strangers: list[_Stranger] = []
+        self._given: list[tuple[str, Shape, str]] = []  # value, shape, scope
+        self._values: dict[int, tuple[StorageWeakRef, str]] = {}
+        self._frames: list[tuple[str, set[str]]] = [("", set())]
+        self.inputs = tuple(self._new(x) for x in inputs)
+        self.constants = tuple(self._new(x) for x in _constants(module) if _storage(x) not in self._values)
+        self.outputs: tuple[str, ...] = ()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run the operator, and write it down unless it only gives a view of what it is given."""
+        kwargs = kwargs or {}
+        read = tuple(dict.fromkeys(self.value(x) for x in _tensors((args, kwargs))))
+        results = func(*args, **kwargs)
+        written = [x for x in _tensors(results) if func._schema.is_mutable or _storage(x) not in self._values]
+        if written:
+            outputs = tuple(self._new(x) for x in written)
+            self.operators.append(Operator(kind_of(func._schema.name), self._frames[-1][0], read, outputs))
+        self._give(results)
+        return results
+
+    def value(self, tensor: Tensor) -> str:
+        """The name of a tensor's value. One that is not known comes from outside torch."""
+        known = self._values.get(_storage(tensor))
+        if known is not None:
+            self._frames[-1][1].add(known[1])
+            self.shapes[known[1]].add(tuple(tensor.shape))
+            return known[1]
+        scope, seen = self._frames[-1]
+        read = tuple(seen)
+        value = self._new(tensor)
+        self.strangers.append(_Stranger(len(self.operators), tensor.detach().clone()))
+        self.operators.append(Operator(None, scope, read, (value,)))
+        return value
+
+    def _new(self, tensor: Tensor) -> str:
+        """A new value, in the tensor's storage. The weak reference keeps its address from being used again."""
+        value = f"v{len(self.shapes)}"
+        self.shapes[value].add(tuple(tensor.shape))
+        reference = StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
+        self._values[_storage(tensor)] = reference, value
+        self._frames[-1][1].add(value)
+        return value
+
+    def enter(self, scope: str, arguments: Any) -> None:
+        """A module is called."""
+        values = {self.value(x) for x in _tensors(arguments)}
+        self._frames.append((scope, values))
+
+    def leave(self, output: Any) -> None:
+        """It returns."""
+        self._give(output)
+        _, values = self._frames.pop()
+        self._frames[-1][1].update(values)
+
+    def _give(self, results: Any) -> None:
+        """An operator or a module gives this."""
+        self._given += [(self.value(x), tuple(x.shape), self._frames[-1][0]) for x in _tensors(results)]
+
+    def resolve(self, others: list[_Stranger]) -> None:
+        """Cut off the strangers that are the same in a run with other inputs."""
+        for mine, other in zip(self.strangers, others, strict=False):
+            if torch.equal(mine.tensor, other.tensor):
+                self.operators[mine.place] = replace(self.operators[mine.place], inputs=())
+
+    def source(self) -> Source:
+        """What was written down."""
+        constants = {value: min(self.shapes[value]) for value in self.constants}
+        graph = Graph(tuple(self.operators), self.inputs, self.outputs, constants)
+        activations: dict[Shape, dict[str, None]] = defaultdict(dict)
+        for stranger in self.strangers:
+            activations[tuple(stranger.tensor.shape)][self.operators[stranger.place].scope or ""] = None
+        named = set(activations)
+        for value, shape, scope in self._given:
+            if value in graph.fed and shape not in named:
+                activations[shape][scope] = None
+        constant = {shape for value, shapes in self.shapes.items() if value not in graph.fed for shape in shapes}
+        return Source(graph, {shape: tuple(found) for shape, found in activations.items()}, frozenset(constant))
+
+
+def _tensors(value: Any) -> Iterable[Tensor]:
+    return (leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor))
+
+
+def _constants(module: nn.Module) -> Iterable[Tensor]:
+    """Parameters, buffers, and the tensors that modules keep in plain attributes."""
+    return _tensors([vars(part) for part in module.modules()])
+
+
+def _storage(tensor: Tensor) -> int:
+    return int(tensor.untyped_storage()._cdata)

@@ -1,0 +1,56 @@
+"""The graph of torch.export, for targets that compile it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from conformance.graphs.graph import Graph, Operator, Shape, joined
+from conformance.graphs.kinds import kind_of
+
+if TYPE_CHECKING:
+    from torch.export import ExportedProgram
+    from torch.fx import Node
+
+
+def from_exported(exported: ExportedProgram, paths: frozenset[str]) -> Graph:
+    """The graph of an exported program, decomposed or not. `paths` are those of the program's modules."""
+    inputs = tuple(exported.graph_signature.user_inputs)
+    nodes = list(exported.graph.nodes)
+    placeholders = [node for node in nodes if node.op == "placeholder" and node.name not in inputs]
+    return Graph(
+        operators=tuple(_operator(node, paths) for node in nodes if node.op not in ("placeholder", "output")),
+        inputs=tuple(str(name) for name in inputs),
+        outputs=tuple(str(name) for name in exported.graph_signature.user_outputs),
+        constants={node.name: _shape(node) for node in placeholders},
+    )
+
+
+def node_scope(node: Node, paths: frozenset[str]) -> str | None:
+    """The scope of a node of torch.fx."""
+    return joined((path for path, _ in (node.meta.get("nn_module_stack") or {}).values()), paths)
+
+
+def _operator(node: Node, paths: frozenset[str]) -> Operator:
+    schema = getattr(node.target, "_schema", None)
+    written = _viewed(node.args[0]) if schema is not None and schema.is_mutable else []
+    return Operator(
+        kind=kind_of(schema.name) if schema is not None else None,
+        scope=node_scope(node, paths),
+        inputs=tuple(value.name for value in node.all_input_nodes),
+        outputs=(node.name, *written),
+    )
+
+
+def _viewed(node: Any) -> list[str]:
+    """The names of what is written into: the node itself and, as far as it is a view, what it is a view of."""
+    names = [node.name]
+    while (schema := getattr(node.target, "_schema", None)) and any(
+        value.alias_info and not value.alias_info.is_write for value in schema.returns
+    ):
+        node = node.args[0]
+        names.append(node.name)
+    return names
+
+
+def _shape(node: Node) -> Shape:
+    return tuple(getattr(node.meta.get("val"), "shape", ()))

@@ -1,0 +1,91 @@
+"""The graph of an HLO module, from the text that torch-xla gives."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from conformance.graphs.graph import Graph, Kind, Operator, Shape
+
+_INSTRUCTION = re.compile(
+    r"^\s*(?P<root>ROOT )?%(?P<name>[\w.-]+) = (?P<type>\(.*?\)|\S+) (?P<opcode>[\w-]+)\((?P<rest>.*)$"
+)
+_OPERAND = re.compile(r"(?<=[ (])%([\w.-]+)")
+_ORIGIN = re.compile(r'op_type="(?P<operator>[^"]*)" op_name="(?:(?P<scope>[^"#]*)#(?P<call>\d+)#)?')
+_DIMENSIONS = re.compile(r"\[([\d,]*)\]")
+_KINDS = {"convolution": Kind.CONV, "dot": Kind.MATMUL, "sort": Kind.TOPK, "topk": Kind.TOPK}
+
+
+def from_hlo(text: str, inputs: Mapping[int, int]) -> Graph:
+    """The graph of a module's entry. `inputs` are the places of the program's inputs by parameter number; all other
+    parameters are constants. An instruction's name in its metadata is expected to begin with `SCOPE#CALL#`, the
+    module and the running number of the operator of torch that it belongs to."""
+    entry = text[text.index("\nENTRY ") :]
+    found = [match for line in entry.splitlines() if (match := _INSTRUCTION.match(line))]
+    reader = _Reader({match["name"]: match for match in found})
+    root = next(match for match in found if match["root"])
+    places: dict[int, str] = {}
+    constants = {}
+    for match in found:
+        number = int(match["rest"].partition(")")[0]) if match["opcode"] == "parameter" else -1
+        if number in inputs:
+            places[inputs[number]] = match["name"]
+        elif match["opcode"] in ("parameter", "constant"):
+            constants[match["name"]] = _shape(match["type"])
+    return Graph(
+        operators=tuple(reader.operator(match) for match in found if match["opcode"] != "parameter"),
+        inputs=tuple(places.get(place, f"unused input {place}") for place in sorted(inputs.values())),
+        outputs=reader.operands(root) if root["opcode"] == "tuple" else (root["name"],),
+        constants=constants,
+    )
+
+
+class _Reader:
+    """The instructions of an entry by name."""
+
+    def __init__(self, instructions: Mapping[str, re.Match[str]]) -> None:
+        self._instructions = instructions
+        self._resized: set[str] = set()
+
+    def operands(self, instruction: re.Match[str]) -> tuple[str, ...]:
+        """The names of what an instruction reads."""
+        return tuple(_OPERAND.findall(f" {instruction['rest']}".partition(", metadata=")[0]))
+
+    def operator(self, instruction: re.Match[str]) -> Operator:
+        """One instruction."""
+        origin = _ORIGIN.search(instruction["rest"])
+        scope = origin["scope"] if origin else None
+        kind = _KINDS.get(instruction["opcode"])
+        if origin and "upsample" in origin["operator"]:  # is many instructions, a product of matrices among them
+            kind = self._resize(instruction, origin)
+        elif self._exponential_of_differences(instruction):
+            kind = Kind.SOFTMAX
+        return Operator(kind, scope, self.operands(instruction), (instruction["name"],))
+
+    def _resize(self, instruction: re.Match[str], origin: re.Match[str]) -> Kind | None:
+        """The gather of a resize stands for it, once a call."""
+        if instruction["opcode"] != "gather" or (call := origin[0]) in self._resized:
+            return None
+        self._resized.add(call)
+        return Kind.RESIZE
+
+    def _exponential_of_differences(self, instruction: re.Match[str]) -> bool:
+        """Whether it is `exp(x - max(x))`, the heart of a softmax."""
+        if instruction["opcode"] != "exponential":
+            return False
+        (difference,) = self.operands(instruction)
+        if (found := self._of(difference, "subtract")) is None:
+            return False
+        subtracted = self.operands(found)[1]
+        while (spread := self._of(subtracted, "broadcast", "reshape", "convert")) is not None:
+            subtracted = self.operands(spread)[0]
+        return self._of(subtracted, "reduce") is not None
+
+    def _of(self, name: str, *opcodes: str) -> re.Match[str] | None:
+        found = self._instructions.get(name)
+        return found if found is not None and found["opcode"] in opcodes else None
+
+
+def _shape(text: str) -> Shape:
+    found = _DIMENSIONS.search(text)
+    return tuple(int(part) for part in found[1].split(",")) if found and found[1] else ()

@@ -1,0 +1,129 @@
+"""Whether a compiled graph still computes all that the module does: nothing is dropped, nothing is a constant now."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from conformance.graphs.graph import Census, Graph, Kind, Source
+
+DROPPED = "dropped"
+BAKED_IN = "baked-in"
+# A norm may be folded into the convolution before it.
+_MUST_STAY = tuple(kind for kind in Kind if kind not in (Kind.NORM, Kind.ATTENTION))
+_SAME = {Kind.CONV: Kind.MATMUL, Kind.MATMUL: Kind.CONV}  # a 1x1 convolution is a product of matrices
+_MOST_SCOPES = 3
+_MOST_LINES = 8
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something the compiled graph lacks, and the module it is missing in."""
+
+    signature: str
+    scope: str
+    text: str
+
+
+def check(source: Source, lowered: Graph) -> list[Finding]:
+    """What the lowered graph has lost, in the order of the source."""
+    found = [*_missing(source.graph, lowered), *_constant_outputs(source.graph, lowered)]
+    return [*found, *_baked_in(source, lowered, {finding.scope for finding in found})]
+
+
+def described(findings: Sequence[Finding]) -> str:
+    """The findings of the first few scopes, and how many scopes there are more."""
+    texts: dict[str, list[str]] = {}
+    for finding in findings:
+        texts.setdefault(finding.scope, []).append(finding.text)
+    lines = [f"{scope or 'the module itself'}: {', '.join(found)}" for scope, found in texts.items()]
+    more = [f"and {len(lines) - _MOST_LINES} modules more"] if len(lines) > _MOST_LINES else []
+    return "; ".join([*lines[:_MOST_LINES], *more])
+
+
+def table(source: Source, lowered: Graph) -> str:
+    """How many operators of each kind there are in the source and in the lowered graph, a line a scope."""
+    wanted, found = source.graph.census(), lowered.census()
+    lines = []
+    for scope in dict.fromkeys([*wanted, *found]):
+        before, after = wanted.get(scope, Counter()), found.get(scope, Counter())
+        counts = [f"{k.value} {before[k]} -> {after[k]}" for k in Kind if before[k] or after[k]]
+        lines.append(f"{scope if scope is not None else '(scope not known)':<40} {', '.join(counts)}")
+    return "\n".join(lines)
+
+
+def _missing(source: Graph, lowered: Graph) -> Iterator[Finding]:
+    """Operators of which a scope has fewer than it had. Those whose scope is not known may be of any."""
+    wanted, constant = source.census(), lowered.census(fed=False)
+    found = _unfolded(source, lowered.census())
+    short = {scope: _short(counts, found.get(scope, Counter())) for scope, counts in wanted.items()}
+    fewer = _short(sum(short.values(), Counter[Kind]()), found.get(None, Counter()))
+    if not fewer:
+        return
+    inferred = None in found
+    for scope, counts in _by_order(source, lowered, fewer).items() if inferred else short.items():
+        for kind, number in counts.items():
+            had = wanted[scope][kind]
+            still = constant.get(scope, Counter())[kind] >= had and not inferred
+            text = f"{kind.value} {had} -> {had - number}"
+            text += " that depend on an input" if still else ""
+            text += " (scope inferred from the order of the operators)" if inferred else ""
+            yield Finding(BAKED_IN if still else DROPPED, scope or "", text)
+
+
+def _unfolded(source: Graph, found: Census) -> Census:
+    """The census with convolutions that a norm was folded into in their own scope again, not in the norm's."""
+    wanted = source.census()
+    found = {scope: Counter(counts) for scope, counts in found.items()}
+    makers = {name: operator for operator in source.operators for name in operator.outputs}
+    for norm in source.anchors():
+        folded = makers.get(norm.inputs[0])
+        if norm.kind != Kind.NORM or folded is None or folded.kind not in _SAME or norm.scope not in found:
+            continue
+        there, before = found[norm.scope], wanted[norm.scope]
+        if there[Kind.NORM] < before[Kind.NORM] and there[folded.kind] > before[folded.kind]:
+            there[folded.kind] -= 1
+            found.setdefault(folded.scope, Counter())[folded.kind] += 1
+    return found
+
+
+def _short(wanted: Counter[Kind], found: Counter[Kind]) -> Counter[Kind]:
+    """How many of each kind are fewer than wanted."""
+    more = found - wanted
+    short: Counter[Kind] = Counter()
+    for kind in _MUST_STAY:
+        short[kind] = wanted[kind] - found[kind] - (more[_SAME[kind]] if kind in _SAME else 0)
+    return +short
+
+
+def _by_order(source: Graph, lowered: Graph, fewer: Counter[Kind]) -> dict[str | None, Counter[Kind]]:
+    """The scopes of the operators that are missing, if both graphs have them in the same order."""
+    before, after = ([op for op in graph.anchors() if op.kind in fewer] for graph in (source, lowered))
+    matcher = SequenceMatcher(None, [op.kind for op in before], [op.kind for op in after], autojunk=False)
+    missing: dict[str | None, Counter[Kind]] = {}
+    for what, start, stop, _, _ in matcher.get_opcodes():
+        for op in before[start:stop] if what in ("delete", "replace") else ():
+            if op.kind is not None:
+                missing.setdefault(op.scope, Counter())[op.kind] += 1
+    return missing
+
+
+def _constant_outputs(source: Graph, lowered: Graph) -> Iterator[Finding]:
+    """Outputs that depend on no input any more."""
+    for index, (before, after) in enumerate(zip(source.outputs, lowered.outputs, strict=False)):
+        if before in source.fed and after not in lowered.fed:
+            yield Finding(BAKED_IN, "", f"output {index} depends on no input")
+
+
+def _baked_in(source: Source, lowered: Graph, incomplete: set[str]) -> Iterator[Finding]:
+    """Constants that have the shape of an activation, and of no constant of the module.
+
+    Of several scopes that give such a shape, those that lack something are named.
+    """
+    for name, shape in lowered.constants.items():
+        if len(shape) > 1 and name in lowered.live and shape not in source.constants:
+            scopes = source.activations.get(shape, ())
+            for scope in [scope for scope in scopes if scope in incomplete] or scopes[:_MOST_SCOPES]:
+                yield Finding(BAKED_IN, scope, f"what it gives, {'x'.join(map(str, shape))}, is a constant")

@@ -1,0 +1,61 @@
+"""The graph that torch-xla traces of a module, with the module's scopes in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from conformance.graphs.graph import Graph
+from conformance.graphs.hlo import from_hlo
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+# torch-xla fails on fewer: it looks for a frame of Python that is that far from the innermost.
+_FRAMES = 3
+
+
+def traced(module: nn.Module, inputs: tuple[Tensor, ...]) -> Graph:
+    """The HLO of a run that is never executed. Module and inputs are on the XLA device and computed.
+
+    In a run that is to be executed the marks would be part of the program.
+    """
+    import torch_xla
+
+    with _named_operators(module):
+        outputs = module(*inputs)
+        text = torch_xla._XLAC._get_xla_tensors_hlo(list(outputs))
+    ids = torch_xla._XLAC._get_tensors_xla_device_data_node(list(outputs))[0]
+    places = {torch_xla._XLAC._xla_get_tensor_id(x): place for place, x in enumerate(inputs)}
+    return from_hlo(text, {number: places[id_] for number, id_ in enumerate(ids) if id_ in places})
+
+
+@contextmanager
+def _named_operators(module: nn.Module) -> Iterator[None]:
+    """While inside, what torch-xla traces is marked with `SCOPE#CALL#`, and its HLO says so."""
+    import torch
+    import torch_xla
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils._pytree import tree_leaves
+
+    from conformance.graphs.eager import scopes
+
+    stack, calls = [""], iter(range(10**9))
+
+    class Mark(TorchDispatchMode):  # type: ignore[no-untyped-call]
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            results = func(*args, **(kwargs or {}))
+            mark = f"{stack[-1]}#{next(calls)}#"
+            for x in tree_leaves(results):
+                if isinstance(x, torch.Tensor) and x.device.type == "xla":
+                    torch_xla._XLAC._set_xla_custom_op_name_prefix(x, mark, _FRAMES)
+            return results
+
+    before = torch_xla._XLAC._get_ir_debug()
+    torch_xla._XLAC._set_ir_debug(True)
+    try:
+        with scopes(module, lambda scope, _: stack.append(scope), lambda _: (stack.pop(), None)[1]), Mark():  # type: ignore[no-untyped-call]
+            yield
+    finally:
+        torch_xla._XLAC._set_ir_debug(before)

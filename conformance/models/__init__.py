@@ -1,0 +1,1 @@
+"""Networks written here, from the papers that describe them. They need torch."""

@@ -1,0 +1,69 @@
+"""The systems as a table: in a terminal, in Markdown, as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from conformance.systems.listing import Checked, Listed
+
+HEADINGS = ("system", "variants", "tasks", "parameters", "licence")
+
+
+def systems_table(systems: Sequence[Listed]) -> Table:
+    """What they are, and what is missing here."""
+    table = Table(*HEADINGS, "here")
+    for system in systems:
+        table.add_row(*_cells(system), system.missing or "ready")
+    return table
+
+
+def systems_markdown(systems: Sequence[Listed]) -> str:
+    """The same without what depends on the host: the table of the README."""
+    lines = [HEADINGS, ("---",) * len(HEADINGS), *map(_cells, systems)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def systems_json(systems: Sequence[Listed]) -> str:
+    """A list of objects."""
+    return json.dumps([asdict(system) for system in systems], indent=2)
+
+
+def check_table(models: Sequence[Checked]) -> Table:
+    """For each dtype the weakest layer: how much further away another image is there than rounding."""
+    dtypes = list(models[0].conditioning) if models else []
+    table = Table("model", "layers", *(f"another image / {dtype}" for dtype in dtypes), "whole network judged in")
+    for model in models:
+        figures = [f"{found.ratio:.3g} ({found.layer})" for found in model.conditioning.values()]
+        sufficient = [dtype for dtype, found in model.conditioning.items() if found.sufficient]
+        table.add_row(model.model, str(model.layers), *figures, ", ".join(sufficient) or "none: layers alone")
+    return table
+
+
+def check_json(models: Sequence[Checked]) -> str:
+    """A list of objects: model, layers, conditioning by dtype."""
+    return json.dumps(
+        [
+            {
+                "model": model.model,
+                "layers": model.layers,
+                "conditioning": {dtype: found.model_dump() for dtype, found in model.conditioning.items()},
+            }
+            for model in models
+        ],
+        indent=2,
+    )
+
+
+def _cells(system: Listed) -> tuple[str, ...]:
+    counts = "" if system.parameters is None else " to ".join(map(_millions, sorted(set(system.parameters))))
+    return (system.name, " ".join(system.variants), ", ".join(system.tasks), counts, system.licence)
+
+
+def _millions(count: int) -> str:
+    return f"{count / 1e6:.3g} M"

@@ -1,0 +1,43 @@
+"""Scenes as a detector is fed with them, and what it should find."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from conformance.scenes.drawing import draw
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_HELD_OUT, _TRAINING = 0, 1  # the first number of a scene's seed
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What is in one image: boxes (n, 4) float32, x1 y1 x2 y2 in pixels, and their classes (n,) int64."""
+
+    boxes: Tensor
+    classes: Tensor
+
+
+def scenes(count: int, height: int, width: int, index: int, *, training: bool = False) -> tuple[Tensor, list[Labels]]:
+    """(count, 3, height, width) float32 in 0..1, and the labels of each image.
+
+    Every index and every slot has a scene of its own, whatever the count; those for training are others than
+    those without. The classes are numbered as in `drawing.CLASSES`.
+    """
+    import torch
+
+    drawn = [draw(height, width, (_TRAINING if training else _HELD_OUT, index, slot)) for slot in range(count)]
+    pixels = torch.from_numpy(np.stack([scene.pixels for scene in drawn]))
+    labels = [
+        Labels(
+            torch.tensor([shape.box for shape in scene.shapes], dtype=torch.float32),
+            torch.tensor([shape.kind for shape in scene.shapes]),
+        )
+        for scene in drawn
+    ]
+    return pixels.permute(0, 3, 1, 2).float().div_(255).contiguous(), labels

@@ -1,0 +1,110 @@
+"""torchvision beside a torch it was not built for: suppression and RoIAlign on the CPU, without its own kernels.
+
+PyPI's torchvision is a CUDA build. Its kernels do not load beside a CPU torch, and then it does not even import.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from importlib import import_module
+from importlib.machinery import PathFinder
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@cache
+def own_kernels() -> bool:
+    """Make `import torchvision` work, to be called before it is imported for the first time.
+
+    True where it has its own kernels; False where `suppress` and `pool_regions` below stand in for them.
+    """
+    if "torchvision" in sys.modules or _loads():
+        return True
+    _define()
+    import_module("torchvision.ops.boxes")._assert_has_ops = lambda: None  # type: ignore[attr-defined]
+    module = import_module("torchvision.ops.roi_align")
+    slow = module._roi_align.__wrapped__  # compiled, as it is there, it takes 20 s at the first call
+    module._roi_align = lambda *given: pool_regions(*given[:6]) if given[5] > 0 and not given[6] else slow(*given)  # type: ignore[attr-defined]
+    return False
+
+
+def _loads() -> bool:
+    """Whether torchvision's library of kernels loads."""
+    import torch
+
+    package = find_spec("torchvision")
+    assert package is not None
+    library = PathFinder.find_spec("_C", package.submodule_search_locations)
+    if library is None or library.origin is None:
+        return False
+    try:
+        torch.ops.load_library(library.origin)  # type: ignore[no-untyped-call]
+    except OSError:
+        return False
+    return True
+
+
+_kept: list[Any] = []  # an operator is undefined again when its library is collected
+
+
+def _define() -> None:
+    """The operators that torchvision must find in order to import."""
+    import torch
+
+    library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
+    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
+    library.impl("nms", suppress, "CPU")  # type: ignore[no-untyped-call]
+    _kept.append(library)
+
+
+def suppress(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
+    """Indices (int64), best first, of the boxes that no better one overlaps by more than `iou_threshold`.
+
+    `boxes` is (N, 4), two corners; `scores` is (N,).
+    """
+    import numpy as np
+    import torch
+
+    corners, order = boxes.numpy(), scores.sort(descending=True, stable=True).indices.numpy()
+    areas = (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
+    kept = []
+    while len(order):
+        best, order = order[0], order[1:]
+        kept.append(best)
+        sides = np.minimum(corners[order, 2:], corners[best, 2:]) - np.maximum(corners[order, :2], corners[best, :2])
+        shared = sides.clip(min=0).prod(1)
+        order = order[shared / (areas[order] + areas[best] - shared) <= iou_threshold]
+    return torch.from_numpy(np.array(kept, dtype=np.int64))
+
+
+def pool_regions(features: Tensor, regions: Tensor, scale: float, height: int, width: int, samples: int) -> Tensor:
+    """RoIAlign, `aligned=False`: (K, C, height, width), each the mean of samples x samples bilinear samples.
+
+    `features` is (B, C, H, W); `regions` is (K, 5): image, then two corners that `scale` maps into the features.
+    """
+    import torch
+    from torch.nn.functional import avg_pool2d, grid_sample
+
+    pooled = features.new_empty(len(regions), features.shape[1], height, width)
+    last = regions.new_tensor([features.shape[3] - 1, features.shape[2] - 1])
+    starts, ends = (regions[:, 1:] * scale).split(2, 1)  # type: ignore[no-untyped-call]
+    sides = (ends - starts).clamp(min=1)
+    for image in range(len(features)):
+        mine = regions[:, 0] == image
+        if not mine.any():
+            continue
+        x, y = (
+            starts[mine, axis, None] + sides[mine, axis, None] * (torch.arange(n).to(regions) + 0.5) / n
+            for axis, n in enumerate((width * samples, height * samples))
+        )
+        pairs = torch.broadcast_tensors(x[:, None, :], y[:, :, None])  # type: ignore[no-untyped-call]
+        grid = torch.stack(pairs, dim=-1)  # (k, rows, columns, 2)
+        grid = grid.clamp(min=0).minimum(last) * 2 / last.clamp(min=1) - 1  # the corners of the map are at -1 and 1
+        sampled = grid_sample(features[image, None], grid.flatten(0, 1)[None], align_corners=True)
+        pooled[mine] = avg_pool2d(sampled, samples)[0].unflatten(1, (-1, height)).transpose(0, 1)  # type: ignore[no-untyped-call]
+    return pooled
