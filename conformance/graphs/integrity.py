@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from conformance.graphs.graph import Census, Graph, Kind, Source
+from conformance.graphs.graph import Census, Graph, Kind, Shape, Source
 
 DROPPED = "dropped"
 BAKED_IN = "baked-in"
@@ -118,12 +118,19 @@ def _constant_outputs(source: Graph, lowered: Graph) -> Iterator[Finding]:
 
 
 def _baked_in(source: Source, lowered: Graph, incomplete: set[str]) -> Iterator[Finding]:
-    """Constants that have the shape of an activation, and of no constant of the module.
+    """Constants that have the shape of an activation and, transposed or not, that of no constant of the module.
 
     Of several scopes that give such a shape, those that lack something are named.
     """
-    for name, shape in lowered.constants.items():
-        if len(shape) > 1 and name in lowered.live and shape not in source.constants:
+    honest = {_extents(shape) for shape in source.constants}
+    baked = {shape for name, shape in lowered.constants.items() if name in lowered.live}
+    for shape in sorted(baked):
+        if len(shape) > 1 and _extents(shape) not in honest:
             scopes = source.activations.get(shape, ())
             for scope in [scope for scope in scopes if scope in incomplete] or scopes[:_MOST_SCOPES]:
                 yield Finding(BAKED_IN, scope, f"what it gives, {'x'.join(map(str, shape))}, is a constant")
+
+
+def _extents(shape: Shape) -> Shape:
+    """The shape without its dimensions of 1, which compilers add and remove, and without its order."""
+    return tuple(sorted(extent for extent in shape if extent != 1))

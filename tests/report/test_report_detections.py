@@ -92,11 +92,10 @@ def test_emulated_ones_are_apart_and_say_so(make_wrong, make_passing, make_detec
     assert "| xla + slice | [✓ pass]" in real
     assert "emulator" not in real
     assert "xla" not in emulated
+    subject, rest = "yolo26n-detect/shapes/b2/320x320/fp32", "0 spurious; AP 0.500, of the reference 0.655"
     assert printed(records).splitlines() == [
-        "yolo26n-detect/shapes/b2/320x320/fp32 @ xla + slice: ✓ pass; 100.0 % of 200 kept, 0 lost, 0 spurious; "
-        "AP 0.500, of the reference 0.655",
-        "EMULATED yolo26n-detect/shapes/b2/320x320/fp32 @ emulator, inf2 SDK 2.28.0 2.29.1: ✗ wrong; "
-        "45.0 % of 200 kept, 110 lost, 0 spurious; AP 0.500, of the reference 0.655",
+        f"{subject} @ xla + slice: ✓ pass; 100.0 % of 200 kept, 0 lost, {rest}",
+        f"EMULATED {subject} @ emulator, inf2 SDK 2.28.0 2.29.1: ✗ wrong; 45.0 % of 200 kept, 110 lost, {rest}",
     ]
     page = as_html(build_matrix(records)).partition('<section id="detections">')[2].partition("</section>")[0]
     assert (

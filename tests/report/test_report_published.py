@@ -80,6 +80,7 @@ def test_what_stays_wrong_when_worked_around_is_explained_in_part(make_wrong):
     [
         {"target": "emulator"},
         {"target": "openvino"},
+        {"emulated": True},
         {"layer": "model.3"},
         {"workarounds": ["slice"]},
         {"system": "yolo12"},
