@@ -117,7 +117,7 @@ def test_every_profile_that_comes_with_the_suite_expands() -> None:
     assert set(profile_names()) >= {"quick", "full"}
     for name in profile_names():
         selection = select(Request(name))
-        assert selection.models and selection.layers and selection.minimal
+        assert selection.models and selection.minimal
 
 
 def test_one_case_by_its_id() -> None:

@@ -18,7 +18,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from conformance.graphs.graph import Graph, Operator, Shape, Source, scope_of
+from conformance.graphs.graph import Graph, Kind, Operator, Shape, Source, scope_of
 from conformance.graphs.kinds import kind_of
 
 
@@ -93,7 +93,10 @@ class _Run(TorchDispatchMode):  # type: ignore[no-untyped-call]
         written = [x for x in _tensors(results) if func._schema.is_mutable or _storage(x) not in self._values]
         if written:
             outputs = tuple(self._new(x) for x in written)
-            self.operators.append(Operator(kind_of(func._schema.name), self._frames[-1][0], read, outputs))
+            kind = kind_of(func._schema.name)
+            if kind == Kind.RESIZE and written[0].shape == args[0].shape:  # computes nothing, and may go
+                kind = None
+            self.operators.append(Operator(kind, self._frames[-1][0], read, outputs))
         self._give(results)
         return results
 

@@ -63,7 +63,7 @@ def test_what_is_wrong_by_something_else_is_not_put_down_to_it(make_wrong, make_
 
 
 def test_without_a_workaround_that_was_tested_nothing_is_claimed(make, make_wrong, make_passing):
-    assert explained([make_wrong()]) == "open: it strikes there, and no workaround was tested"
+    assert explained([make_wrong()]) == "open: it strikes there, and with no workaround did it come to figures"
     elsewhere = make_passing(workarounds=["slice"], batch=4)
     other_defect = make_passing(workarounds=["topk-on-cpu"])
     crashed = make(Status.CRASH, workarounds=["functionalization"])
