@@ -36,7 +36,10 @@ def one_by_one(boxes: Tensor, scores: Tensor, threshold: float) -> list[int]:
 
 def bilinear(features: Tensor, y: float, x: float) -> Tensor:
     """One sample of (C, H, W)."""
-    (height, width), (y, x) = features.shape[1:], (max(y, 0), max(x, 0))
+    height, width = features.shape[1:]
+    if not (-1 <= y <= height and -1 <= x <= width):
+        return features.new_zeros(len(features))
+    y, x = max(y, 0), max(x, 0)
     top, left = min(int(y), height - 1), min(int(x), width - 1)
     bottom, right = min(top + 1, height - 1), min(left + 1, width - 1)
     dy, dx = (y - top if bottom > top else 0.0), (x - left if right > left else 0.0)
@@ -63,7 +66,7 @@ def test_suppression_of_nothing_is_nothing() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (5, 7)])
 def test_regions_are_means_of_bilinear_samples(size: tuple[int, int]) -> None:
     features = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(3))
-    regions = in_images(random_boxes(6, 60, seed=4), images=2)  # of maps up to 56 pixels wide: some reach the edge
+    regions = in_images(random_boxes(6, 60, seed=4), images=2)  # of maps up to 56 pixels wide: some reach beyond
     pooled = pool_regions(features, regions, 1 / 8, 4, 4, 2)
     for region, given in zip(regions, pooled, strict=True):
         image, (left, top, right, bottom) = int(region[0]), (region[1:] / 8).tolist()

@@ -150,7 +150,9 @@ class _Run(TorchDispatchMode):  # type: ignore[no-untyped-call]
         graph = Graph(tuple(self.operators), self.inputs, self.outputs, constants)
         activations: dict[Shape, dict[str, None]] = defaultdict(dict)
         for stranger in self.strangers:
-            activations[tuple(stranger.tensor.shape)][self.operators[stranger.place].scope or ""] = None
+            maker = self.operators[stranger.place]
+            if maker.outputs[0] in graph.fed:
+                activations[tuple(stranger.tensor.shape)][maker.scope or ""] = None
         named = set(activations)
         for value, shape, scope in self._given:
             if value in graph.fed and shape not in named:

@@ -14,7 +14,6 @@ BAKED_IN = "baked-in"
 # A norm may be folded into the convolution before it.
 _MUST_STAY = tuple(kind for kind in Kind if kind not in (Kind.NORM, Kind.ATTENTION))
 _SAME = {Kind.CONV: Kind.MATMUL, Kind.MATMUL: Kind.CONV}  # a 1x1 convolution is a product of matrices
-_MOST_SCOPES = 3
 _MOST_LINES = 8
 
 
@@ -120,15 +119,15 @@ def _constant_outputs(source: Graph, lowered: Graph) -> Iterator[Finding]:
 def _baked_in(source: Source, lowered: Graph, incomplete: set[str]) -> Iterator[Finding]:
     """Constants that have the shape of an activation and, transposed or not, that of no constant of the module.
 
-    Of several scopes that give such a shape, those that lack something are named.
+    It is named after a module that gives this shape and lacks something, or else after the one that reads it.
     """
     honest = {_extents(shape) for shape in source.constants}
-    baked = {shape for name, shape in lowered.constants.items() if name in lowered.live}
-    for shape in sorted(baked):
-        if len(shape) > 1 and _extents(shape) not in honest:
-            scopes = source.activations.get(shape, ())
-            for scope in [scope for scope in scopes if scope in incomplete] or scopes[:_MOST_SCOPES]:
-                yield Finding(BAKED_IN, scope, f"what it gives, {'x'.join(map(str, shape))}, is a constant")
+    for name, shape in lowered.constants.items():
+        scopes = source.activations.get(shape, ())
+        if scopes and name in lowered.live and len(shape) > 1 and _extents(shape) not in honest:
+            readers = [op.scope for op in lowered.operators if name in op.inputs and op.scope is not None]
+            named = [scope for scope in scopes if scope in incomplete] or readers or scopes
+            yield Finding(BAKED_IN, named[0], f"a constant of an activation's shape, {'x'.join(map(str, shape))}")
 
 
 def _extents(shape: Shape) -> Shape:

@@ -104,7 +104,9 @@ def pool_regions(features: Tensor, regions: Tensor, scale: float, height: int, w
         )
         pairs = torch.broadcast_tensors(x[:, None, :], y[:, :, None])  # type: ignore[no-untyped-call]
         grid = torch.stack(pairs, dim=-1)  # (k, rows, columns, 2)
+        inside = ((grid >= -1) & (grid <= last + 1)).all(-1)  # or more than a cell away: torchvision takes zero there
         grid = grid.clamp(min=0).minimum(last) * 2 / last.clamp(min=1) - 1  # the corners of the map are at -1 and 1
         sampled = grid_sample(features[image, None], grid.flatten(0, 1)[None], align_corners=True)
+        sampled *= inside.flatten(0, 1)
         pooled[mine] = avg_pool2d(sampled, samples)[0].unflatten(1, (-1, height)).transpose(0, 1)  # type: ignore[no-untyped-call]
     return pooled

@@ -1,0 +1,76 @@
+"""In the torch-xla environment: what its graphs keep, and what they freeze. `make test-xla`."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import torch
+from attention_toys import program
+
+from conformance.cases.case import Case
+from conformance.graphs.graph import Graph, Kind
+from conformance.graphs.integrity import check, described
+from conformance.program import Program, Whole
+from conformance.systems.yolo26 import Yolo26
+from conformance.targets.protocol import Compiled, Options
+from conformance.targets.xla import Xla
+
+pytestmark = pytest.mark.xla
+XLA = Xla()
+if XLA.missing():
+    pytest.skip("needs the torch-xla environment", allow_module_level=True)
+os.environ.update(XLA.variables)  # before torch-xla is imported: functionalization off, as torch-neuronx has it
+ATTN = "blocks.0.attn"
+
+
+@torch.no_grad()
+def lowered(subject: Program) -> tuple[Compiled, Graph]:
+    """The program compiled, and the graph that the target shows of it."""
+    graphs: list[Graph] = []
+    compiled = XLA.compile(subject, Options("cpu", None, "float32", (), lambda _: None, graphs.append))
+    (graph,) = graphs
+    return compiled, graph
+
+
+@pytest.mark.parametrize("how", ["math", "sdpa"])
+def test_honest_attention_is_whole_and_in_its_scope(how: str) -> None:
+    subject = program(how)
+    graph = lowered(subject)[1]
+    assert not check(subject.source, graph)
+    assert graph.census()[ATTN] == {Kind.MATMUL: 2, Kind.SOFTMAX: 1} and None not in graph.census()
+
+
+def test_detour_through_numpy_looks_right_and_is_found() -> None:
+    """Our program is traced anew at every call; one that is traced once, as torch-neuronx does, would freeze."""
+    subject = program("numpy")
+    compiled, graph = lowered(subject)
+    others = tuple(x.flip(-1) for x in subject.inputs)
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(*others), subject.module(*others), atol=1e-5, rtol=1e-5)
+    found = described(check(subject.source, graph))
+    assert f"{ATTN}.qkv: conv 1 -> 0" in found
+    assert f"{ATTN}: a constant of an activation's shape, 2x1x96x8" in found
+
+
+def test_graph_that_is_shown_is_not_run_and_leaves_nothing_behind() -> None:
+    import torch_xla
+
+    subject = program("math")
+    debugging = torch_xla._XLAC._get_ir_debug()
+    compiled, _ = lowered(subject)
+    assert torch_xla._XLAC._get_ir_debug() == debugging
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(*subject.inputs), subject.module(*subject.inputs), atol=1e-5, rtol=1e-5)
+
+
+def test_yolo26n_has_all_its_operators_however_wrong_the_numbers_are() -> None:
+    pytest.importorskip("ultralytics")
+    system = Yolo26()
+    model = system.build("n", "detect")
+    images = system.inputs(Case("yolo26", "n", "detect", 1, 64, 96, "float32", ""), 0)
+    model.module(*images)
+    subject = Program(Whole(model.module), images)
+    graph = lowered(subject)[1]
+    assert not check(subject.source, graph)
+    assert graph.census() == subject.source.graph.census()
