@@ -50,7 +50,7 @@ def test_detour_through_numpy_looks_right_and_is_found() -> None:
         torch.testing.assert_close(compiled(*others), subject.module(*others), atol=1e-5, rtol=1e-5)
     found = described(check(subject.source, graph))
     assert f"{ATTN}.qkv: conv 1 -> 0" in found
-    assert f"{ATTN}: a constant of an activation's shape, 2x1x96x8" in found
+    assert f"{ATTN}: reads a constant of an activation's shape, 2x1x96x8" in found
 
 
 def test_graph_that_is_shown_is_not_run_and_leaves_nothing_behind() -> None:

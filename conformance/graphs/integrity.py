@@ -28,8 +28,11 @@ class Finding:
 
 def check(source: Source, lowered: Graph) -> list[Finding]:
     """What the lowered graph has lost, in the order of the source."""
-    found = [*_missing(source.graph, lowered), *_constant_outputs(source.graph, lowered)]
-    return [*found, *_baked_in(source, lowered, {finding.scope for finding in found})]
+    return [
+        *_missing(source.graph, lowered),
+        *_constant_outputs(source.graph, lowered),
+        *_baked_in(source, lowered),
+    ]
 
 
 def described(findings: Sequence[Finding]) -> str:
@@ -116,18 +119,18 @@ def _constant_outputs(source: Graph, lowered: Graph) -> Iterator[Finding]:
             yield Finding(BAKED_IN, "", f"output {index} depends on no input")
 
 
-def _baked_in(source: Source, lowered: Graph, incomplete: set[str]) -> Iterator[Finding]:
+def _baked_in(source: Source, lowered: Graph) -> Iterator[Finding]:
     """Constants that have the shape of an activation and, transposed or not, that of no constant of the module.
 
-    It is named after a module that gives this shape and lacks something, or else after the one that reads it.
+    Named after the module that reads it or, where the graph does not say, the first that gives this shape.
     """
     honest = {_extents(shape) for shape in source.constants}
     for name, shape in lowered.constants.items():
-        scopes = source.activations.get(shape, ())
-        if scopes and name in lowered.live and len(shape) > 1 and _extents(shape) not in honest:
-            readers = [op.scope for op in lowered.operators if name in op.inputs and op.scope is not None]
-            named = [scope for scope in scopes if scope in incomplete] or readers or scopes
-            yield Finding(BAKED_IN, named[0], f"a constant of an activation's shape, {'x'.join(map(str, shape))}")
+        givers = source.activations.get(shape, ())
+        if givers and name in lowered.live and len(shape) > 1 and _extents(shape) not in honest:
+            readers = (op.scope for op in lowered.operators if name in op.inputs and op.scope is not None)
+            text = f"reads a constant of an activation's shape, {'x'.join(map(str, shape))}"
+            yield Finding(BAKED_IN, next(readers, givers[0]), text)
 
 
 def _extents(shape: Shape) -> Shape:
