@@ -8,9 +8,14 @@ import torch
 from torch import Tensor, nn
 from toys import CASE, Toy
 
+from conformance.compare.metrics import by_image
 from conformance.golden.conditioning import conditioning
-from conformance.golden.reference import record
+from conformance.golden.reference import Golden, record
 from conformance.systems.protocol import Model
+
+
+def flat(run: Golden, path: str) -> Tensor:
+    return by_image(run.of_layer(path))
 
 
 def measured(model: Model, dtypes: tuple[str, ...]) -> dict[str, tuple[str, bool]]:
@@ -19,7 +24,7 @@ def measured(model: Model, dtypes: tuple[str, ...]) -> dict[str, tuple[str, bool
         record(copy.deepcopy(model.module).double(), model.layers, tuple(x.double() for x in images))
         for images in (inputs, others)
     )
-    found = conditioning(model.module, model.layers, inputs, exact, other, dtypes)
+    found = conditioning(model.module, model.layers, inputs, exact, other, dtypes, flat)
     return {dtype: (figures.layer, figures.sufficient) for dtype, figures in found.items()}
 
 

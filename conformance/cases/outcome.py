@@ -84,10 +84,13 @@ class PublishedGate(Strict):
     passes: bool
 
 
+ENOUGH = 5.0
+
+
 class Conditioning(Strict):
     """Of a dtype, over all layers and images: the smallest distance of another image from the reference, in units of
-    the distance that rounding alone makes, and the layer it was found in. `sufficient`: it is large enough for the
-    whole network to be judged at this dtype; else its isolated layers are what counts."""
+    the distance that rounding alone makes, and the layer it was found in. `sufficient`: at least ENOUGH,
+    so that the whole network can be judged at this dtype; else its isolated layers are what counts."""
 
     layer: str
     ratio: float

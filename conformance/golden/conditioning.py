@@ -7,16 +7,16 @@ image would, a wrong answer and a rounded one look alike, and only layers fed wi
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
 
-from conformance.cases.outcome import Conditioning
-from conformance.compare.metrics import by_image, rel_l2
+from conformance.cases.outcome import ENOUGH, Conditioning
+from conformance.compare.metrics import rel_l2
 from conformance.golden.reference import Golden, cast, record
 
-ENOUGH = 5.0
+Of = Callable[[Golden, str], Tensor]
 
 
 def conditioning(
@@ -26,15 +26,17 @@ def conditioning(
     exact: Golden,
     others: Golden,
     dtypes: Iterable[str],
+    of: Of,
 ) -> dict[str, Conditioning]:
     """For each dtype, the layer at which another image is nearest to the reference, in units of the dtype's rounding.
 
-    `exact` and `others` are the float64 runs of `inputs` and of other images.
+    `exact` and `others` are the float64 runs of `inputs` and of other images; `of` gives a layer's outputs in a run,
+    (batch, values).
     """
     found = {}
     for dtype in dtypes:
         twin = _twin(module, layers, inputs, getattr(torch, dtype))
-        ratios = {path: _ratio(path, exact, others, twin) for path in layers}
+        ratios = {path: _ratio(*(of(run, path) for run in (exact, others, twin))) for path in layers}
         weakest = min(ratios, key=lambda path: ratios[path])
         found[dtype] = Conditioning(layer=weakest, ratio=ratios[weakest], sufficient=ratios[weakest] >= ENOUGH)
     return found
@@ -44,9 +46,8 @@ def _twin(module: nn.Module, layers: tuple[str, ...], inputs: tuple[Tensor, ...]
     return record(copy.deepcopy(module).to(dtype), layers, tuple(cast(x, dtype) for x in inputs))
 
 
-def _ratio(path: str, exact: Golden, others: Golden, twin: Golden) -> float:
+def _ratio(reference: Tensor, other: Tensor, rounded: Tensor) -> float:
     """The smallest over the images: distance of the other image over distance of the rounded run; NaN is none."""
-    reference, other, rounded = (by_image(run.of_layer(path)) for run in (exact, others, twin))
     if other.shape != reference.shape:
         return 0.0
     ratios = rel_l2(other, reference) / rel_l2(rounded, reference).clamp_min(torch.finfo(torch.float64).eps)

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from rich.table import Table
+from rich.table import Column, Table
+
+from conformance.cases.outcome import ENOUGH, Conditioning
 
 if TYPE_CHECKING:
     from conformance.systems.listing import Checked, Listed
@@ -37,11 +39,18 @@ def systems_json(systems: Sequence[Listed]) -> str:
 def check_table(models: Sequence[Checked]) -> Table:
     """For each dtype the weakest layer: how much further away another image is there than rounding."""
     dtypes = list(models[0].conditioning) if models else []
-    table = Table("model", "layers", *(f"another image / {dtype}" for dtype in dtypes), "whole network judged in")
+    caption = (
+        "How many times further from the reference another image is than the dtype's rounding, in the weakest layer. "
+        f"From {ENOUGH:g} on the whole network can be judged; below, only its layers alone."
+    )
+    table = Table(
+        Column("model", no_wrap=True),
+        "layers",
+        *(Column(dtype, overflow="fold") for dtype in dtypes),
+        caption=caption,
+    )
     for model in models:
-        figures = [f"{found.ratio:.3g} ({found.layer})" for found in model.conditioning.values()]
-        sufficient = [dtype for dtype, found in model.conditioning.items() if found.sufficient]
-        table.add_row(model.model, str(model.layers), *figures, ", ".join(sufficient) or "none: layers alone")
+        table.add_row(model.model, str(model.layers), *map(_figure, model.conditioning.values()))
     return table
 
 
@@ -58,6 +67,11 @@ def check_json(models: Sequence[Checked]) -> str:
         ],
         indent=2,
     )
+
+
+def _figure(found: Conditioning) -> str:
+    ratio = f"{found.ratio:.2g}"
+    return f"{ratio if found.sufficient else f'[red]{ratio} < {ENOUGH:g}[/]'}\n{found.layer}"
 
 
 def _cells(system: Listed) -> tuple[str, ...]:

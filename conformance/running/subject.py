@@ -146,7 +146,7 @@ class Subject:
             groups=None,
             layers=(Layer(path, self.golden.types[path], tuple(range(len(reference)))),),
             noise={},
-            rows=tuple(i for i, place in enumerate(self.golden.results[path]) if place in self._row_places),
+            rows=self._rows_of(path),
         )
         trial.noise = allowed_error(Isolated(layer, structure), inputs, trial.parts(trial.reference), trial.parts)
         return trial
@@ -156,23 +156,39 @@ class Subject:
         for a model without layers."""
         if not self.model.layers:
             return {}
-        key = digest({"golden": golden_key(self.model.key, self.exact_inputs), "dtypes": list(dtypes)})
-        store = Store("conditioning")
+        made_from = {
+            "golden": golden_key(self.model.key, self.exact_inputs),
+            "dtypes": list(dtypes),
+            "rows": list(self.model.rows),
+        }
+        key, store = digest(made_from), Store("conditioning")
         with store.lock(key):
             if (entry := store.load(key)) is None:
                 exact_others = tuple(cast(x, torch.float64) for x in self.others)
                 others = record(copy.deepcopy(self.model.module).double(), self.model.layers, exact_others)
                 found = conditioning(
-                    self.model.module, self.model.layers, self.exact_inputs, self.golden, others, dtypes
+                    self.model.module,
+                    self.model.layers,
+                    self.exact_inputs,
+                    self.golden,
+                    others,
+                    dtypes,
+                    self._of_layer,
                 )
                 store.save(key, {}, {dtype: figures.model_dump() for dtype, figures in found.items()})
                 return found
         return {dtype: Conditioning(**figures) for dtype, figures in entry[1].items()}
 
-    @property
-    def _row_places(self) -> set[int]:
-        """The places of the outputs that are sets of rows, among the reference's values."""
-        return {self.golden.outputs[i] for i in self.model.rows}
+    def _of_layer(self, run: Golden, path: str) -> Tensor:
+        """What a layer gives in a run, (batch, values), sets of rows in the reference's order."""
+        reference, rows = self.golden.of_layer(path), self._rows_of(path)
+        given = enumerate(run.of_layer(path))
+        return by_image([align_rows(x, reference[i]) if i in rows else x for i, x in given])
+
+    def _rows_of(self, path: str) -> tuple[int, ...]:
+        """Which of a layer's outputs are outputs of the model that are sets of rows."""
+        row_places = {self.golden.outputs[i] for i in self.model.rows}
+        return tuple(i for i, place in enumerate(self.golden.results[path]) if place in row_places)
 
     @cached_property
     def _other_golden(self) -> Golden:

@@ -14,6 +14,21 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 @torch.no_grad()
+def seed_norms(module: nn.Module) -> None:
+    """Scales and offsets as trained networks have them, most of what they give above zero; and branches that add
+    to a residual with a scale of its own, `gamma`, at full strength. With a scale of one and no offset, half of every
+    SiLU's input is negative, signals cancel out, and the rounding of bfloat16 is all that is left in deep networks.
+    """
+    for part in module.modules():
+        if isinstance(part, _BatchNorm) and part.affine:
+            part.weight.uniform_(0.5, 1.0)
+            part.bias.normal_(0.5, 0.5)
+    for name, parameter in module.named_parameters():
+        if name.rpartition(".")[2] == "gamma":
+            parameter.fill_(1.0)
+
+
+@torch.no_grad()
 def calibrate_batch_norm(module: nn.Module, batches: Sequence[Tensor]) -> None:
     """Set running mean and variance of every batch norm to the average over these batches."""
     norms = [m for m in module.modules() if isinstance(m, _BatchNorm)]

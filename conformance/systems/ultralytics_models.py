@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SEED = 0
 # Raise this when what is below changes the weights: it is part of their name in the cache.
-RECIPE = 2
+RECIPE = 3
 # Last layer of a head's branch -> mean and deviation of what it gives: boxes of some cells' size, scores between
 # almost 0 and 1, mask coefficients or angles (radians), keypoints (cells), logits of a classifier.
 OUTPUTS = {
@@ -60,13 +60,19 @@ def construct(architecture: Architecture, classes: int | None = None) -> Any:
     """The seeded module with all its heads, before calibration."""
     import torch
     from ultralytics.nn import tasks
+    from ultralytics.utils import LOGGER
 
+    from conformance.systems.calibration import seed_norms
+
+    LOGGER.setLevel("ERROR")  # it describes some models on stdout, however it is asked not to
     file = tasks.yaml_model_load(architecture.yaml)  # type: ignore[no-untyped-call]
     if architecture.one_to_one:
         file["end2end"] = True
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
-        return getattr(tasks, architecture.kind)(file, ch=3, nc=classes or architecture.classes, verbose=False)
+        module = getattr(tasks, architecture.kind)(file, ch=3, nc=classes or architecture.classes, verbose=False)
+        seed_norms(module)
+    return module
 
 
 def parameters(architecture: Architecture) -> int:
