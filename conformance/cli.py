@@ -1,4 +1,4 @@
-"""The command line: `conformance matrix | cases | doctor`. Commands import what they need when they run."""
+"""The command line, `conformance --help`. Commands import what they need when they run."""
 
 from __future__ import annotations
 
@@ -93,6 +93,27 @@ def systems(
         typer.echo(report.systems_json(found) if as_json else report.systems_markdown(found))
     else:
         _console().print(report.systems_table(found))
+
+
+@app.command()
+def partition(
+    variant: Annotated[str, typer.Option(help="mobilenet, r50 or r101.")] = "mobilenet",
+    resolution: Annotated[str, typer.Option(help="Height x width of the photograph in pixels.")] = "320x320",
+    runs: Annotated[int, typer.Option(min=1, help="Timed runs; their mean is given.")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Cut Faster R-CNN: what runs on the device, by count, FLOPs and time, and what is left on the CPU."""
+    from conformance.cases.case import parse_resolution
+    from conformance.partition import fasterrcnn, show
+
+    try:
+        found = fasterrcnn.measured(variant, *parse_resolution(resolution), runs)
+    except UserError as error:
+        _stop(error)
+    if as_json:
+        typer.echo(show.partition_json(found, fasterrcnn.CUTS))
+    else:
+        show.print_partition(found, fasterrcnn.CUTS, _console())
 
 
 @app.command()

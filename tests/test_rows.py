@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from conformance.compare.rows import align_rows
+from conformance.compare.rows import SCORE, align_rows, without_ties
 
 ROWS = torch.rand(2, 30, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * torch.tensor(
     [640, 640, 640, 640, 1, 80]
@@ -41,3 +41,40 @@ def test_nan_stays_and_shapes_that_differ_are_left_alone() -> None:
     broken[0, 0, 0] = torch.nan
     assert align_rows(broken, ROWS).isnan().sum() == 1
     assert align_rows(ROWS[:, :-1], ROWS).shape == (2, 29, 6)
+
+
+def ranked(scores: torch.Tensor) -> torch.Tensor:
+    rows = ROWS.clone()
+    rows[..., SCORE] = scores.sort(descending=True).values
+    return rows
+
+
+def judged(answer: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
+    """Which rows of the first image differ from the reference."""
+    differ = without_ties(align_rows(answer, reference), reference) != reference
+    return differ[0].any(-1).nonzero().flatten()
+
+
+def test_which_of_several_near_ties_is_the_last_row_does_not_count() -> None:
+    reference = ranked(ROWS[..., SCORE] + 0.5)
+    other = reference.clone()
+    other[:, -1] = ROWS[:, 0] + 1  # another candidate altogether, of the same score but for rounding
+    other[:, -1, SCORE] = reference[:, -1, SCORE] + 1e-7
+    assert judged(other, reference).tolist() == [29], "its score is compared, and no more than that"
+    closed = without_ties(other, reference)
+    assert torch.equal(closed[..., :SCORE], reference[..., :SCORE])
+    assert torch.equal(closed[..., SCORE], other[..., SCORE])
+
+
+def test_box_of_a_row_that_is_surely_ranked_counts_however_low() -> None:
+    reference = ranked(ROWS[..., SCORE] + 0.5)
+    wrong = reference.clone()
+    wrong[0, -2, 0] += 1  # the last but one, with the right score
+    wrong[0, -1, SCORE] += 1e-7
+    assert judged(wrong, reference).tolist() == [28, 29]
+
+
+def test_scores_that_differ_a_lot_exempt_no_row() -> None:
+    reference = ranked(ROWS[..., SCORE] + 0.5)
+    wrong = reference * 1.5
+    assert len(judged(wrong, reference)) == 30

@@ -42,14 +42,14 @@ def partition_json(measured: Measured, cuts: Sequence[Cut]) -> str:
 
 def _operators(measured: Measured, cuts: Sequence[Cut]) -> Table:
     """The dearest operators: of the whole model, and what each cut leaves of them on the CPU."""
-    from rich.table import Table
+    from rich.table import Column, Table
 
     sides: dict[str, tuple[str, ...]] = {"whole model": ()}
     for cut in cuts:  # fused or not, the same is left
         if set(cut.parts) not in map(set, sides.values()):
             sides[f"left by {', '.join(cut.parts)}"] = cut.parts
     left = [by_name(o for o in measured.operators if o.part not in parts) for parts in sides.values()]
-    table = Table("operator", *sides, title="On the CPU: ms (calls)")
+    table = Table(Column("operator", overflow="fold"), *sides, title="On the CPU: ms (calls)")
     names = list(left[0])
     for name in names[:_MOST]:
         table.add_row(name, *(_cost(costs, [name]) for costs in left))

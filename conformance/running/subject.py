@@ -13,7 +13,7 @@ from torch import Tensor
 from conformance.cases.case import Case
 from conformance.cases.outcome import Conditioning, Outcome
 from conformance.compare.metrics import by_image
-from conformance.compare.rows import align_rows
+from conformance.compare.rows import align_rows, without_ties
 from conformance.compare.verdict import split_groups
 from conformance.defects.workarounds import WORKAROUNDS
 from conformance.golden.conditioning import conditioning
@@ -76,15 +76,20 @@ class Trial:
     def parts(self, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
         """The groups of a program's outputs and, under `layer/PATH`, the tapped layers; (batch, values) each.
 
-        Of an isolated layer, all it gives is one group, `output`. Sets of rows are put in the reference's order.
+        Of an isolated layer, all it gives is one group, `output`. Of sets of rows neither the order counts, nor which
+        of several near ties is the last.
         """
-        tensors = [align_rows(t, self.reference[i]) if i in self.rows else t for i, t in enumerate(tensors)]
+        tensors = [self._ranked(t, self.reference[i]) if i in self.rows else t for i, t in enumerate(tensors)]
         if self.isolated:
             return {"output": by_image(tensors)}
         named = split_groups(tensors[: self.output_count], self.groups)
         if len(tensors) > self.output_count:
             named |= {f"layer/{layer.path}": by_image([tensors[i] for i in layer.places]) for layer in self.layers}
         return named
+
+    @staticmethod
+    def _ranked(answer: Tensor, reference: Tensor) -> Tensor:
+        return without_ties(align_rows(answer, reference), reference)
 
 
 class Subject:

@@ -36,9 +36,10 @@ class Model:
 
     `groups` name every part of its outputs; None makes each output a group. `layers` are the paths of the
     modules whose outputs are compared, in the order they run. `key` changes whenever structure or weights do.
-    `rows` are the outputs that are sets of rows, (batch, rows, values), in no particular order. `notes` are facts
-    about how it was built, for the record. `detector` is how its first output is read as detections: `cells` or
-    `rows` (see `conformance.detections`); None where it does not detect, as no model does with seeded weights.
+    `rows` are the outputs that are sets of ranked detections, (batch, rows, values): box, score, whatever else.
+    `notes` are facts about how it was built, for the record. `detector` is how its first output is read as
+    detections: `cells` or `rows` (see `conformance.detections`); None where it does not detect, as no model does
+    with seeded weights.
     """
 
     module: nn.Module
