@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from conformance.cases.outcome import Record, Stage, Status
 from conformance.compare.metrics import by_image, rel_l2
 from conformance.defects.split_with_sizes import read_densely
 from conformance.program import Program, Whole
+from conformance.report.failure import require_detections
 from conformance.results.records import RecordWriter
 from conformance.running.bench import Bench
 from conformance.running.worker import Worker
@@ -115,6 +117,21 @@ def test_yolo26n_is_right_with_each_workaround(bench: Bench, workaround: str) ->
     pytest.importorskip("ultralytics")
     record = yolo26n(bench, workaround)
     assert record.status == Status.PASS and record.first_bad_layer is None
+
+
+@pytest.mark.parametrize("system", ["toydet98k", "yolo26n"])
+def test_weights_that_detect_lose_detections_as_neuron_compiles_them_and_none_with_a_workaround(
+    bench: Bench, system: str
+) -> None:
+    cases = {
+        "toydet98k": Case("toydet", "98k", "detect", 4, 64, 64, "float32", "xla", weights="shapes"),
+        "yolo26n": Case("yolo26", "n", "detect", 4, 256, 256, "float32", "xla", weights="shapes"),
+    }
+    if system == "yolo26n":
+        pytest.importorskip("ultralytics")
+    with pytest.raises(pytest.fail.Exception, match="detections differ over 64 images"):
+        require_detections(bench.run(cases[system]))
+    require_detections(bench.run(replace(cases[system], workarounds=("slice",))))
 
 
 def test_minimal_cases_on_the_real_front_end(pytester: pytest.Pytester) -> None:

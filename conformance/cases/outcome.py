@@ -109,7 +109,8 @@ class DetectionCounts(Strict):
 
 
 class DetectionFigures(Strict):
-    """What users of a detector see. AP is in 0..1, of the device and of the reference; None without labels."""
+    """What users of a detector see. AP is in 0..1, of the device and of the reference; None without labels,
+    or where `no_ap` says why it could not be computed."""
 
     images: int
     counts: list[DetectionCounts]
@@ -118,6 +119,7 @@ class DetectionFigures(Strict):
     ap50: float | None = None
     reference_ap: float | None = None
     reference_ap50: float | None = None
+    no_ap: str | None = None
 
 
 class Seconds(Strict):

@@ -5,7 +5,10 @@ from __future__ import annotations
 import shlex
 from datetime import datetime, timezone
 
+import pytest
+
 from conformance.cases.case import Case
+from conformance.cases.errors import UserError
 from conformance.cases.outcome import Record
 from conformance.defects.workarounds import variables
 from conformance.host.look import installed_version
@@ -28,9 +31,13 @@ class Bench:
         self._found: dict[str, Record] = {}
 
     def run(self, case: Case) -> Record:
-        """The record of a case; it is run the first time it is asked for."""
+        """The record of a case; it is run the first time it is asked for. One that cannot be, as its weights cannot
+        be had, fails its test and has no record: it was not tested."""
         if case.id not in self._found:
-            self._found[case.id] = self._run(case)
+            try:
+                self._found[case.id] = self._run(case)
+            except UserError as error:
+                raise pytest.fail.Exception(f"cannot be run: {error}", pytrace=False) from None
         return self._found[case.id]
 
     def target(self, case: Case) -> Target:

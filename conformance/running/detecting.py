@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from conformance.cases.case import Case
+from conformance.cases.errors import UserError
 from conformance.cases.outcome import DetectionCounts, DetectionFigures
 from conformance.detections.average_precision import average_precision
 from conformance.detections.matching import CONFIDENCES, count_images, total
@@ -50,13 +51,16 @@ def detect(
 
 def _precision(
     case: Case, indices: Sequence[int], wanted: list[Detections], given: list[Detections]
-) -> dict[str, float]:
+) -> dict[str, float | str]:
     """AP of the device and of the reference, where it is known what is in the images."""
     known = [label for index in indices for label in labels(case, index) or ()]
     if not known:
         return {}
-    classes = 1 + max(int(label.classes.max()) for label in known if len(label.classes))
-    device, reference = (average_precision(found, known, classes) for found in (given, wanted))
+    classes = 1 + max(int(kind) for label in known for kind in label.classes)
+    try:
+        device, reference = (average_precision(found, known, classes) for found in (given, wanted))
+    except UserError as error:  # the library is not installed: the counts stand without it
+        return {"no_ap": str(error)}
     return {"ap": device.ap, "ap50": device.ap50, "reference_ap": reference.ap, "reference_ap50": reference.ap50}
 
 

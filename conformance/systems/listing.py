@@ -70,6 +70,8 @@ def checked(
     wanted = [check(f"{name} variant", v, system.variants) for v in variants or system.variants[:1]]
     of = [check(f"{name} task", t, system.tasks) for t in tasks or system.tasks]
     for variant, task in product(wanted, of):
+        if size < 1 or size % system.stride(task):
+            raise UserError(f"size {size} is not divisible by {system.stride(task)}, the stride of {name} {task}")
         tell(model := model_name(system.name, variant, task))
         case = Case(system.name, variant, task, 2, size, size, "float32", target="")
         built = system.build(variant, task)

@@ -139,9 +139,10 @@ def _fetched(name: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         attempt_download_asset(path)
-    except Exception as error:  # of the network, of any kind
-        raise UserError(f"cannot fetch {name}: {type(error).__name__}: {error}") from None
-    if not path.is_file():
+        found = path.is_file()
+    except Exception:  # of the network, of any kind
+        found = False
+    if not found:
         raise UserError(f"cannot fetch {name}: is there internet? Weights of your own: --weights FILE")
     return path
 

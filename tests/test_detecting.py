@@ -1,0 +1,70 @@
+"""The detections of a compiled model, through the whole pipeline: what a fault costs; what is right costs nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import toys
+
+from conformance.cases.case import Case
+from conformance.cases.outcome import DetectionFigures, Status
+from conformance.running import detecting
+from conformance.running.pipeline import run_case
+from conformance.targets.emulator import Emulator
+from conformance.targets.protocol import Target
+
+CASE = Case("toydet", "98k", "detect", 4, 64, 64, "float32", target="planted", weights="shapes")
+FIRST_ONLY = toys.Planted(lambda outputs: (outputs[0][:1].expand_as(outputs[0]),))
+
+
+def figures(target: Target, case: Case = CASE) -> DetectionFigures:
+    outcome = run_case(case, "toydet", target, lambda _: None, "shapes")
+    assert outcome.detections is not None
+    return outcome.detections
+
+
+def test_healthy_device_keeps_everything() -> None:
+    found = figures(toys.HEALTHY)
+    assert found.images == 64 and found.ap == found.reference_ap and found.ap is not None and found.ap > 0.7
+    for count in found.counts:
+        assert count.reference == count.kept > 0 and not count.lost and not count.spurious
+
+
+@pytest.mark.parametrize(
+    ("target", "keeps", "spurious"),
+    [(toys.ZEROED_SCORES, 0.0, False), (toys.DAMPED_SCORES, 0.95, False), (FIRST_ONLY, 0.5, True)],
+    ids=["zeroed", "damped", "first image only"],
+)
+def test_fault_loses_detections_and_precision(target: Target, keeps: float, spurious: bool) -> None:
+    found = figures(target)
+    highest = found.counts[-1]
+    assert highest.kept <= keeps * highest.reference and highest.lost > 0
+    assert bool(highest.spurious) is spurious
+    assert found.ap is not None and found.reference_ap is not None and found.ap < found.reference_ap
+
+
+def test_default_of_the_sdk_loses_detections_and_the_workaround_none() -> None:
+    """Emulated: the split between centres and sizes of the boxes."""
+    emulated = replace(CASE, target="emulator", hardware="inf2", sdk="2.29.1")
+    lost, kept = (figures(Emulator(), replace(emulated, workarounds=used)) for used in ((), ("slice",)))
+    assert all(count.lost for count in lost.counts)
+    assert not any(count.lost or count.spurious for count in kept.counts)
+
+
+def test_device_that_gives_nan_finds_nothing_there() -> None:
+    found = figures(toys.ONE_NAN)
+    assert found.nonfinite > 0
+
+
+def test_without_the_library_for_precision_the_counts_stand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "conformance.detections.average_precision.missing_packages", lambda needed, name: f"{name} needs it: install"
+    )
+    found = figures(toys.ZEROED_SCORES)
+    assert found.ap is None and found.no_ap == "average precision needs it: install" and found.counts[0].lost
+
+
+def test_model_without_trained_weights_detects_nothing() -> None:
+    outcome = run_case(toys.CASE, "toys:Toy", toys.HEALTHY, lambda _: None)
+    assert outcome.status == Status.PASS and outcome.detections is None and detecting.IMAGES == 64
