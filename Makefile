@@ -3,17 +3,18 @@ PYTHON ?= python3
 CPU := matrices/environments/cpu.txt
 XLA := matrices/environments/xla.txt
 WORKERS ?= 2
+PROFILE ?= quick
 # ultralytics asks for the OpenCV that needs the libraries of a screen; the headless one takes its place
 HEADLESS := install -q --no-deps --force-reinstall opencv-python-headless
 
 .PHONY: matrix matrix-xla test test-xla lint bench-collect clean
 
-matrix: .venv/ready  ## run the quick profile on this CPU and write the matrix (pytest's exit 1: some cells are wrong)
-	.venv/bin/pytest conformance --profile quick -n $(WORKERS) -q --tb=no --no-summary || test $$? -eq 1
+matrix: .venv/ready  ## run a profile on this CPU and write the matrix (pytest's exit 1: some cells are wrong)
+	.venv/bin/pytest conformance --profile $(PROFILE) -n $(WORKERS) -q --tb=no --no-summary || test $$? -eq 1
 	.venv/bin/conformance matrix
 
 matrix-xla: .venv-xla/ready  ## the same cells through the real front end of torch-neuronx, added to the same matrix
-	.venv-xla/bin/pytest conformance --profile quick --target xla -n $(WORKERS) -q --tb=no --no-summary || test $$? -eq 1
+	.venv-xla/bin/pytest conformance --profile $(PROFILE) --target xla -n $(WORKERS) -q --tb=no --no-summary || test $$? -eq 1
 	.venv-xla/bin/conformance matrix
 
 test: .venv/ready  ## the tests of the machinery

@@ -50,7 +50,7 @@ class Yolo12:
         if backend.used != "math":
             replace_attention(module, backend.attend)
         key = digest({"model": key, "attention": backend.used})
-        detector = "cells" if weights else None
+        detector = "cells" if weights is not None else None
         return Model(
             module, (BOXES, SCORES), self.layers(variant, task), key, notes=(backend.note,), detector=detector
         )

@@ -42,8 +42,10 @@ class Yolov9:
 
         ranked = task == "detect-end2end"
         module, key = build(_architecture(variant, task), ranked, weights)
-        groups, rows = (RANKED, (0,)) if ranked else ((BOXES, SCORES), ())
-        return Model(module, groups, self.layers(variant, task), key, rows)
+        groups, rows, detector = (RANKED, (0,), "rows") if ranked else ((BOXES, SCORES), (), "cells")
+        return Model(
+            module, groups, self.layers(variant, task), key, rows, detector=detector if weights is not None else None
+        )
 
     def parameters(self, variant: str, task: str) -> int:
         """With all its heads."""

@@ -1,0 +1,79 @@
+"""Every system there is, its smallest variant and all its tasks: built without network, whole, and alive."""
+
+from __future__ import annotations
+
+import socket
+from itertools import product
+
+import pytest
+import torch
+
+from conformance.cases.case import Case
+from conformance.program import tensors
+from conformance.registry import load_system, system_names
+from conformance.running.subject import Subject
+from conformance.selection import Request, select
+from conformance.systems.yolov9 import Yolov9
+
+MODELS = [(name, load_system(name).variants[0], task) for name in system_names() for task in load_system(name).tasks]
+# Ranked on the device: one candidate more or less is another row altogether.
+RANKED = {("yolo26", "detect-end2end"), ("yolov9", "detect-end2end")}
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*address: object) -> None:
+        raise OSError("no network in this test")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+@pytest.mark.parametrize(("name", "variant", "task"), MODELS)
+def test_it_is_what_it_says_and_can_tell_right_from_wrong(name: str, variant: str, task: str) -> None:
+    system = load_system(name)
+    if reason := system.missing():
+        pytest.skip(reason)
+    model = system.build(variant, task)
+    assert model.key == system.build(variant, task).key
+    assert model.layers == system.layers(variant, task) and len(set(model.layers)) == len(model.layers) > 0
+    assert sum(p.numel() for p in model.module.parameters()) <= system.parameters(variant, task), (
+        "fused, or with fewer heads"
+    )
+
+    case = Case(name, variant, task, 2, 320, 320, "float32", target="")
+    subject = Subject(system, model, case)
+    groups = model.groups or ()
+    outputs = tensors(subject.module(*subject.inputs))
+    assert sum(group.of(outputs).numel() for group in groups) == sum(output.numel() for output in outputs)
+    for group in groups:
+        first, second = group.of(outputs)
+        assert first.isfinite().all() and not torch.allclose(first, second, rtol=1e-3), f"{group.name}: images alike"
+    for path in model.layers:
+        assert subject.golden.results[path], f"{path} never runs"
+
+    found = subject.conditioning(("float32", "bfloat16"))
+    assert found["float32"].ratio > 1000, f"{found['float32']}"
+    assert found["bfloat16"].sufficient or (name, task) in RANKED, f"{found['bfloat16']}"
+
+
+def test_the_full_profile_has_every_model_of_every_system() -> None:
+    cases = select(Request("full")).models
+    assert {(c.system, c.variant, c.task) for c in cases} == {
+        (name, variant, task)
+        for name in system_names()
+        for variant, task in product(load_system(name).variants, load_system(name).tasks)
+    }
+
+
+def test_the_systems_profile_has_every_task_of_every_system() -> None:
+    assert {(c.system, c.variant, c.task) for c in select(Request("systems")).models} == set(MODELS)
+
+
+@pytest.mark.parametrize("task", Yolov9.tasks)
+def test_trained_weights_of_yolov9_detect(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its seeded weights stand in for a user's."""
+    ultralytics = pytest.importorskip("conformance.systems.ultralytics_models")
+    monkeypatch.setattr(ultralytics, "_filled", lambda architecture, weights: ultralytics._calibrated(architecture))
+    assert Yolov9().build("t", task).detector is None
+    assert Yolov9().build("t", task, "mine.pt").detector == ("rows" if task == "detect-end2end" else "cells")
