@@ -95,6 +95,31 @@ def systems(
         _console().print(report.systems_table(found))
 
 
+@app.command(name="calibrate-limits")
+def calibrate_limits(
+    records: Annotated[Path, typer.Option(help="Folder with records of compilers that are right.")] = RECORDS,
+    write: Annotated[bool, typer.Option("--write", help="Put them in the place of the limits in force.")] = False,
+) -> None:
+    """Measure the limits of the verdict again: from records of healthy targets, by one rule for every dtype."""
+    from conformance.cases.outcome import Status
+    from conformance.compare import limits
+    from conformance.compare.calibration import as_toml, calibrated, healthy
+    from conformance.results.records import read_records
+
+    try:
+        found = read_records(records)
+        content = as_toml(calibrated(found))
+    except UserError as error:
+        _stop(error)
+    for record in found:
+        if record.task and not record.emulated and record.status is Status.WRONG and healthy(record):
+            typer.echo(f"counted as healthy, though wrong by the limits in force: {record.id}", err=True)
+    typer.echo(content, nl=False)
+    if write:
+        limits.PATH.write_text(content)
+        typer.echo(f"wrote {limits.PATH}", err=True)
+
+
 @app.command()
 def partition(
     variant: Annotated[str, typer.Option(help="mobilenet, r50 or r101.")] = "mobilenet",

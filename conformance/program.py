@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from conformance.autocast import products_cast
 from conformance.defects.workarounds import rewriting
 from conformance.graphs.eager import source
 from conformance.graphs.graph import Source
@@ -32,6 +33,7 @@ class Whole(nn.Module):
         self.module = module
         self.workarounds = workarounds
         self.taps = tuple(taps)
+        self.casts = False
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Flattened outputs, then those of the tapped layers in their order; none is given out twice, which
@@ -44,7 +46,7 @@ class Whole(nn.Module):
             for path in self.taps
         ]
         try:
-            with rewriting(self.workarounds):
+            with rewriting(self.workarounds), products_cast(self.casts):
                 outputs = tensors(self.module(*inputs))
         finally:
             for handle in handles:
@@ -62,10 +64,11 @@ class Isolated(nn.Module):
         self.module = layer
         self.arguments = arguments
         self.workarounds = workarounds
+        self.casts = False
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """The layer's outputs, flattened."""
-        with rewriting(self.workarounds):
+        with rewriting(self.workarounds), products_cast(self.casts):
             return tensors(self.module(*place(self.arguments, inputs)))
 
 
@@ -101,3 +104,10 @@ class Program:
     def source(self) -> Source:
         """What the module computes, whoever compiles it."""
         return source(self.module, self.inputs)
+
+    @cached_property
+    def with_casts(self) -> Program:
+        """The same with the casts of `--auto-cast matmult` written into it, for compilers that make none."""
+        module: Any = copy.copy(self.module)
+        module.casts = True
+        return Program(module, self.inputs)

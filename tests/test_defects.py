@@ -171,10 +171,33 @@ def test_edited_minimal_case_does_not_meet_the_reference_of_the_one_before(monke
 
 def test_catalogue_is_complete_data() -> None:
     for name, defect in DEFECTS.items():
-        assert name == defect.id and defect.links and defect.packages and defect.minimal_cases
-        assert (defect.fault is None) != (defect.refusal is None)
+        assert name == defect.id and defect.links and defect.packages
+        if defect.minimal_cases:
+            assert (defect.fault is None) != (defect.refusal is None)
+        else:
+            assert "minimal case" in defect.known, "it says why there is none"
         assert set(defect.workarounds) | set(defect.prevented_by) <= set(WORKAROUNDS)
         for minimal in defect.minimal_cases:
             assert set(minimal.workarounds) <= set(defect.workarounds)
     used = {name for defect in DEFECTS.values() for minimal in defect.minimal_cases for name in minimal.workarounds}
     assert used == set(WORKAROUNDS), "a workaround that no minimal case proves"
+
+
+def test_openvino_is_explained_where_a_strided_or_a_rounded_value_is_bfloat16() -> None:
+    class Net(torch.nn.Module):
+        def __init__(self, strided: bool, dtype: torch.dtype) -> None:
+            super().__init__()
+            table = torch.rand(5, 3, dtype=dtype)
+            self.register_buffer("table", table.T if strided else table.T.contiguous())
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x.to(torch.bfloat16) + self.table
+
+    def ids(strided: bool, dtype: torch.dtype, given: torch.dtype) -> list[str]:
+        program = Program(Net(strided, dtype), (torch.rand(2, 3, 5).to(given),))
+        return sorted({defect.id for defect, _ in find(program.exported.graph, {"openvino": "2026.4.1"}, ())})
+
+    bf16, fp32 = torch.bfloat16, torch.float32
+    assert ids(True, bf16, bf16) == ["openvino-strided-constants"]
+    assert ids(False, bf16, bf16) == ids(True, fp32, bf16) == []
+    assert ids(False, bf16, fp32) == ["openvino-bf16-rounding"]

@@ -90,7 +90,6 @@ def test_what_cannot_be(chosen: Chosen, message: str) -> None:
             Request(case="yolo26n-detect/b2/320x320/fp32/model.99@emulator/inf2/sdk-2.29.1"),
             "no case .*model.99.*nearest",
         ),
-        (Request(chosen=Chosen(dtypes=["bf16"])), "dtype 'bfloat16' cannot be judged yet"),
     ],
 )
 def test_what_cannot_be_asked_for(request_: Request, message: str) -> None:

@@ -8,11 +8,19 @@ from pathlib import Path
 
 from conformance.cases.errors import UserError
 
-SHORT_DTYPES = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
+SHORT_DTYPES = {
+    "float32": "fp32",
+    "bfloat16": "bf16",
+    "float16": "fp16",
+    "matmult-bf16": "matmult-bf16",
+    "all-bf16": "all-bf16",
+}
+# A float32 model of which the compiler casts to bfloat16: `neuronx-cc --auto-cast matmult` or `all`.
+AUTO_CAST = {"matmult-bf16": "matmult", "all-bf16": "all"}
 LONG_DTYPES = {short: long for long, short in SHORT_DTYPES.items()}
 
 _ID = re.compile(
-    r"(?P<model>[^/@]+)(?:/(?P<weights>[^/@]+))?/b(?P<batch>\d+)(?:/(?P<height>\d+)x(?P<width>\d+))?/(?P<dtype>\w+)(?:/(?P<layer>[^/@]+))?"
+    r"(?P<model>[^/@]+)(?:/(?P<weights>[^/@]+))?/b(?P<batch>\d+)(?:/(?P<height>\d+)x(?P<width>\d+))?/(?P<dtype>[\w-]+)(?:/(?P<layer>[^/@]+))?"
     r"@(?P<target>[^/+]+)(?:/(?P<hardware>[^/+]+))?(?:/sdk-(?P<sdk>[^/+]+))?(?:\+(?P<workarounds>.+))?"
 )
 
@@ -72,6 +80,11 @@ class Case:
     def of_layer(self, layer: str) -> Case:
         """The same cell for one isolated layer."""
         return replace(self, layer=layer)
+
+
+def stored_dtype(dtype: str) -> str:
+    """What the weights and the inputs are of, by the name it has in torch."""
+    return "float32" if dtype in AUTO_CAST else dtype
 
 
 def model_name(system: str, variant: str, task: str) -> str:

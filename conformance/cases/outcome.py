@@ -23,15 +23,21 @@ class Stage(str, Enum):
 
 
 class Status(str, Enum):
-    """How a case ended. `error` carries the compiler's code, `crash` the signal, as the signature."""
+    """How a case ended. `error` carries the compiler's code, `crash` the signal, as the signature.
+
+    `mismatch`: another number of outputs, or other shapes. `unsupported`: the target does not claim to do it.
+    `not_judged`: it ran, but right and wrong cannot be told apart at this dtype.
+    """
 
     PASS = "pass"
     WRONG = "wrong"
     NONFINITE = "nonfinite"
+    MISMATCH = "mismatch"
     ERROR = "error"
     CRASH = "crash"
     TIMEOUT = "timeout"
     UNSUPPORTED = "unsupported"
+    NOT_JUDGED = "not_judged"
     NOT_RUN = "not_run"
 
 
@@ -147,6 +153,11 @@ class Outcome(Strict):
     notes: list[str] = Field(default_factory=list)
     environment: dict[str, str] = Field(default_factory=dict)
     seconds: Seconds = Field(default_factory=Seconds)
+
+    @property
+    def decided(self) -> bool:
+        """Whether this is a verdict: right or wrong, or that it failed."""
+        return self.status not in (Status.UNSUPPORTED, Status.NOT_JUDGED, Status.NOT_RUN)
 
     @property
     def worst_group(self) -> str | None:

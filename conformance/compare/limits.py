@@ -26,8 +26,8 @@ class Healthy(Strict):
 
     by: str
     outputs: Ratios
-    in_place: Ratios
-    isolated: Ratios
+    in_place: Ratios | None = None
+    isolated: Ratios | None = None
 
 
 class Faulty(Strict):
@@ -38,22 +38,27 @@ class Faulty(Strict):
 
 
 class Limit(Strict):
-    """Ratios of error to noise; `floor` is the smallest relative noise a ratio is formed with."""
+    """Ratios of error to noise, of outputs, of layers in place and of layers compiled alone; `floor` is the smallest
+    relative noise a ratio is formed with."""
 
     outputs: float
-    layers: float
+    in_place: float
+    isolated: float
     floor: float
     healthy: Healthy
-    faulty: Faulty
+    faulty: Faulty | None = None
 
 
 class _Table(RootModel[dict[str, Limit]]):
     pass
 
 
+PATH = Path(__file__).with_name("limits.toml")
+
+
 @cache
 def _table() -> dict[str, Limit]:
-    return read_toml(Path(__file__).with_name("limits.toml"), _Table).root
+    return read_toml(PATH, _Table).root
 
 
 def limit(dtype: str) -> Limit:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from conformance.cases.errors import check
 from conformance.defects.defect import Defect
+from conformance.defects.openvino_constants import OPENVINO_CONSTANTS
+from conformance.defects.openvino_rounding import OPENVINO_ROUNDING
 from conformance.defects.sbuf import SBUF
 from conformance.defects.sort import SORT
 from conformance.defects.split_with_sizes import SPLIT_WITH_SIZES
@@ -14,7 +16,9 @@ from conformance.defects.split_with_sizes import SPLIT_WITH_SIZES
 if TYPE_CHECKING:
     from torch.fx import Graph, Node
 
-DEFECTS: dict[str, Defect] = {defect.id: defect for defect in (SPLIT_WITH_SIZES, SORT, SBUF)}
+DEFECTS: dict[str, Defect] = {
+    defect.id: defect for defect in (SPLIT_WITH_SIZES, SORT, SBUF, OPENVINO_CONSTANTS, OPENVINO_ROUNDING)
+}
 
 
 def known_defect(name: str) -> Defect:

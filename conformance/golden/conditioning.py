@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
+from conformance.autocast import auto_cast
+from conformance.cases.case import stored_dtype
 from conformance.cases.outcome import ENOUGH, Conditioning
 from conformance.compare.metrics import rel_l2
 from conformance.golden.reference import Golden, cast, record
@@ -35,15 +37,17 @@ def conditioning(
     """
     found = {}
     for dtype in dtypes:
-        twin = _twin(module, layers, inputs, getattr(torch, dtype))
+        twin = _twin(module, layers, inputs, dtype)
         ratios = {path: _ratio(*(of(run, path) for run in (exact, others, twin))) for path in layers}
         weakest = min(ratios, key=lambda path: ratios[path])
         found[dtype] = Conditioning(layer=weakest, ratio=ratios[weakest], sufficient=ratios[weakest] >= ENOUGH)
     return found
 
 
-def _twin(module: nn.Module, layers: tuple[str, ...], inputs: tuple[Tensor, ...], dtype: torch.dtype) -> Golden:
-    return record(copy.deepcopy(module).to(dtype), layers, tuple(cast(x, dtype) for x in inputs))
+def _twin(module: nn.Module, layers: tuple[str, ...], inputs: tuple[Tensor, ...], dtype: str) -> Golden:
+    stored: torch.dtype = getattr(torch, stored_dtype(dtype))
+    with auto_cast(dtype):
+        return record(copy.deepcopy(module).to(stored), layers, tuple(cast(x, stored) for x in inputs))
 
 
 def _ratio(reference: Tensor, other: Tensor, rounded: Tensor) -> float:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from conformance.autocast import auto_cast
 from conformance.compare.metrics import rel_l2
 
 Run = Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]
@@ -54,24 +55,31 @@ RUNS: dict[str, Run] = {
 
 
 def allowed_error(
-    module: nn.Module, inputs: tuple[Tensor, ...], reference: Mapping[str, Tensor], parts: Parts
+    module: nn.Module,
+    inputs: tuple[Tensor, ...],
+    reference: Mapping[str, Tensor],
+    parts: Parts,
+    dtype: str = "float32",
 ) -> dict[str, list[float]]:
-    """Per named part and image, the largest relative L2 error of the equally valid runs.
+    """Per named part and image, the largest relative L2 error of the equally valid runs at a dtype of a case.
 
-    `parts` names the parts of the module's outputs, each (batch, values); `reference` holds the same in float64.
+    Module and inputs are already of the dtype that is stored. `parts` names the parts of the module's outputs, each
+    (batch, values); `reference` holds the same in float64.
     """
     worst = {name: torch.zeros(len(values), dtype=torch.float64) for name, values in reference.items()}
-    for outputs in twins(module, inputs):
+    for outputs in twins(module, inputs, dtype):
         for name, values in parts(outputs).items():
             worst[name] = worst[name].maximum(rel_l2(values, reference[name]))
     return {name: errors.tolist() for name, errors in worst.items()}
 
 
 @torch.no_grad()
-def twins(module: nn.Module, inputs: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
-    """The outputs of each equally valid run. Module and inputs are already of the case's dtype."""
+def twins(module: nn.Module, inputs: tuple[Tensor, ...], dtype: str = "float32") -> Iterator[tuple[Tensor, ...]]:
+    """The outputs of each equally valid run."""
     for run in RUNS.values():
-        yield run(module, inputs)
+        with auto_cast(dtype):
+            outputs = run(module, inputs)
+        yield outputs
 
 
 @contextmanager

@@ -14,13 +14,15 @@ from conformance.report.words import precision, share
 
 
 def require_pass(record: Record) -> None:
-    """Fail the test unless the case passed."""
+    """Fail the test unless the case passed; skip it where there is no verdict."""
+    _require_verdict(record)
     if record.status != Status.PASS:
         _fail(record, [f"{record.status.value} in {record.stage.value}" + _because(record.signature)])
 
 
 def require_good_layers(record: Record) -> None:
-    """Fail the test if any layer is bad."""
+    """Fail the test if any layer is bad; skip it where there is no verdict."""
+    _require_verdict(record)
     bad = [layer for layer in record.layers if layer.bad]
     if bad:
         _fail(record, [f"{len(bad)} of {len(record.layers)} layers are wrong", *map(_layer, bad)])
@@ -28,6 +30,8 @@ def require_good_layers(record: Record) -> None:
 
 def require_detections(record: Record) -> None:
     """Fail the test if the device loses detections or makes some up."""
+    if record.status == Status.UNSUPPORTED:
+        _require_verdict(record)
     found = record.detections
     if found is None:
         _fail(record, [f"no detections were seen: {record.status.value} in {record.stage.value}"])
@@ -45,6 +49,12 @@ def require_failure(record: Record, defect: Defect, expected: MinimalCase) -> No
         _fail(record, [f"another failure than the known one: {_named(*found)} instead of {_named(*wanted)}"])
     if (wrong := _wrong_images(record)) != expected.wrong_images:
         _fail(record, [f"other images are wrong than those known to be: {wrong} instead of {expected.wrong_images}"])
+
+
+def _require_verdict(record: Record) -> None:
+    __tracebackhide__ = True
+    if not record.decided:
+        pytest.skip(f"{record.status.value.replace('_', ' ')}: {record.detail}")
 
 
 def _wrong_images(record: Record) -> tuple[int, ...]:

@@ -109,7 +109,7 @@ class Cell:
     @property
     def failed(self) -> bool:
         """Whether it was tested and did not pass."""
-        return self.record is not None and self.record.status not in (Status.PASS, Status.NOT_RUN)
+        return self.record is not None and self.record.decided and self.record.status is not Status.PASS
 
     @property
     def text(self) -> CellText:

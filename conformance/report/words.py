@@ -39,6 +39,10 @@ def cell_text(record: Record | None) -> CellText:
         return CellText("✓", "pass", f"but tapped {_where(record)} is wrong" if record.first_bad_layer else "")
     if record.status is Status.NOT_RUN:
         return CellText(DASH, "not run")
+    if record.status is Status.UNSUPPORTED:
+        return CellText(DASH, "unsupported")
+    if record.status is Status.NOT_JUDGED:
+        return CellText(DASH, "not judged")
     if record.status in (Status.WRONG, Status.NONFINITE):
         return CellText("✗", record.status.value, _where(record))
     signature = one_line(record.signature or "")

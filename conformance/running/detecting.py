@@ -10,7 +10,7 @@ from math import ceil
 import torch
 from torch import Tensor
 
-from conformance.cases.case import Case
+from conformance.cases.case import Case, stored_dtype
 from conformance.cases.errors import UserError
 from conformance.cases.outcome import DetectionCounts, DetectionFigures
 from conformance.detections.average_precision import average_precision
@@ -34,7 +34,7 @@ def detect(
     if model.detector is None:
         return None
     indices = range(_FIRST, _FIRST + ceil(IMAGES / case.batch))
-    dtype: torch.dtype = getattr(torch, case.dtype)
+    dtype: torch.dtype = getattr(torch, stored_dtype(case.dtype))
     read = _READ[model.detector]
     batches = [system.inputs(case, index) for index in indices]
     wanted = [image for output in _references(model, batches) for image in read(output)]

@@ -38,7 +38,7 @@ def judge(trial: Trial, answers: Answers, dtype: str) -> Outcome:
         pairs.append((answers.tapped, trial.reference))
     for given, wanted in pairs:
         if difference := mismatch(given, wanted):
-            return Outcome(stage=Stage.COMPARE, status=Status.WRONG, signature="shape", detail=difference)
+            return Outcome(stage=Stage.COMPARE, status=Status.MISMATCH, detail=difference)
     status, signature, groups = _verdict(trial, answers, limits)
     layers = _layers(trial, answers.tapped, groups, limits)
     return Outcome(
@@ -69,7 +69,7 @@ def _verdict(trial: Trial, answers: Answers, limits: Limit) -> tuple[Status, str
 
 
 def _groups(trial: Trial, outputs: Sequence[Tensor], limits: Limit) -> dict[str, GroupFigures]:
-    allowed = limits.layers if trial.isolated else limits.outputs
+    allowed = limits.isolated if trial.isolated else limits.outputs
     references = trial.parts(trial.outputs)
     return {
         name: compare_group(part, references[name], trial.noise[name], limits.floor, allowed)
@@ -95,6 +95,6 @@ def _layers(
     layers = []
     for layer in trial.layers:
         name = f"layer/{layer.path}"
-        figures = compare_group(given[name], references[name], trial.noise[name], limits.floor, limits.layers)
+        figures = compare_group(given[name], references[name], trial.noise[name], limits.floor, limits.in_place)
         layers.append(as_layer(layer.path, layer.type, "in_place", figures))
     return layers

@@ -23,7 +23,7 @@ from conformance.running.detecting import detect
 from conformance.running.judgement import Answers, judge
 from conformance.running.subject import Judged, Subject, Trial
 from conformance.systems.protocol import Model, System
-from conformance.targets.protocol import Compiled, CompileError, Options, Target
+from conformance.targets.protocol import Compiled, CompileError, Options, Target, Unsupported
 
 _LONGEST_DETAIL = 2000
 _NCC_CODE = re.compile(r"NCC_[A-Z]{4}\d{3}")
@@ -67,9 +67,9 @@ def run_case(
         outcome = _explained(case, trial, target, failed)
         return _intact(case, trial, graphs, outcome) if progress.stage == Stage.RUN else outcome
     progress.enter(Stage.COMPARE)
-    found = {"seconds": seconds, "detections": detected} | _about(case, subject)
-    judged = judge(trial, answers, case.dtype).model_copy(update=found)
-    outcome = _intact(case, trial, graphs, _explained(case, trial, target, judged))
+    judged = judge(trial, answers, case.dtype).model_copy(update={"seconds": seconds, "detections": detected})
+    explained = _explained(case, trial, target, _about(case, subject, judged))
+    outcome = _intact(case, trial, graphs, explained)
     if target.emulated:  # it gives the same program out again for releases with the same defects
         trial.judged[id(compiled)] = Judged(compiled, case.id, outcome)
     return outcome
@@ -88,24 +88,27 @@ def _intact(case: Case, trial: Trial, graphs: list[Graph], outcome: Outcome) -> 
     return outcome.model_copy(update=changed)
 
 
-def _about(case: Case, subject: Subject) -> dict[str, object]:
-    """What is to be known of the model: how it was built, and whether its whole can be judged at this dtype."""
+def _about(case: Case, subject: Subject, judged: Outcome) -> Outcome:
+    """The outcome with what is to be known of the model: how it was built, and whether its whole can be judged at
+    this dtype. Where it cannot, neither right nor wrong is a verdict."""
+    judged = judged.model_copy(update={"notes": list(subject.model.notes)})
     if case.layer is not None:
-        return {"notes": list(subject.model.notes)}
+        return judged
     found = subject.conditioning(sorted({case.dtype, "bfloat16"}))
+    judged = judged.model_copy(update={"conditioning": found})
     here = found.get(case.dtype)
-    notes = list(subject.model.notes)
-    if here is not None and not here.sufficient:
-        notes.append(
-            f"the whole network cannot be judged in {case.dtype}: in {here.layer} another image is only "
-            f"{here.ratio:.2g} times as far from the reference as rounding; the isolated layers are what counts"
-        )
-    return {"notes": notes, "conditioning": found}
+    if here is None or here.sufficient or judged.status not in (Status.PASS, Status.WRONG):
+        return judged
+    why = (
+        f"the whole network cannot be judged in {case.dtype}: in {here.layer} another image is only "
+        f"{here.ratio:.2g} times as far from the reference as rounding; the isolated layers are what counts"
+    )
+    return judged.model_copy(update={"status": Status.NOT_JUDGED, "detail": why})
 
 
 def _explained(case: Case, trial: Trial, target: Target, outcome: Outcome) -> Outcome:
     """The outcome with the known defects that explain it."""
-    if outcome.status == Status.PASS:
+    if outcome.status == Status.PASS or not outcome.decided:
         return outcome
     layer = None if trial.isolated else outcome.first_bad_layer
     packages = target.packages(case.hardware, case.sdk)
@@ -143,6 +146,8 @@ def _call(compiled: Compiled, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 def _failed(stage: Stage, error: Exception) -> Outcome:
     """The outcome of a target that raised. A compiler's own code is the signature, if it names one."""
     text = str(error)
+    if isinstance(error, Unsupported):
+        return Outcome(stage=stage, status=Status.UNSUPPORTED, detail=error.detail)
     if isinstance(error, CompileError):
         signature, text = error.signature, error.detail
     else:

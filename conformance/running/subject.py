@@ -10,7 +10,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from conformance.cases.case import Case
+from conformance.cases.case import Case, stored_dtype
 from conformance.cases.outcome import Conditioning, Outcome
 from conformance.compare.metrics import by_image
 from conformance.compare.rows import align_rows, without_ties
@@ -97,7 +97,8 @@ class Subject:
 
     def __init__(self, system: System, model: Model, case: Case) -> None:
         self.model = model
-        self.dtype: torch.dtype = getattr(torch, case.dtype)
+        self.precision = case.dtype
+        self.dtype: torch.dtype = getattr(torch, stored_dtype(case.dtype))
         self.exact_inputs = system.inputs(case, index=0)
         self.inputs = tuple(cast(x, self.dtype) for x in self.exact_inputs)
         self.others = tuple(cast(x, self.dtype) for x in system.inputs(case, index=1))
@@ -153,7 +154,8 @@ class Subject:
             noise={},
             rows=self._rows_of(path),
         )
-        trial.noise = allowed_error(Isolated(layer, structure), inputs, trial.parts(trial.reference), trial.parts)
+        references = trial.parts(trial.reference)
+        trial.noise = allowed_error(Isolated(layer, structure), inputs, references, trial.parts, self.precision)
         return trial
 
     def conditioning(self, dtypes: Sequence[str]) -> dict[str, Conditioning]:
@@ -204,7 +206,7 @@ class Subject:
         """The allowed error of the whole model's groups and layers, from disk where it was measured before."""
         made_from = {
             "golden": golden_key(self.model.key, self.exact_inputs),
-            "dtype": str(self.dtype),
+            "dtype": self.precision,
             "runs": list(RUNS),
             "threads": torch.get_num_threads(),
         }
@@ -212,7 +214,8 @@ class Subject:
         with store.lock(key):
             if (entry := store.load(key)) is None:
                 module = Whole(self.module, taps=self.model.layers)
-                noise = allowed_error(module, self.inputs, trial.parts(trial.reference), trial.parts)
+                references = trial.parts(trial.reference)
+                noise = allowed_error(module, self.inputs, references, trial.parts, self.precision)
                 store.save(key, {name: torch.tensor(errors) for name, errors in noise.items()}, {})
                 return noise
         return {name: errors.tolist() for name, errors in entry[0].items()}

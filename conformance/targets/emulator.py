@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from conformance.cases.case import AUTO_CAST
 from conformance.cases.outcome import Stage
 from conformance.cases.releases import releases
 from conformance.defects.catalogue import find, module_path
@@ -17,7 +18,12 @@ from conformance.graphs.exported import from_exported
 from conformance.targets.protocol import Compiled, CompileError, Options
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from conformance.program import Program
+
+# By the defects that a release has, and what is cast.
+_Variants = dict[tuple[frozenset[Defect], "str | None"], Compiled]
 
 
 class Emulator:
@@ -30,7 +36,9 @@ class Emulator:
     variables: dict[str, str] = {}
 
     def __init__(self) -> None:
-        self._compiled: WeakKeyDictionary[Program, dict[frozenset[Defect], Compiled]] = WeakKeyDictionary()
+        self._compiled: WeakKeyDictionary[Program, dict[tuple[frozenset[Defect], str | None], Compiled]] = (
+            WeakKeyDictionary()
+        )
 
     def missing(self) -> str | None:
         """Nothing: it needs only torch."""
@@ -53,9 +61,23 @@ class Emulator:
                 raise CompileError(defect.refusal, f"{node.target} in {module_path(node) or 'the module'}")
         defects = frozenset(defect for defect, _ in found)
         known = self._compiled.setdefault(program, {})
-        if defects not in known:
-            known[defects] = with_faults(program, defects)
-        return known[defects]
+        cast = defects, AUTO_CAST.get(options.dtype)
+        if cast not in known:
+            known[cast] = _cast(with_faults(program, defects), options.dtype)
+        return known[cast]
+
+
+def _cast(compiled: Compiled, dtype: str) -> Compiled:
+    """With the casts that an auto-cast makes, emulated too."""
+    if dtype not in AUTO_CAST:
+        return compiled
+    from conformance.autocast import auto_cast
+
+    def run(*inputs: Tensor) -> tuple[Tensor, ...]:
+        with auto_cast(dtype):
+            return compiled(*inputs)
+
+    return run
 
 
 def with_faults(program: Program, defects: frozenset[Defect]) -> Compiled:

@@ -6,9 +6,10 @@ import shutil
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from conformance.cases.case import AUTO_CAST
 from conformance.cases.outcome import Stage
 from conformance.graphs.exported import from_exported
-from conformance.targets.protocol import Compiled, Options
+from conformance.targets.protocol import Compiled, Options, Unsupported
 
 if TYPE_CHECKING:
     from conformance.program import Program
@@ -35,6 +36,10 @@ class Inductor:
         """Compile the exported graph; inductor compiles at the first call."""
         import torch
 
+        if options.dtype == "matmult-bf16":
+            program = program.with_casts
+        elif options.dtype in AUTO_CAST:
+            raise Unsupported(f"no auto-cast, {options.dtype}")
         options.enter(Stage.CAPTURE)
         module = program.exported.module()
         options.lowered(from_exported(program.exported, program.paths))

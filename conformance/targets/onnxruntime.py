@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from conformance.cases.outcome import Stage
 from conformance.graphs.onnx import from_onnx
 from conformance.registry import missing_packages
-from conformance.targets.protocol import Compiled, Options
+from conformance.targets.protocol import Compiled, Options, Unsupported
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -42,6 +42,10 @@ class OnnxRuntime:
         import onnxruntime
         import torch
 
+        if options.dtype == "matmult-bf16":
+            program = program.with_casts
+        elif options.dtype not in ("float32", "float16"):
+            raise Unsupported(f"no kernels on the CPU for {options.dtype}")
         options.enter(Stage.CAPTURE)
         model = self._export(program, options)
         options.lowered(from_onnx(model, program.paths))

@@ -47,13 +47,22 @@ class CompileError(Exception):
         self.detail = detail
 
 
+class Unsupported(CompileError):
+    """The target does not claim to do this: another dtype, an auto-cast. It is neither right nor wrong."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("unsupported", detail)
+
+
 def _ignore(graph: Graph) -> None:
     """Nobody wants to see the graph."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to compile. `enter` is called with a stage before it begins, so that a crash is known by its stage.
+    """How to compile. A `dtype` of `matmult-bf16` or `all-bf16` is a float32 program of which the target is to cast
+    products of matrices, or everything, to bfloat16. `enter` is called with a stage before it begins, so that a crash
+    is known by its stage.
 
     A target that can show what it has made of the program gives it to `lowered`: operators that are gone are found.
     """
@@ -82,4 +91,4 @@ class Target(Protocol):
         """The package versions that decide which known defects it has."""
 
     def compile(self, program: Program, options: Options) -> Compiled:
-        """Compile for the program's inputs. Raises what the compiler raises, or CompileError."""
+        """Compile for the program's inputs. Raises what the compiler raises, CompileError or Unsupported."""

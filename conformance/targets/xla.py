@@ -6,10 +6,11 @@ import copy
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from conformance.cases.case import AUTO_CAST
 from conformance.cases.outcome import Stage
 from conformance.graphs.lazy import traced
 from conformance.registry import missing_packages
-from conformance.targets.protocol import Compiled, Options
+from conformance.targets.protocol import Compiled, Options, Unsupported
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,6 +39,10 @@ class Xla:
         """Trace lazily, compile with XLA's CPU backend."""
         import torch_xla
 
+        if options.dtype == "matmult-bf16":
+            program = program.with_casts
+        elif options.dtype in AUTO_CAST:
+            raise Unsupported(f"no auto-cast, {options.dtype}")
         options.enter(Stage.CAPTURE)
         device = torch_xla.device()
         module = copy.deepcopy(program.module).to(device)

@@ -1,0 +1,106 @@
+"""Limits from records: one rule, of answers that are right alone; and what is written is what is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from test_records import record
+from typer.testing import CliRunner
+
+from conformance.cases.errors import UserError
+from conformance.cases.outcome import ImageFigures, LayerFigures, Record, Status
+from conformance.cases.reading import read_toml
+from conformance.cli import app
+from conformance.compare import limits
+from conformance.compare.calibration import as_toml, calibrated
+from conformance.results.records import RecordWriter
+
+
+def figures(ratio: float) -> ImageFigures:
+    return ImageFigures(noise_ratio=ratio, rel_l2=1e-6, cosine=1)
+
+
+def made(
+    ratios: Sequence[float], target: str = "openvino", in_place: Sequence[float] = (), **changes: object
+) -> Record:
+    group = (
+        record()
+        .groups["boxes"]
+        .model_copy(update={"per_image": [figures(ratio) for ratio in ratios], "noise_ratio": max(ratios)})
+    )
+    layer = LayerFigures(path="stem", type="Conv", how="in_place", noise_ratio=1, cosine=1, bad=False,
+                         per_image=[figures(ratio) for ratio in in_place])  # fmt: skip
+    update = {"groups": {"boxes": group}, "layers": [layer], "target": target, "environment": {target: "1.2"}}
+    return record().model_copy(update=update | changes)
+
+
+def test_limit_is_twice_the_largest_healthy_ratio_rounded_up() -> None:
+    found = calibrated([made([0.5, 1.6], in_place=[0.9, 2.1]), made([0.8], layer="stem")])["float32"]
+    assert (found.outputs, found.in_place, found.isolated, found.floor) == (4, 5, 2, 2.0**-24)
+    assert found.healthy.outputs.model_dump() == {"count": 2, "median": 1.05, "p95": 1.54, "largest": 1.6}
+    assert found.healthy.isolated and found.healthy.isolated.count == 1 and found.faulty is None
+
+
+def test_every_dtype_has_limits_of_its_own() -> None:
+    found = calibrated([made([1.0]), made([2.2], dtype="bfloat16")])
+    assert {dtype: limit.outputs for dtype, limit in found.items()} == {"float32": 2, "bfloat16": 5}
+    assert found["bfloat16"].floor == 2.0**-9
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"target": "xla"},  # as Neuron has it, without a workaround
+        {"target": "emulator", "emulated": True},
+        {"target": "mine"},
+        {"target": "xla", "workarounds": ["slice"], "dtype": "float16"},
+        {"defects": ["split-with-sizes"]},
+        {"status": Status.NOT_JUDGED},
+        {"task": ""},  # a minimal case
+    ],
+    ids=str,
+)
+def test_what_may_be_wrong_is_not_counted(changes: dict[str, object]) -> None:
+    found = calibrated([made([1.0]), made([50.0], **changes)])
+    assert list(found) == ["float32"]
+    assert found["float32"].outputs == 2 and found["float32"].healthy.outputs.count == 1
+
+
+def test_front_end_with_a_workaround_counts_and_without_is_the_fault() -> None:
+    wrong = made([300.0, 900.5], target="xla", defects=["split-with-sizes"])
+    right = made([2.0], target="xla", workarounds=["slice"])
+    found = calibrated([wrong, right])["float32"]
+    assert found.outputs == 4 and found.faulty is not None and found.faulty.smallest == 900
+
+
+def test_nothing_to_measure_and_what_cannot_be_right_are_one_line() -> None:
+    with pytest.raises(UserError, match="no figures of openvino, onnxruntime, inductor"):
+        calibrated([made([1.0], target="emulator", emulated=True)])
+    with pytest.raises(UserError, match="not finite"):
+        calibrated([made([1.0, float("inf")])])
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    fault = made([3.0], target="xla", defects=["split-with-sizes"])
+    measured = calibrated([made([1.0], in_place=[1.1]), fault, made([2.0], dtype="all-bf16")])
+    (tmp_path / "limits.toml").write_text(as_toml(measured))
+    assert read_toml(tmp_path / "limits.toml", limits._Table).root == measured
+
+
+def test_command_says_what_it_measured_and_writes_only_when_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, path = tmp_path / "records", tmp_path / "limits.toml"
+    RecordWriter(folder / "a.jsonl").write(made([1.0]))
+    monkeypatch.setattr(limits, "PATH", path)
+    shown = CliRunner().invoke(app, ["calibrate-limits", "--records", str(folder)])
+    assert shown.exit_code == 0 and "outputs = 2.0" in shown.stdout and not path.exists()
+    written = CliRunner().invoke(app, ["calibrate-limits", "--records", str(folder), "--write"])
+    assert path.read_text() == written.stdout == shown.stdout
+    RecordWriter(folder / "b.jsonl").write(made([99.0], id="suspect", status=Status.WRONG))
+    warned = CliRunner().invoke(app, ["calibrate-limits", "--records", str(folder)])
+    assert warned.stderr == "counted as healthy, though wrong by the limits in force: suspect\n"
+    empty = CliRunner().invoke(app, ["calibrate-limits", "--records", str(tmp_path / "none")])
+    assert empty.exit_code == 2 and empty.stderr.startswith("error: ") and empty.stderr.count("\n") == 1
