@@ -20,7 +20,11 @@ from conformance.report.matrix import Matrix
 from conformance.report.table import Cell, Column, Row, Table, Tables, merged_lines
 from conformance.report.words import KINDS, NOT_MEASURED, NOT_TESTED, cosine, one_line, ratio, totals
 
-_STYLES = {"pass": "green", NOT_TESTED: "dim", "not_run": "dim", "unsupported": "dim", "not_judged": "dim", "wrong": "red", "nonfinite": "red"}
+_STYLES = {
+    "pass": "green",
+    **dict.fromkeys((NOT_TESTED, "not_run", "unsupported", "not_judged"), "dim"),
+    **dict.fromkeys(("wrong", "nonfinite", "mismatch"), "red"),
+}
 _LABEL_WIDTH = 32
 _CELL_WIDTH = 22
 _GATE_ROWS = 5
