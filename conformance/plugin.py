@@ -11,10 +11,12 @@ from conformance.cases.errors import UserError
 
 if TYPE_CHECKING:
     from conformance.cases.case import Case
+    from conformance.properties.parameters import Parameters
     from conformance.selection import Request, Selection
 
 SUITE = Path(__file__).resolve().parent / "suite"
 SELECTION: pytest.StashKey[Selection] = pytest.StashKey()
+PROPERTIES: pytest.StashKey[Parameters] = pytest.StashKey()
 
 # Fixture that a test asks for -> the cases it is run with.
 AXES = {"model_case": "models", "layer_case": "layers", "minimal_case": "minimal", "detection_case": "detections"}
@@ -40,6 +42,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--records", metavar="DIR", help="where records go (default: matrices/records)")
     group.addoption("--case-timeout", type=float, default=900, metavar="SECONDS",
                     help="after which a case is a timeout (default: 900)")  # fmt: skip
+    group.addoption("--accept", action="store_true", help="property tests: write what fails as a case that is "
+                    "expected to fail")  # fmt: skip
+    group.addoption("--programs", metavar="DIR", help="where such cases are (default: fixtures/programs)")
+    group.addoption("--fail-known", action="store_true", help="property tests: known defects are failures, too")
 
 
 def request_of(config: pytest.Config) -> Request:
@@ -76,14 +82,22 @@ def _numbers(option: str, texts: list[str] | None) -> list[int] | None:
         raise UserError(f"--{option} takes whole numbers, such as 1,2,4, not {','.join(texts or ())!r}") from None
 
 
+@pytest.hookimpl(tryfirst=True)  # hypothesis loads the profile that is named when it is configured itself
 def pytest_configure(config: pytest.Config) -> None:
     """Expand the cases before anything is collected: bad input is one line."""
     if not _collects_suite(config):
         return
+    from conformance.properties.parameters import parameters
     from conformance.selection import select
 
+    if config.getoption("--hypothesis-profile", None):
+        from conformance.properties.profiles import register
+
+        register()
     try:
-        config.stash[SELECTION] = select(request_of(config))
+        config.stash[SELECTION] = selection = select(request_of(config))
+        named = config.getoption("target") is not None
+        config.stash[PROPERTIES] = parameters(selection, named, config.getoption("programs"))
     except UserError as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -107,8 +121,12 @@ def _collects_suite(config: pytest.Config) -> bool:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Every case that a suite test asks for, under its id; those that cannot be run here are skipped with why."""
+    if not Path(metafunc.module.__file__).is_relative_to(SUITE):
+        return
+    if "place" in metafunc.fixturenames:
+        _generate_property_tests(metafunc)
     axis = next((name for name in AXES if name in metafunc.fixturenames), None)
-    if axis is None or not Path(metafunc.module.__file__).is_relative_to(SUITE):
+    if axis is None:
         return
     selection = metafunc.config.stash[SELECTION]
     cases: list[Case] = getattr(selection, AXES[axis])
@@ -116,9 +134,23 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
                          ids=[case.id for case in cases], scope="session")  # fmt: skip
 
 
-def _parameter(selection: Selection, case: Case) -> Any:
+def _generate_property_tests(metafunc: pytest.Metafunc) -> None:
+    from conformance.properties.parameters import case_id
+    from conformance.properties.places import place_id
+
+    selection, given = metafunc.config.stash[SELECTION], metafunc.config.stash[PROPERTIES]
+    if "accepted" in metafunc.fixturenames:
+        cases = given.cases(selection)
+        pairs = [_parameter(selection, place, accepted) for accepted, place in cases]
+        metafunc.parametrize(("accepted", "place"), pairs, ids=[case_id(*case) for case in cases])
+    else:
+        metafunc.parametrize("place", [_parameter(selection, place) for place in given.places],
+                             ids=[place_id(place) for place in given.places])  # fmt: skip
+
+
+def _parameter(selection: Selection, case: Case, *before: Any) -> Any:
     reason = selection.why_not(case)
-    return pytest.param(case, marks=pytest.mark.skip(reason=reason)) if reason else case
+    return pytest.param(*before, case, marks=[pytest.mark.skip(reason=reason)] if reason else [])
 
 
 @pytest.hookimpl(optionalhook=True)

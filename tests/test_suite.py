@@ -53,7 +53,7 @@ def records(suite: pytest.Pytester) -> list[Record]:
 
 def test_healthy_target_is_green_and_every_case_is_recorded(suite: pytest.Pytester) -> None:
     result = run(suite)
-    result.assert_outcomes(passed=2 * 2 + 4 + 6 + 10, skipped=1)  # no model has trained weights
+    result.assert_outcomes(passed=2 * 2 + 4 + 6 + 10 + 1, skipped=2)  # no trained weights, no accepted program
     found = records(suite)
     assert len(found) == len({r.id for r in found}) == 2 + 4 + 6 + 10
     commands = {r.id: r.command for r in found}
@@ -64,7 +64,7 @@ def test_healthy_target_is_green_and_every_case_is_recorded(suite: pytest.Pytest
 
 def test_two_workers_share_the_cases_by_model(suite: pytest.Pytester) -> None:
     result = run(suite, "-n", "2")
-    result.assert_outcomes(passed=2 * 2 + 4 + 6 + 10, skipped=1)  # no model has trained weights
+    result.assert_outcomes(passed=2 * 2 + 4 + 6 + 10 + 1, skipped=2)  # no trained weights, no accepted program
     files = list((suite.path / "records").glob("*.jsonl"))
     seen: dict[str, set[str]] = defaultdict(set)
     for file in files:
@@ -160,7 +160,7 @@ def test_bad_input_is_one_clear_line(suite: pytest.Pytester, options: list[str],
 def test_missing_package_of_a_profile_is_a_skip_that_says_what_to_install(suite: pytest.Pytester) -> None:
     (suite.path / "toy.toml").write_text(TOY.replace("toys:HEALTHY", "toys:ABSENTEE"))
     result = run(suite, "-rs")
-    result.assert_outcomes(skipped=2 * 2 + 4 + 6 + 10 + 1)
+    result.assert_outcomes(skipped=2 * 2 + 4 + 6 + 10 + 3)
     result.stdout.fnmatch_lines(["SKIPPED*absentee needs nothing_of_the_kind: pip install*"])
     assert not (suite.path / "records").exists()
 

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from conformance.plugin import SELECTION
+from conformance.cases.case import Case
+from conformance.plugin import PROPERTIES, SELECTION
+from conformance.properties.search import Lab, Search
+from conformance.registry import load_target
 from conformance.results.records import RecordWriter
 from conformance.running.bench import Bench
 from conformance.running.worker import Worker
@@ -18,9 +21,29 @@ from conformance.running.worker import Worker
 @pytest.fixture(scope="session")
 def bench(pytestconfig: pytest.Config) -> Iterator[Bench]:
     """Where cases are run, one worker process of its own for every xdist worker."""
-    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    worker = Worker(threads=max(1, (os.cpu_count() or 1) // workers), timeout=pytestconfig.getoption("case_timeout"))
+    worker = Worker(_threads(), timeout=pytestconfig.getoption("case_timeout"))
     folder = Path(pytestconfig.getoption("records") or pytestconfig.rootpath / "matrices" / "records")
     name = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}-{os.getpid()}"
     yield Bench(pytestconfig.stash[SELECTION], worker, RecordWriter(folder / f"{name}.jsonl"))
     worker.close()
+
+
+@pytest.fixture(scope="session")
+def lab(pytestconfig: pytest.Config) -> Iterator[Lab]:
+    """Where programs are run that nobody needs to remember."""
+    lab = Lab(_threads(), timeout=pytestconfig.getoption("case_timeout"))
+    yield lab
+    lab.close()
+
+
+@pytest.fixture
+def search(place: Case, lab: Lab, pytestconfig: pytest.Config) -> Search:
+    """The search at a place."""
+    spec = pytestconfig.stash[SELECTION].targets[place.target]
+    accepted, known_fails = pytestconfig.stash[PROPERTIES].accepted, pytestconfig.getoption("fail_known")
+    return Search(lab, place, load_target(spec), spec, accepted, known_fails)
+
+
+def _threads() -> int:
+    """The cores of this host, shared by the xdist workers."""
+    return max(1, (os.cpu_count() or 1) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))

@@ -1,0 +1,1 @@
+"""Small random programs of what vision models are made of: generated, run, shrunk, printed, kept."""

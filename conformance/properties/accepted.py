@@ -1,0 +1,108 @@
+"""Failures that were accepted: each a JSON file, a regression case from then on, strict both ways."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from pydantic import ValidationError, field_validator
+
+from conformance.cases.case import Case
+from conformance.cases.errors import UserError
+from conformance.cases.outcome import Outcome, Stage, Status, Strict
+from conformance.cases.reading import fixture_path
+from conformance.properties.program import Program
+from conformance.store import digest
+from conformance.targets.protocol import Target
+
+
+class Accepted(Strict):
+    """A program that is known to fail: on what target and dtype, with which versions of its packages, and how.
+
+    `link` is an issue, or why the failure is tolerated; to be filled in by hand.
+    """
+
+    name: str
+    target: str
+    dtype: str
+    packages: dict[str, str]
+    stage: Stage
+    status: Status
+    signature: str | None
+    link: str | None = None
+    program: Program
+
+    @field_validator("packages")
+    @classmethod
+    def _ranges(cls, packages: dict[str, str]) -> dict[str, str]:
+        for name, versions in packages.items():
+            try:
+                SpecifierSet(versions)
+            except InvalidSpecifier:
+                raise ValueError(
+                    f"{versions!r} is no range of versions of {name}; one looks like '>=2.9,<2.10'"
+                ) from None
+        return packages
+
+    def expected_at(self, place: Case, target: Target) -> bool:
+        """Whether it must fail at a place: that target and dtype, and versions in their ranges."""
+        return place.target == self.target and place.dtype == self.dtype and self._has(place, target)
+
+    def unclear_at(self, place: Case, target: Target) -> bool:
+        """Whether nothing is known: the same target in another dtype, or in versions out of the ranges."""
+        return place.target == self.target and not self.expected_at(place, target)
+
+    def _has(self, place: Case, target: Target) -> bool:
+        installed: Mapping[str, str] = target.packages(place.hardware, place.sdk)
+        return all(
+            name in installed and SpecifierSet(versions).contains(installed[name], prereleases=True)
+            for name, versions in self.packages.items()
+        )
+
+    def fails_alike(self, outcome: Outcome) -> bool:
+        """Whether an outcome is the known failure."""
+        return (outcome.stage, outcome.status, outcome.signature) == (self.stage, self.status, self.signature)
+
+
+def accepted_folder(given: str | None) -> Path:
+    """Where accepted programs are: as given, or those of the suite."""
+    return Path(given) if given else fixture_path("programs")
+
+
+def accept(folder: Path, program: Program, outcome: Outcome, place: Case, target: Target) -> Path:
+    """Write a failure as a case; from these versions of the target's packages on it is expected."""
+    installed = target.packages(place.hardware, place.sdk)
+    name = f"{place.target}-{program.steps[-1].operator}-{digest({'program': program.model_dump_json()})[:6]}"
+    case = Accepted(
+        name=name,
+        target=place.target,
+        dtype=place.dtype,
+        packages={package: f">={version.partition('+')[0]}" for package, version in installed.items()},
+        stage=outcome.stage,
+        status=outcome.status,
+        signature=outcome.signature,
+        program=program,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(case.model_dump(mode="json"), indent=1) + "\n")
+    return path
+
+
+def read_accepted(folder: Path) -> list[Accepted]:
+    """All accepted programs of a folder, by name. Raises UserError with one line for a broken file."""
+    return [_read(path) for path in sorted(folder.glob("*.json"))]
+
+
+def _read(path: Path) -> Accepted:
+    try:
+        return Accepted.model_validate_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        message = first["msg"].removeprefix("Value error, ").splitlines()[0]
+        raise UserError(f"{path}: {where}: {message}" if where else f"{path}: {message}") from None

@@ -1,0 +1,25 @@
+"""How long the search is: hypothesis profiles, chosen with hypothesis' own `--hypothesis-profile`."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+DEFAULT = "ci"
+
+
+def register() -> None:
+    """`ci`: a few programs, always the same. `dev`: some, others every time. `nightly`: about an hour a target.
+
+    Failures of the last two are kept in `.hypothesis` and tried first the next time. No deadline: compilers
+    take their time; a hang is ended from outside.
+    """
+    shared = settings(deadline=None, print_blob=False, report_multiple_bugs=False)
+    settings.register_profile(DEFAULT, shared, max_examples=15, derandomize=True, database=None)
+    settings.register_profile("dev", shared, max_examples=300)
+    settings.register_profile("nightly", shared, max_examples=10_000)
+
+
+def chosen(name: str | None) -> settings:
+    """The settings of a profile."""
+    register()
+    return settings.get_profile(name or DEFAULT)

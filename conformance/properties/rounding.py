@@ -1,0 +1,65 @@
+"""How far rounding alone can move a program's outputs: where they are sums that nearly cancel, that is far."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from conformance.cases.case import stored_dtype
+from conformance.cases.outcome import GroupFigures, Outcome
+from conformance.compare.limits import limit
+from conformance.compare.metrics import rel_l2
+from conformance.compare.verdict import split_groups
+from conformance.properties.module import Steps, example_inputs
+from conformance.properties.program import Program
+
+_DRAWS = 4
+
+
+def only_rounding(program: Program, outcome: Outcome, dtype: str) -> bool:
+    """Whether rounding every value of the program once explains a wrong outcome.
+
+    The reference is computed again with every value that is computed, constants and inputs too, moved at random by up
+    to one rounding of the dtype. What is wrong must be no further from it than the limit allows, were that the noise.
+    """
+    allowed, moved = limit(dtype).outputs, rounding_error(program, dtype)
+    return all(_explained(group, moved[name], allowed) for name, group in outcome.groups.items() if group.bad)
+
+
+def rounding_error(program: Program, dtype: str) -> dict[str, list[float]]:
+    """Per output and image, the largest relative L2 error of a few such runs."""
+    inputs = tuple(x.double() for x in example_inputs(program, 0))
+    module = Steps(program).double()
+    exact = split_groups(module(*inputs), None)
+    worst = {name: torch.zeros(len(values), dtype=torch.float64) for name, values in exact.items()}
+    for seed in range(_DRAWS):
+        rounded = Rounded(program, dtype, seed)
+        for name, values in split_groups(rounded(*inputs), None).items():
+            worst[name] = worst[name].maximum(rel_l2(values, exact[name]))
+    return {name: errors.tolist() for name, errors in worst.items()}
+
+
+class Rounded(Steps):
+    """The program in float64, with every value moved a little."""
+
+    def __init__(self, program: Program, dtype: str, seed: int) -> None:
+        super().__init__(program)
+        self.unit = torch.finfo(getattr(torch, stored_dtype(dtype))).eps / 2
+        self.generator = torch.Generator().manual_seed(seed)
+        self.double()
+        for buffer in self.buffers():
+            buffer.copy_(self.seen(buffer))
+
+    def seen(self, value: Tensor) -> Tensor:
+        """The value as it is read: up to one rounding away; whole numbers as they are."""
+        if not value.is_floating_point():
+            return value
+        moves = torch.rand(value.shape, generator=self.generator, dtype=torch.float64) * 2 - 1
+        return value * (1 + self.unit * moves)
+
+
+def _explained(group: GroupFigures, moved: list[float], allowed: float) -> bool:
+    wrong = [
+        (image, at) for image, at in zip(group.per_image, moved, strict=True) if not image.noise_ratio <= allowed
+    ]
+    return bool(wrong) and all(image.rel_l2 <= allowed * at for image, at in wrong)

@@ -1,0 +1,112 @@
+"""One program on one target: does it compute what it should, and if not, is that known?"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from conformance.cases.case import Case
+from conformance.cases.outcome import Outcome, Stage, Status
+from conformance.defects.workarounds import variables
+from conformance.properties.program import Program
+from conformance.properties.system import SYSTEM, case_of
+from conformance.running.worker import Job, Worker
+from conformance.targets.protocol import Target
+
+if TYPE_CHECKING:
+    from conformance.properties.accepted import Accepted
+
+LONGEST = 60.0  # seconds, after which a program of a few small steps is a hang
+_FRESH_AFTER = 500  # programs, after which the references on disk are thrown away
+
+
+def right(outcome: Outcome) -> bool:
+    """Whether the numbers are right.
+
+    What the graph lacks (stage `lower`) does not count: a compiler may simplify a program of a few steps, and inputs
+    it was not compiled for are compared.
+    """
+    if outcome.status == Status.WRONG and outcome.stage == Stage.LOWER and outcome.groups:
+        return not any(group.bad for group in outcome.groups.values())
+    return outcome.status == Status.PASS
+
+
+class Lab:
+    """A worker of its own, and a cache that is thrown away: nobody meets a program twice."""
+
+    def __init__(self, threads: int, timeout: float) -> None:
+        self.worker = Worker(threads, min(timeout, LONGEST))
+        self.folder = Path(tempfile.mkdtemp(prefix="conformance-programs-"))
+        self._run = 0
+
+    def run(self, program: Program, place: Case, target: Target, target_spec: str) -> Outcome:
+        """What becomes of a program. Errors of our own are raised."""
+        self._run += 1
+        if self._run % _FRESH_AFTER == 0:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        environment = {**target.variables, **variables(place.workarounds), "CONFORMANCE_CACHE": str(self.folder)}
+        return self.worker.run(Job(case_of(program, place), SYSTEM, target_spec), environment)
+
+    def close(self) -> None:
+        """End the worker and remove the cache."""
+        self.worker.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@dataclass
+class Search:
+    """Programs on one target at one place. `tried` counts what became of them, `failed` is the last unknown failure.
+
+    What is known is passed over: `defects` of the catalogue that strike in the program, and `accepted` failures that
+    it contains. With `known_fails` it counts as a failure, too.
+    """
+
+    lab: Lab
+    place: Case
+    target: Target
+    target_spec: str
+    accepted: Sequence[Accepted] = ()
+    known_fails: bool = False
+    tried: Counter[str] = field(default_factory=Counter)
+    failed: tuple[Program, Outcome] | None = None
+    _seen: dict[str, Outcome] = field(default_factory=dict)
+
+    def outcome(self, program: Program) -> Outcome:
+        """What becomes of a program; it is run once, however often shrinking comes back to it."""
+        text = program.model_dump_json()
+        if text not in self._seen:
+            self._seen[text] = self.lab.run(program, self.place, self.target, self.target_spec)
+        return self._seen[text]
+
+    def try_(self, program: Program) -> str:
+        """`pass`, `known: split-with-sizes`, `ill-conditioned`, or `fail`; that is then the last failure."""
+        outcome = self.outcome(program)
+        if not outcome.decided:  # it does not claim to, or that dtype cannot be judged
+            verdict = outcome.status.value
+        elif right(outcome):
+            verdict = "pass"
+        elif (known := self.known(program, outcome)) and not self.known_fails:
+            verdict = f"known: {', '.join(known)}"
+        elif outcome.status == Status.WRONG and outcome.groups and self._only_rounding(program, outcome):
+            verdict = "ill-conditioned"
+        else:
+            verdict = "fail"
+            self.failed = program, outcome
+        self.tried[verdict] += 1
+        return verdict
+
+    def _only_rounding(self, program: Program, outcome: Outcome) -> bool:
+        from conformance.properties.rounding import only_rounding
+
+        return only_rounding(program, outcome, self.place.dtype)
+
+    def known(self, program: Program, outcome: Outcome) -> list[str]:
+        """The defects that explain a failure, and the accepted programs it contains that fail alike."""
+        here = [case for case in self.accepted if case.expected_at(self.place, self.target)]
+        alike = [case.name for case in here if case.fails_alike(outcome) and program.contains(case.program)]
+        return [*outcome.defects, *alike]

@@ -1,0 +1,73 @@
+"""Programs as a system: a variant is a program's JSON. What is judged is judged as any model is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from conformance.cases.case import Case
+from conformance.cases.errors import UserError
+from conformance.properties.program import Program
+from conformance.store import digest
+from conformance.systems.protocol import Model
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SYSTEM = "conformance.properties.system:Programs"
+TASK = "program"
+
+
+class Programs:
+    """Every program there is."""
+
+    name = "programs"
+    variants: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = (TASK,)
+    licence = "Apache-2.0"
+
+    def missing(self) -> str | None:
+        """Nothing: a program needs only torch."""
+        return None
+
+    def stride(self, task: str) -> int:
+        """Nothing: the inputs have their own shapes."""
+        return 1
+
+    def layers(self, variant: str, task: str) -> tuple[str, ...]:
+        """None: its steps are no modules."""
+        return ()
+
+    def build(self, variant: str, task: str) -> Model:
+        """The interpreter of the program. Raises UserError for what is no program."""
+        from conformance.properties.module import Steps
+
+        program = from_json(variant)
+        return Model(Steps(program).eval(), None, (), digest({"program": program.model_dump_json()}))
+
+    def parameters(self, variant: str, task: str) -> int:
+        """How many numbers its constants have."""
+        return sum(constant.numel() for constant in self.build(variant, task).module.buffers())
+
+    def inputs(self, case: Case, index: int) -> tuple[Tensor, ...]:
+        """The program's own inputs."""
+        from conformance.properties.module import example_inputs
+
+        return example_inputs(from_json(case.variant), index)
+
+
+def from_json(text: str) -> Program:
+    """The program of a variant. Raises UserError."""
+    try:
+        return Program.model_validate_json(text)
+    except ValidationError as error:
+        raise UserError(f"no program: {error.errors()[0]['msg']}") from None
+
+
+def case_of(program: Program, place: Case) -> Case:
+    """The case of a program at a place: target, hardware, SDK, dtype and workarounds of another case."""
+    return Case(
+        Programs.name, program.model_dump_json(), TASK, program.batch, None, None, place.dtype,
+        place.target, place.hardware, place.sdk, place.workarounds,
+    )  # fmt: skip

@@ -1,0 +1,54 @@
+"""Random small programs: what the target computes equals the reference; and programs that are known to fail.
+
+`--hypothesis-profile ci|dev|nightly` says how many; what is found is shrunk and printed as a script.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+
+from conformance.cases.case import Case
+from conformance.cases.errors import UserError
+from conformance.cases.outcome import Outcome
+from conformance.plugin import PROPERTIES
+from conformance.properties.accepted import Accepted, accept
+from conformance.properties.message import describe, named
+from conformance.properties.places import place_id
+from conformance.properties.search import Search, right
+
+
+def test_programs(place: Case, search: Search, pytestconfig: pytest.Config) -> None:
+    """No program that hypothesis draws fails, but for what is known."""
+    from conformance.properties.hunt import hunt
+    from conformance.properties.profiles import chosen
+
+    folder = pytestconfig.rootpath / ".hypothesis" / "programs" / place_id(place)
+    found = hunt(search, chosen(pytestconfig.getoption("--hypothesis-profile", None)), str(folder))
+    print(f"{place_id(place)}: " + ", ".join(f"{n} {verdict}" for verdict, n in search.tried.most_common()))
+    if found is None:
+        return
+    if pytestconfig.getoption("accept"):
+        path = accept(pytestconfig.stash[PROPERTIES].folder, *found, place, search.target)
+        warnings.warn(f"accepted: {path}", stacklevel=1)
+        return
+    pytest.fail(describe(*found, place), pytrace=False)
+
+
+def test_accepted(accepted: Accepted, place: Case, search: Search) -> None:
+    """An accepted program fails where it is expected to, exactly as it did, and is right everywhere else."""
+    try:
+        outcome = search.outcome(accepted.program)
+    except UserError as error:
+        pytest.fail(f"cannot be run: {error}", pytrace=False)
+    if not outcome.decided:
+        pytest.skip(f"{outcome.status.value}: {outcome.detail}")
+    if not accepted.expected_at(place, search.target):
+        if not right(outcome) and not search.known(accepted.program, outcome):
+            pytest.fail(describe(accepted.program, outcome, place), pytrace=False)
+    elif right(outcome):
+        pytest.fail(f"unexpected pass: {accepted.name}; if it is fixed, narrow its packages", pytrace=False)
+    elif not accepted.fails_alike(outcome):
+        wanted = named(Outcome(stage=accepted.stage, status=accepted.status, signature=accepted.signature))
+        pytest.fail(f"another failure than the known one: {named(outcome)} instead of {wanted}", pytrace=False)

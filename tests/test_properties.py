@@ -1,0 +1,401 @@
+"""Random programs: they are what they claim to be, and targets that are wrong on purpose are found by them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import Phase, given, settings
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from toys import Planted
+
+from conformance.cases.case import Case
+from conformance.cases.errors import UserError
+from conformance.cases.outcome import GroupFigures, ImageFigures, Outcome, Stage, Status
+from conformance.compare.limits import limit
+from conformance.program import Program as Whole
+from conformance.properties.accepted import accept, read_accepted
+from conformance.properties.generate import programs
+from conformance.properties.hunt import hunt
+from conformance.properties.module import Steps, example_inputs
+from conformance.properties.operators import OPERATORS
+from conformance.properties.places import place_id, places
+from conformance.properties.profiles import chosen
+from conformance.properties.program import Program, Step
+from conformance.properties.rounding import only_rounding, rounding_error
+from conformance.properties.script import script
+from conformance.properties.search import Lab, Search, right
+from conformance.properties.system import from_json
+from conformance.registry import load_target
+from conformance.selection import Request, select
+from conformance.targets.protocol import Compiled, Options
+
+SUITE = str(Path(__file__).parents[1] / "conformance" / "suite" / "test_properties.py")
+SAME_EVERY_TIME = settings(deadline=None, derandomize=True, database=None, report_multiple_bugs=False)
+FEW = settings(SAME_EVERY_TIME, max_examples=100)
+
+
+class Respelled(TorchFunctionMode):
+    """Does something else in the place of some function of torch."""
+
+    def __init__(self, name: str, change: Any) -> None:
+        super().__init__()
+        self.name, self.change = name, change
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__name__", "") == self.name:
+            args, kwargs = self.change(args, dict(kwargs or {}))
+        return func(*args, **(kwargs or {}))
+
+
+class Misreads(Planted):
+    """Reads the arguments of one function wrongly."""
+
+    function = ""
+
+    def misread(self, args: Any, kwargs: Any) -> Any:
+        raise NotImplementedError
+
+    def compile(self, program: Whole, options: Options) -> Compiled:
+        options.enter(Stage.COMPILE)
+
+        def run(*inputs: Tensor) -> tuple[Tensor, ...]:
+            with Respelled(self.function, self.misread):
+                return program.module(*inputs)
+
+        return run
+
+
+class ReflectsAsReplicates(Misreads):
+    """Pads with the edge where it should reflect."""
+
+    function = "pad"
+
+    def misread(self, args: Any, kwargs: Any) -> Any:
+        return args, {**kwargs, "mode": "replicate"} if kwargs.get("mode") == "reflect" else kwargs
+
+
+class PoolsUndilated(Planted):
+    """Takes dilated pooling for undilated; the result is larger then."""
+
+    def compile(self, program: Whole, options: Options) -> Compiled:
+        options.enter(Stage.COMPILE)
+        pool = torch.max_pool2d
+
+        def run(*inputs: Tensor) -> tuple[Tensor, ...]:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(torch, "max_pool2d", lambda x, k, s, p, d, ceil: pool(x, k, s, p, 1, ceil))
+                return program.module(*inputs)
+
+        return run
+
+
+class CrashesOnTopk(Planted):
+    """Ends the process when it meets a topk."""
+
+    def compile(self, program: Whole, options: Options) -> Compiled:
+        options.enter(Stage.COMPILE)
+        if any("topk" in str(node.target) for node in program.exported.graph.nodes):
+            os._exit(70)
+        return program.module
+
+
+REFLECT = ReflectsAsReplicates()
+UNDILATED = PoolsUndilated()
+CRASH = CrashesOnTopk()
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    lab = Lab(threads=1, timeout=60)
+    yield lab
+    lab.close()
+
+
+def at(lab: Lab, target: str, name: str = "planted", **more: Any) -> Search:
+    place = Case("", "", "", 1, None, None, "float32", name, **more)
+    return Search(lab, place, load_target(target), target)
+
+
+def step(operator: str, *inputs: int, results: int = 1, **arguments: Any) -> Step:
+    return Step(operator=operator, inputs=inputs, arguments=arguments, results=results)
+
+
+def test_every_operator_is_reached_runs_and_gives_finite_numbers_image_by_image() -> None:
+    """No step mixes images: each image alone gives its own rows of the outputs."""
+    reached: Counter[str] = Counter()
+
+    @settings(SAME_EVERY_TIME, max_examples=800)
+    @given(programs())
+    def runs(program: Program) -> None:
+        reached.update(step.operator for step in program.steps)
+        module, inputs = Steps(program).double(), [x.double() for x in example_inputs(program, 0)]
+        whole = module(*inputs)
+        single = [module(*(x[i : i + 1] for x in inputs)) for i in range(program.batch)]
+        for output, *rows in zip(whole, *single, strict=True):
+            assert torch.isfinite(output).all()
+            torch.testing.assert_close(torch.cat(rows), output, rtol=1e-9, atol=1e-12)
+
+    runs()
+    assert set(reached) == set(OPERATORS)
+
+
+@FEW
+@given(programs())
+def test_program_survives_json_and_unused_values_are_outputs_or_gone(program: Program) -> None:
+    assert from_json(program.model_dump_json()) == program
+    read = {place for step in program.steps for place in step.inputs}
+    assert set(range(len(program.inputs))) <= read
+    assert len(Steps(program)(*example_inputs(program, 0))) == len(program.outputs)
+
+
+@settings(SAME_EVERY_TIME, max_examples=40)
+@given(programs(ranking=False))
+def test_without_ranking_nothing_is_looked_up_by_rank(program: Program) -> None:
+    assert not any(OPERATORS[step.operator].ranks for step in program.steps)
+
+
+@FEW
+@given(programs())
+def test_script_gives_the_interpreters_numbers(program: Program) -> None:
+    """The very same: model, constants and inputs are spelled out."""
+    found: dict[str, Any] = {"print": lambda text: None}
+    grad = torch.is_grad_enabled()
+    try:
+        exec(script(program, Case("", "", "", 1, None, None, "float32", "other")), found)
+        again = found["model"](*found["inputs"])
+    finally:
+        torch.set_grad_enabled(grad)
+    for spelled, interpreted in zip(again, Steps(program)(*example_inputs(program, 0)), strict=True):
+        assert torch.equal(spelled, interpreted)
+
+
+PRINTED = Program(
+    inputs=((2, 4, 6, 5),),
+    steps=(
+        step("conv2d", 0, kernel=(3, 1), channels=6, stride=(1, 1), padding=(1, 0), dilation=(1, 1), groups=2),
+        step("split", 1, results=2, split_size=(2, 4), dim=1),
+        step("silu", 3),
+    ),
+)
+
+
+@pytest.mark.parametrize("target", ["openvino", "onnxruntime", "onnxruntime-torchscript", "inductor"])
+def test_script_runs_by_itself(target: str, tmp_path: Path) -> None:
+    if reason := load_target(target).missing():
+        pytest.skip(reason)
+    (tmp_path / "program.py").write_text(script(PRINTED, Case("", "", "", 1, None, None, "float32", target)))
+    environment = {**os.environ, "PYTHONPATH": ""}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "program.py"], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if line.startswith("output")]
+    assert len(lines) == 2
+    for line in lines:
+        error, own = (float(part.split("error ")[1]) for part in line.split(";"))
+        assert error < 1e-6 and own < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("target", "operator", "status"),
+    [("REFLECT", "pad", Status.WRONG), ("UNDILATED", "max_pool2d", Status.MISMATCH)],
+)
+def test_planted_fault_is_found_and_shrunk(lab: Lab, target: str, operator: str, status: Status) -> None:
+    search = at(lab, f"test_properties:{target}")
+    found = hunt(search, settings(SAME_EVERY_TIME, max_examples=600))
+    assert found is not None, search.tried
+    program, outcome = found
+    assert outcome.status == status
+    assert len(program.steps) <= 3, script(program, search.place)
+    assert operator in [step.operator for step in program.steps]
+
+
+def test_crash_is_found_and_the_search_goes_on(lab: Lab) -> None:
+    """Not shrunk here: each crash costs the start of another child."""
+    search = at(lab, "test_properties:CRASH")
+    found = hunt(search, settings(SAME_EVERY_TIME, max_examples=600, phases=[Phase.generate]))
+    assert found is not None, search.tried
+    assert found[1].status == Status.CRASH and found[1].signature == "exit 70"
+    assert {step.operator for step in found[0].steps} & {"topk", "gather_best"}
+    assert right(search.outcome(PRINTED))
+
+
+def test_healthy_target_has_no_failure(lab: Lab) -> None:
+    search = at(lab, "toys:HEALTHY")
+    assert hunt(search, settings(SAME_EVERY_TIME, max_examples=60)) is None
+    assert set(search.tried) == {"pass"}
+
+
+def test_known_defect_is_passed_over_unless_it_is_to_fail(lab: Lab) -> None:
+    """On the emulator, whose only faults are known ones."""
+    search = at(lab, "emulator", "emulator", hardware="inf2", sdk="2.31.0")
+    profile = settings(SAME_EVERY_TIME, max_examples=100)
+    assert hunt(search, profile) is None
+    assert search.tried["known: split-with-sizes"] > 0
+    search.known_fails = True
+    found = hunt(search, profile)
+    assert found is not None and [step.operator for step in found[0].steps] == ["split"]
+
+
+def test_only_numbers_decide_not_what_the_graph_lacks() -> None:
+    """A compiler may simplify a program of a few steps."""
+    figures: dict[str, Any] = {
+        "noise_ratio": 1,
+        "rel_l2": 0,
+        "cosine": 1,
+        "max_abs": 0,
+        "sqnr_db": 0,
+        "per_image": [],
+    }
+    good, bad = (GroupFigures(**figures, bad=bad) for bad in (False, True))
+    lacks = {"stage": Stage.LOWER, "status": Status.WRONG, "signature": "dropped"}
+    assert right(Outcome(**lacks, groups={"output": good}))
+    assert not right(Outcome(**lacks, groups={"a": good, "b": bad}))
+    assert not right(Outcome(**lacks)), "it failed before there were numbers"
+    assert not right(Outcome(stage=Stage.COMPARE, status=Status.WRONG, groups={"output": good}))
+
+
+@pytest.mark.parametrize(("times", "excused"), [(0.9, True), (1.1, False), (float("nan"), False)])
+def test_wrong_outcome_that_rounding_explains_is_no_failure(times: float, excused: bool) -> None:
+    """It may be as far off as the limit allows, were the distance that rounding makes the noise."""
+    program = Program(inputs=((2, 3, 64),), steps=(step("softmax", 0, dim=2), step("sum", 1, dim=(1,), keepdim=True)))
+    moved = rounding_error(program, "float32")["output"]
+    assert len(moved) == 2 and all(1e-9 < error < 1e-6 for error in moved)
+    error = times * limit("float32").outputs * moved[1]
+    images = [ImageFigures(noise_ratio=0, rel_l2=0, cosine=1), ImageFigures(noise_ratio=1e9, rel_l2=error, cosine=1)]
+    figures: dict[str, Any] = {"noise_ratio": 1e9, "rel_l2": error, "cosine": 1, "max_abs": 0, "sqnr_db": 0}
+    groups = {"output": GroupFigures(**figures, per_image=images, bad=True)}
+    outcome = Outcome(stage=Stage.COMPARE, status=Status.WRONG, groups=groups)
+    assert only_rounding(program, outcome, "float32") == excused
+
+
+def test_accepted_program_explains_what_contains_it_and_nothing_else(lab: Lab, tmp_path: Path) -> None:
+    search = at(lab, "test_properties:REFLECT")
+    pad = {"pad": (1, 0, 0, 0), "mode": "reflect"}
+    small = Program(inputs=((1, 1, 1, 2),), steps=(step("pad", 0, **pad),))
+    accept(tmp_path, small, search.outcome(small), search.place, search.target)
+    search.accepted = read_accepted(tmp_path)
+    larger = Program(
+        inputs=((2, 3, 5, 6),), steps=(step("relu", 0), step("pad", 1, pad=(2, 1, 0, 1), mode="reflect"))
+    )
+    assert search.try_(larger).startswith("known: planted-pad-")
+    other = Program(inputs=((1, 1, 1, 2),), steps=(step("pad", 0, **{**pad, "mode": "replicate"}),))
+    assert search.known(other, search.outcome(small)) == [], "another mode"
+    assert search.known(larger, Outcome(stage=Stage.RUN, status=Status.ERROR)) == [], "another failure"
+
+
+TOY = """
+description = "The toy."
+targets = ["test_properties:REFLECT"]
+
+[[models]]
+system = "toys:Toy"
+variants = ["1"]
+tasks = ["detect"]
+batches = [1]
+resolutions = ["16x24"]
+"""
+
+
+@pytest.fixture
+def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    (pytester.path / "toy.toml").write_text(TOY)
+    (pytester.path / "programs").mkdir()
+    return pytester
+
+
+def run(suite: pytest.Pytester, *options: str) -> pytest.RunResult:
+    shared = ("--rootdir", ".", "--profile", "toy.toml", "--programs", "programs", "-p", "no:cacheprovider", "-q")
+    return suite.runpytest_subprocess(SUITE, *shared, *options)
+
+
+def test_failure_is_a_script_and_can_be_accepted_and_is_strict_from_then_on(suite: pytest.Pytester) -> None:
+    result = run(suite, "--hypothesis-profile", "dev", "--hypothesis-seed", "1")
+    result.assert_outcomes(failed=1, skipped=1)
+    result.stdout.fnmatch_lines(
+        ["wrong in compare on planted/fp32", "import torch", "*F.pad(*mode='reflect')*", "*--accept makes it a case*"]
+    )
+    assert "Traceback" not in result.stdout.str()
+    run(suite, "--hypothesis-profile", "dev", "--hypothesis-seed", "1", "--accept").assert_outcomes(
+        passed=1, skipped=1, warnings=1
+    )
+    (path,) = (suite.path / "programs").iterdir()
+    assert json.loads(path.read_text())["program"]["steps"][0]["operator"] == "pad"
+    run(suite, "--hypothesis-profile", "dev", "--hypothesis-seed", "1").assert_outcomes(passed=2)
+    result = run(suite, "--target", "toys:HEALTHY", "-k", "test_accepted")
+    result.assert_outcomes(failed=1, deselected=1)
+    result.stdout.fnmatch_lines(["unexpected pass: planted-pad-*; if it is fixed, narrow its packages"])
+    result = run(suite, "--target", "toys:RAISES", "-k", "test_accepted")
+    result.stdout.fnmatch_lines(
+        ["another failure than the known one: error in run (NRT_EXEC_BAD_INPUT) instead of *"]
+    )
+    run(suite, "--target", "toys:HEALTHY_TWIN", "-k", "test_accepted").assert_outcomes(passed=1, deselected=1)
+
+
+GOOD = {
+    "name": "x",
+    "target": "planted",
+    "dtype": "float32",
+    "packages": {},
+    "stage": "compare",
+    "status": "wrong",
+    "signature": None,
+    "program": {"inputs": [[1, 2]], "steps": [{"operator": "relu", "inputs": [0]}]},
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"status": "bad"}, "status: Input should be 'pass'*"),
+        ({"packages": {"torch": "new"}}, "packages: 'new' is no range of versions of torch; one looks like *"),
+        ({"surprise": 1}, "surprise: Extra inputs are not permitted"),
+        ({"program": {"inputs": [[1, 2]], "steps": []}}, "program.steps: * at least 1 item*"),
+        (
+            {"program": {"inputs": [[1, 2]], "steps": [{"operator": "relu", "inputs": [1]}]}},
+            "program: step 0 (relu) reads value 1; there are 0 to 0",
+        ),
+        ({"program": {"inputs": [[1], [2]], "steps": GOOD["program"]["steps"]}}, "*are not of one batch"),  # type: ignore[index]
+    ],
+)
+def test_broken_file_is_one_clear_line(suite: pytest.Pytester, change: dict[str, Any], message: str) -> None:
+    (suite.path / "programs" / "x.json").write_text(json.dumps({**GOOD, **change}))
+    result = run(suite)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: programs/x.json: {message}"])
+    assert len([line for line in result.stderr.lines if line]) == 1
+
+
+def test_unknown_operator_is_one_clear_line(suite: pytest.Pytester) -> None:
+    steps = [{"operator": "relo", "inputs": [0]}]
+    changed = {**GOOD, "program": {"inputs": [[1, 2]], "steps": steps}}
+    (suite.path / "programs" / "x.json").write_text(json.dumps(changed))
+    result = run(suite, "-k", "test_accepted")
+    result.stdout.fnmatch_lines(["cannot be run: unknown operator 'relo'; did you mean 'relu'*"])
+    with pytest.raises(UserError, match="no program"):
+        from_json("{}")
+
+
+def test_places_are_the_real_columns_unless_a_target_is_named() -> None:
+    assert [place_id(place) for place in places(select(Request()), named=False)] == [
+        "openvino/fp32",
+        "onnxruntime/fp32",
+    ]
+    assert "emulator/inf2/sdk-2.29.1/fp32" in map(place_id, places(select(Request(targets=["emulator"])), named=True))
+
+
+def test_profiles_are_as_they_are_described() -> None:
+    assert (chosen(None).max_examples, chosen(None).derandomize) == (15, True)
+    assert chosen("nightly").max_examples > chosen("dev").max_examples > chosen("ci").max_examples
+    assert not chosen("nightly").derandomize and chosen("nightly").database is not None
