@@ -7,7 +7,7 @@ PROFILE ?= quick
 # ultralytics asks for the OpenCV that needs the libraries of a screen; the headless one takes its place
 HEADLESS := install -q --no-deps --force-reinstall opencv-python-headless
 
-.PHONY: matrix matrix-xla test test-xla lint bench-collect clean
+.PHONY: matrix matrix-xla test test-xla lint bench-collect power clean
 
 matrix: .venv/ready  ## run a profile on this CPU and write the matrix (pytest's exit 1: some cells are wrong)
 	.venv/bin/pytest conformance --profile $(PROFILE) -n $(WORKERS) -q --tb=no --no-summary || test $$? -eq 1
@@ -31,10 +31,13 @@ lint: .venv/ready
 bench-collect: .venv/ready  ## what collecting 20,000 cases costs, side by side with stock pytest
 	.venv/bin/python benchmarks/collect.py
 
+power: .venv/ready  ## plant faults in healthy models and see which gates notice: matrices/power.{md,json}, an hour
+	.venv/bin/python -m benchmarks.power --workers $(WORKERS)
+
 .venv/ready: pyproject.toml $(CPU)
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install -q -c $(CPU) torch
-	.venv/bin/pip install -q -c $(CPU) -e '.[cpu,dev]'
+	.venv/bin/pip install -q -c $(CPU) -e '.[cpu,power,dev]'
 	.venv/bin/pip $(HEADLESS)
 	touch $@
 

@@ -1,0 +1,85 @@
+"""`python -m benchmarks.power`: plant faults, ask the gates, write the tables."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from benchmarks.power.findings import Results
+from benchmarks.power.json_file import About, as_json
+from benchmarks.power.report import as_markdown
+from benchmarks.power.run import Plan, run_plan
+from benchmarks.power.show import print_results
+from benchmarks.power.systems import ENTRIES
+from conformance.cases.errors import UserError, check
+from conformance.compare.limits import limit
+from conformance.host.look import installed_version
+from conformance.registry import load_target
+
+_PACKAGES = ("torch", "openvino", "onnxruntime", "ultralytics", "torchvision", "polygraphy", "torchbridge-ml")
+
+
+def main(
+    systems: Annotated[str | None, typer.Option(help=f"Separated by commas, else all: {', '.join(ENTRIES)}.")] = None,
+    dtypes: Annotated[str, typer.Option(help="Dtypes that can be judged, separated by commas.")] = "float32",
+    per_kind: Annotated[
+        int, typer.Option(min=0, help="Faults of each kind in each system, where there are so many.")
+    ] = 40,
+    seed: Annotated[int, typer.Option(help="Of the sites and of what exactly is wrong there.")] = 0,
+    targets: Annotated[
+        str, typer.Option(help="Compilers of the healthy cells; inductor takes minutes a program.")
+    ] = "openvino,onnxruntime",
+    images: Annotated[int, typer.Option(min=0, help="Batches of images through each compiled program.")] = 9,
+    shapes: Annotated[int, typer.Option(min=1, max=3, help="Shapes of the healthy cells of each system.")] = 3,
+    workers: Annotated[int, typer.Option(min=1, help="Processes, of one thread each.")] = 2,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for power.md and power.json; none with --quick.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="One model, few faults, few cells: does it work?")] = False,
+) -> None:
+    """Plant faults in models that are right and see which gates notice; then see which gates condemn healthy ones."""
+    names = tuple(systems.split(",")) if systems else tuple(ENTRIES)[: 1 if quick else None]
+    if quick:
+        per_kind, images, shapes = min(per_kind, 3), min(images, 2), 1
+    plan = Plan(names, tuple(dtypes.split(",")), per_kind, seed, tuple(targets.split(",")), images, shapes, workers)
+    console = Console()
+    try:
+        _check(plan)
+        results = run_plan(plan, console)
+    except UserError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+    print_results(results, console)
+    folder = output or (None if quick else Path("matrices"))
+    if folder is not None:
+        _write(results, folder, seed)
+
+
+def _check(plan: Plan) -> None:
+    """Whether everything that is asked for is here. Raises UserError."""
+    for name in plan.systems:
+        if reason := ENTRIES[check("system", name, ENTRIES)].load().missing():
+            raise UserError(reason)
+    for name in plan.targets if plan.images else ():
+        if reason := load_target(name).missing():
+            raise UserError(reason)
+    for dtype in plan.dtypes:
+        limit(dtype)
+
+
+def _write(results: Results, folder: Path, seed: int) -> None:
+    versions = ", ".join(f"{name} {found}" for name in _PACKAGES if (found := installed_version(name)))
+    about = About(versions, seed, shlex.join(["python", "-m", "benchmarks.power", *sys.argv[1:]]))
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in (("power.md", as_markdown(results, about)), ("power.json", as_json(results, about))):
+        (folder / name).write_text(text, encoding="utf-8")
+        typer.echo(f"wrote {folder / name}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,160 @@
+"""The gates, side by side. Each sees what it would see in its own project; ours sees what the product's own run sees.
+
+The others are shown the outputs of the first call, and as the reference the CPU's own run at the same dtype, which is
+what they are used with. Where a library is at hand it is called; where only a rule is published, the rule is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from benchmarks.power import libraries
+from conformance.cases.outcome import Outcome, Status
+from conformance.compare.verdict import published_gate
+from conformance.registry import missing_packages
+from conformance.running.judgement import Answers, judge
+from conformance.running.subject import Trial
+
+PCC = 0.99
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """What there is to see of a program: its answers, what they should be (`trial`), the CPU's run at its dtype."""
+
+    trial: Trial
+    answers: Answers
+    twin: tuple[Tensor, ...]
+    dtype: str
+
+    @cached_property
+    def outcome(self) -> Outcome:
+        """The product's own verdict."""
+        return judge(self.trial, self.answers, self.dtype)
+
+    @property
+    def first(self) -> tuple[Tensor, ...]:
+        """The outputs of the first call."""
+        return self.answers.first
+
+    @property
+    def ratio(self) -> float:
+        """The largest ratio of error to noise of any group, layer and image."""
+        ratios = [group.noise_ratio for group in self.outcome.groups.values()]
+        ratios += [layer.noise_ratio for layer in self.outcome.layers]
+        return float(torch.tensor(ratios, dtype=torch.float64).max())
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A gate: its rule in a line, where the rule is from, and whether it lets a program pass."""
+
+    name: str
+    rule: str
+    source: str
+    passes: Callable[[Given], bool]
+    package: str | None = None
+
+    def missing(self) -> str | None:
+        """Why it cannot be measured here; None where it can."""
+        return missing_packages({self.package: "power"}, self.name) if self.package else None
+
+
+def _ours(given: Given) -> bool:
+    return _outputs_only(given) and not any(layer.bad for layer in given.outcome.layers)
+
+
+def _outputs_only(given: Given) -> bool:
+    return given.outcome.status == Status.PASS
+
+
+def _cosine(given: Given) -> bool:
+    return published_gate(given.first, given.twin).passes
+
+
+def _pcc(given: Given) -> bool:
+    if all(_allclose(pair) for pair in zip(given.first, given.twin, strict=True)):
+        return True  # as theirs: nearly equal tensors have no sound correlation
+    return all(_correlation(*pair) >= PCC for pair in zip(given.first, given.twin, strict=True))
+
+
+def _correlation(answer: Tensor, reference: Tensor) -> float:
+    x, y = (side.float().flatten() - side.float().mean() for side in (answer, reference))
+    size = x.norm() * y.norm()
+    return float(x @ y / size) if size != 0 else float("nan")
+
+
+def _allclose(pair: tuple[Tensor, Tensor]) -> bool:
+    answer, reference = pair
+    return torch.allclose(answer.float(), reference.float(), rtol=1e-2, atol=1e-2)
+
+
+def _assert_close(given: Given) -> bool:
+    try:
+        torch.testing.assert_close(given.first, given.twin)
+    except AssertionError:
+        return False
+    return True
+
+
+GATES = (
+    Gate("ours", "error / noise of every group, layer and image, called again after others", "this suite", _ours),
+    Gate("ours, outputs only", "the same without the layers", "this suite", _outputs_only),
+    Gate("CosSim", "cosine of the whole output >= 0.98", "tests of the published YOLO26 port", _cosine),
+    Gate(
+        "PCC",
+        "Pearson correlation of each output >= 0.99, or allclose at 1e-2",
+        "tt-xla, tests/infra/evaluators/torch_comparison_evaluator.py, defaults of evaluation_config.py",
+        _pcc,
+    ),
+    Gate(
+        "Polygraphy",
+        "SimpleCompareFunc() as it comes: every element within 1e-5 absolute or relative",
+        "polygraphy, called",
+        lambda given: libraries.polygraphy(given.first, given.twin),
+        "polygraphy",
+    ),
+    Gate("assert_close", "defaults of the dtype", "torch.testing.assert_close, called", _assert_close),
+    Gate(
+        "allclose 1e-2",
+        "rtol = atol = 1e-2",
+        "torch.allclose, called",
+        lambda given: all(_allclose(pair) for pair in zip(given.first, given.twin, strict=True)),
+    ),
+    Gate(
+        "fp64 RMSE",
+        "allclose at 1e-4, or RMSE to float64 at most twice that of the CPU's own run and 1e-5",
+        "torch._dynamo.utils.same, called as benchmarks/dynamo/torchbench.py does for inference",
+        lambda given: libraries.dynamo_same(given.first, given.twin, given.trial.outputs),
+    ),
+    Gate(
+        "TorchBridge cpu",
+        "largest difference <= 1e-6 and cosine >= 0.999",
+        "torchbridge-ml, CrossBackendTestSuite called",
+        lambda given: libraries.torchbridge_suite(given.first, given.twin),
+        "torchbridge",
+    ),
+    Gate(
+        "TorchBridge trainium",
+        "largest difference <= the atol of its table for trainium (1e-4 in float32)",
+        "torchbridge-ml, table called; the rule is that of tb-validate --compare, which needs the device",
+        lambda given: libraries.torchbridge_table(given.first, given.twin, given.dtype, "trainium"),
+        "torchbridge",
+    ),
+)
+OURS, OUTPUTS_ONLY = GATES[0].name, GATES[1].name
+
+
+def measured() -> tuple[Gate, ...]:
+    """The gates whose packages are here."""
+    return tuple(gate for gate in GATES if gate.missing() is None)
+
+
+def flagged(given: Given) -> tuple[str, ...]:
+    """The names of the gates that do not let it pass."""
+    return tuple(gate.name for gate in measured() if not gate.passes(given))

@@ -1,0 +1,153 @@
+"""Faults of single operators: another function, another argument, or none at all."""
+
+from __future__ import annotations
+
+from math import prod
+from random import Random
+from typing import Any
+
+from torch.fx import Node
+
+from benchmarks.power import corruptions as wrong
+from benchmarks.power.edits import (
+    PRODUCTS,
+    in_bfloat16,
+    instead,
+    kind,
+    reordered,
+    repeated,
+    tensor,
+    with_argument,
+    without,
+)
+from benchmarks.power.plant import Plant
+from benchmarks.power.sites import Site
+from conformance.defects.split_with_sizes import read_densely, splits_across_rows
+from conformance.graphs.graph import Kind
+
+# How many operators there may be between the scale of an attention and its softmax.
+_NEAR = 6
+
+
+def bfloat16(site: Site, random: Random) -> Plant | None:
+    """One convolution or product, all of a layer, or all there are."""
+    if kind(site.node) not in PRODUCTS:
+        return None
+    scope = random.choice(("operator", "operator", "layer", "model"))
+    if scope == "layer" and site.layer:
+        return Plant("all convolutions and products", in_bfloat16(layer=site.layer), where=site.layer)
+    if scope == "model":
+        return Plant("all convolutions and products", in_bfloat16(everywhere=True), where="the whole model")
+    return Plant("one operator", in_bfloat16())
+
+
+def dense_split(site: Site, random: Random) -> Plant | None:
+    """Of a split into sizes or into chunks that does not run over the first dimension there is."""
+    if splits_across_rows(site.node):
+        return Plant("pieces read from the flat buffer", instead(read_densely))
+    if _operator(site.node) != "chunk" or (whole := tensor(site.fed[0])) is None:
+        return None
+    dim = site.node.args[2] if len(site.node.args) > 2 else 0
+    assert isinstance(dim, int)
+    if prod(whole.shape[: dim % whole.dim()]) == 1:
+        return None
+    return Plant("chunks read from the flat buffer", instead(wrong.chunks_read_densely))
+
+
+def dense_transpose(site: Site, random: Random) -> Plant | None:
+    """The values stay where they were."""
+    functions = {"permute": wrong.permuted_densely, "transpose": wrong.transposed_densely}
+    function: Any = functions.get(_operator(site.node))
+    return Plant("strides ignored", instead(function)) if function is not None else None
+
+
+def dropped_residual(site: Site, random: Random) -> Plant | None:
+    """Of a sum of two, one."""
+    if _operator(site.node) not in ("add", "add_") or len(site.fed) != 2 or not _alike(site, *site.fed):
+        return None
+    kept, lost = random.sample(site.fed, 2)
+    return Plant(f"{lost.name} is not added", without(kept))
+
+
+def dropped_operator(site: Site, random: Random) -> Plant | None:
+    """One that gives the shape it is given, and is not only another view of it."""
+    if len(site.fed) != 1 or not _alike(site, site.fed[0]) or _is_view(site.node):
+        return None
+    return Plant(f"no {_operator(site.node)}", without(site.fed[0]))
+
+
+def dropped_bias(site: Site, random: Random) -> Plant | None:
+    """Of a convolution."""
+    has_one = kind(site.node) == Kind.CONV and len(site.node.args) > 2 and site.node.args[2] is not None
+    return Plant("no bias", with_argument(2, None)) if has_one else None
+
+
+def concatenation(site: Site, random: Random) -> Plant | None:
+    """Of the parts in their order, another order."""
+    parts = site.node.args[0] if site.node.args else None
+    if _operator(site.node) != "cat" or not isinstance(parts, (list, tuple)) or len(parts) < 2:
+        return None
+    order = random.sample(range(len(parts)), len(parts))
+    if order == sorted(order):
+        order.reverse()
+    return Plant(f"parts in the order {order}", reordered(order))
+
+
+def upsample(site: Site, random: Random) -> Plant | None:
+    """Of nearest neighbours, three other ways."""
+    if _operator(site.node) != "upsample_nearest2d":
+        return None
+    ways = (wrong.upsampled_smoothly, wrong.upsampled_late, wrong.upsampled_by_tiling)
+    way = random.choice(ways)
+    return Plant(way.__name__.replace("_", " "), instead(way))
+
+
+def attention_scale(site: Site, random: Random) -> Plant | None:
+    """A factor that a softmax is soon to follow: left out, or twice."""
+    number = site.node.args[1] if len(site.node.args) > 1 else None
+    if _operator(site.node) not in ("mul", "div") or not isinstance(number, (int, float)):
+        return None
+    if not _softmax_follows(site.node, _NEAR):
+        return None
+    if random.random() < 0.5:
+        return Plant(f"no factor {number:.4g}", without(site.fed[0]))
+    return Plant(f"factor {number:.4g} twice", repeated)
+
+
+def softmax_axis(site: Site, random: Random) -> Plant | None:
+    """Along another dimension, but not over the images."""
+    if kind(site.node) != Kind.SOFTMAX or site.shape is None:
+        return None
+    dim: Any = site.node.args[1]
+    others = [other for other in range(1, len(site.shape)) if other != dim % len(site.shape)]
+    if not others:
+        return None
+    other = random.choice(others)
+    return Plant(f"over {other} instead of {dim % len(site.shape)}", with_argument(1, other))
+
+
+def _operator(node: Node) -> str:
+    """The name of a node's operator, `conv2d`."""
+    schema = getattr(node.target, "_schema", None)
+    return schema.name.rpartition("::")[2] if schema is not None else ""
+
+
+def _alike(site: Site, *nodes: Node) -> bool:
+    """Whether these give tensors of the shape that the site gives."""
+    values = [tensor(node) for node in nodes]
+    return site.shape is not None and all(value is not None and tuple(value.shape) == site.shape for value in values)
+
+
+def _is_view(node: Node) -> bool:
+    """Whether it gives what it is given in another view, and writes nothing."""
+    schema = getattr(node.target, "_schema", None)
+    if schema is None:
+        return True
+    return any(value.alias_info is not None and not value.alias_info.is_write for value in schema.returns)
+
+
+def _softmax_follows(node: Node, steps: int) -> bool:
+    return steps > 0 and any(
+        kind(user) == Kind.SOFTMAX or (kind(user) != Kind.CONV and _softmax_follows(user, steps - 1))
+        for user in node.users
+    )

@@ -1,0 +1,186 @@
+"""The run as `power.md`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from benchmarks.power.bed import BATCHES, CONFIDENCE
+from benchmarks.power.findings import Finding, Results
+from benchmarks.power.gates import GATES, OURS, Gate
+from benchmarks.power.json_file import About
+from benchmarks.power.tally import (
+    benign,
+    by_kind,
+    caught,
+    escaped,
+    goals,
+    only_by_layers,
+    reason,
+    share,
+    tally,
+)
+
+_MOST_LINES = 40
+_ABOUT = f"""Faults are edits of the exported graph of a model that is right, run on the CPU; nothing is recompiled.
+All gates judge the same outputs. The others are shown what the first call gives, after the program was warmed with
+other images, and the CPU's own run at the same dtype as the reference; ours is the suite's own verdict on the calls
+that the suite makes (the images, others, the images again) and on the tapped layers. A fault *changes a detection* if
+in {BATCHES} other batches one of confidence {CONFIDENCE} or more is lost or made up, compared with the same graph
+without the fault. A stale output *warmed with the same images* is listed apart: its first call gives what is right.
+"""
+_DOUBTS = """The rates depend on the mix of faults. Faults are planted in the graph that torch runs itself, without a
+compiler's own rounding on top. Healthy cells of one model are correlated: they share weights, compiled programs and
+photographs, so that no alarm in n cells does not bound the rate as n independent ones would. The noise that is
+allowed is measured on the very images that are compared, by runs of torch, not of the compilers in these cells."""
+
+
+def as_markdown(results: Results, about: About) -> str:
+    """Everything of a run, a section for each dtype."""
+    lines = ["# Power: which faults do accuracy gates notice?", "", _ABOUT]
+    for dtype in results.dtypes:
+        lines += _section(results.of(dtype), dtype)
+    lines += [
+        "## How to read this",
+        "",
+        _DOUBTS,
+        "",
+        *_rules(),
+        "",
+        f"Measured with {about.versions}, seed {about.seed}.",
+    ]
+    return "\n".join([*lines, f"Again: `{about.command}`", ""])
+
+
+def _section(results: Results, dtype: str) -> list[str]:
+    lines = [f"## {dtype}", ""]
+    lines += [
+        f"- {'reached' if goal.reached else '**not reached**'}: {goal.what}: {goal.found}"
+        for goal in goals(results, dtype)
+    ]
+    lines += ["", *_gates(results), "", "### Caught, by kind of fault", "", *_kinds(results)]
+    lines += ["", "### What our verdict does not catch", "", *_escapes(results)]
+    lines += ["", "### False alarms of our verdict", "", *_alarms(results)]
+    return [
+        *lines,
+        "",
+        "### What was planted and what was compiled",
+        "",
+        *_planted(results),
+        "",
+        *_cells(results),
+        "",
+    ]
+
+
+def _gates(results: Results) -> list[str]:
+    rows = []
+    for gate in GATES:
+        if why := gate.missing():
+            rows.append([gate.name, f"not measured: {why}", "", ""])
+            continue
+        sums = tally(results, gate.name)
+        rows.append(
+            [
+                gate.name,
+                _of(sums.changing_caught, sums.changing),
+                _of(sums.caught, sums.planted),
+                _of(sums.false_alarms, sums.healthy),
+            ]
+        )
+    return _table(["gate", "caught of the faults that change a detection", "of all faults", "false alarms"], rows)
+
+
+def _kinds(results: Results) -> list[str]:
+    gates = _measured()
+    rows = [_kind(name, found, gates) for name, found in by_kind(results).items()]
+    rows += [_kind(f"*apart:* {name}", found, gates) for name, found in by_kind(results, apart=True).items()]
+    return _table(["kind of fault", "planted", "change a detection", *(gate.name for gate in gates)], rows)
+
+
+def _kind(name: str, found: Sequence[Finding], gates: Iterable[Gate]) -> list[str]:
+    detecting = [finding for finding in found if finding.changes_detections is not None]
+    changing = _of(sum(bool(finding.changes_detections) for finding in detecting), len(detecting))
+    return [name, str(len(found)), changing, *(share(caught(found, gate.name), len(found)) for gate in gates)]
+
+
+def _escapes(results: Results) -> list[str]:
+    missed = escaped(results)
+    layers = only_by_layers(results)
+    lines = [
+        f"{len(missed)} of {len(results.planted)}. Caught by a tapped layer alone, all outputs passing: {layers}."
+    ]
+    if missed:
+        rows = [
+            [
+                finding.kind,
+                finding.system,
+                f"{finding.layer} `{finding.site}`",
+                finding.detail,
+                _changes(finding),
+                reason(finding),
+            ]
+            for finding in missed[:_MOST_LINES]
+        ]
+        lines += [
+            "",
+            *_table(["kind", "system", "where", "what", "changes a detection", "why it is not caught"], rows),
+        ]
+    if len(missed) > _MOST_LINES:
+        lines += ["", f"and {len(missed) - _MOST_LINES} more, with smaller errors; all are in power.json"]
+    return lines
+
+
+def _changes(finding: Finding) -> str:
+    return {True: "yes", False: "no", None: "does not detect"}[finding.changes_detections]
+
+
+def _alarms(results: Results) -> list[str]:
+    alarms = [cell for cell in results.healthy if OURS in cell.flagged]
+    ratios = sorted(cell.ratio for cell in results.healthy)
+    lines = [f"{len(alarms)} in {len(ratios)} cells."]
+    if ratios:
+        middle, largest = ratios[len(ratios) // 2], ratios[-1]
+        lines[0] += f" Largest error over noise in a cell: median {middle:.2f}, largest of all cells {largest:.2f}."
+    return lines + [f"- {cell.name}: {cell.ratio:.2f} times the noise" for cell in alarms]
+
+
+def _planted(results: Results) -> list[str]:
+    nothing = benign(results)
+    rows = []
+    for system in dict.fromkeys(finding.system for finding in results.findings):
+        found = [finding for finding in results.planted if finding.system == system]
+        detecting = [finding for finding in found if finding.changes_detections is not None]
+        dropped = sum(finding.benign and finding.system == system for finding in results.findings)
+        changing = _of(sum(bool(finding.changes_detections) for finding in detecting), len(detecting))
+        rows.append([system, str(len(found)), changing, _of(caught(found, OURS), len(found)), str(dropped)])
+    kinds = ", ".join(f"{kind} {number}" for kind, number in nothing.items()) or "none"
+    table = _table(["system", "planted", "change a detection", "caught by ours", "changed nothing, dropped"], rows)
+    return [*table, "", f"Edits that changed no bit of any output, and are not counted, by kind: {kinds}."]
+
+
+def _cells(results: Results) -> list[str]:
+    counts = Counter((cell.system, cell.target) for cell in results.healthy)
+    targets = list(dict.fromkeys(cell.target for cell in results.cells))
+    systems = list(dict.fromkeys(cell.system for cell in results.cells))
+    rows = [[system, *(str(counts[system, target]) for target in targets)] for system in systems]
+    lines = _table(["healthy cells", *targets], rows) if rows else ["No healthy cell was looked at."]
+    failed = [f"- {cell.system} {cell.shape} @{cell.target}: {cell.error}" for cell in results.cells if cell.error]
+    return [*lines, *(["", "Did not compile or did not run:", *failed] if failed else [])]
+
+
+def _rules() -> list[str]:
+    return _table(["gate", "rule", "from"], [[gate.name, gate.rule, gate.source] for gate in GATES])
+
+
+def _measured() -> list[Gate]:
+    return [gate for gate in GATES if gate.missing() is None]
+
+
+def _of(part: int, whole: int) -> str:
+    return f"{share(part, whole)} ({part}/{whole})" if whole else "-"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [head, ["---"] * len(head), *rows]
+    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]

@@ -1,0 +1,152 @@
+"""The run: jobs of a minute or less, over as many processes as there are to be, and a line or a bar about each."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil
+from multiprocessing import get_context
+from time import perf_counter
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from benchmarks.power.bed import Bed, make_bed
+from benchmarks.power.examine import examine
+from benchmarks.power.faults import KINDS
+from benchmarks.power.findings import Results
+from benchmarks.power.gates import OURS
+from benchmarks.power.healthy import cells
+from benchmarks.power.mutants import Mutant, draw_all
+from benchmarks.power.systems import ENTRIES, Entry
+
+_MUTANTS_A_JOB = 40
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is run: for each system and dtype `per_kind` faults of each kind, and `images` batches of images through
+    each target at the first `shapes` shapes of the system."""
+
+    systems: tuple[str, ...]
+    dtypes: tuple[str, ...]
+    per_kind: int
+    seed: int
+    targets: tuple[str, ...]
+    images: int
+    shapes: int
+    workers: int
+
+
+@dataclass(frozen=True)
+class Planting:
+    """A part of the faults of a system."""
+
+    entry: Entry
+    dtype: str
+    per_kind: int
+    seed: int
+    part: int
+    parts: int
+
+    def __str__(self) -> str:
+        return f"{self.entry.name} {self.dtype}, faults {self.part + 1}/{self.parts}"
+
+
+@dataclass(frozen=True)
+class Control:
+    """The healthy cells of a system at one shape."""
+
+    entry: Entry
+    dtype: str
+    shape: tuple[int, int, int]
+    targets: tuple[str, ...]
+    images: int
+
+    def __str__(self) -> str:
+        batch, height, width = self.shape
+        return f"{self.entry.name} {self.dtype}, healthy at b{batch}/{height}x{width}"
+
+
+Job = Planting | Control
+
+
+def run_plan(plan: Plan, console: Console) -> Results:
+    """Everything of a plan. Raises UserError where a system cannot be had or is not right."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # read when a worker loads torch
+    found = Results()
+    with ProcessPoolExecutor(plan.workers, get_context("spawn"), initializer=_quiet) as pool:
+        done = list(_followed(pool, _jobs(plan), console))
+    for _, results in sorted(done, key=lambda pair: pair[0]):
+        found += results
+    return found
+
+
+def perform(job: Job) -> Results:
+    """What came of one job."""
+    if isinstance(job, Control):
+        return Results(cells=tuple(cells(job.entry, job.dtype, job.shape, job.targets, job.images)))
+    bed, mutants = _drawn(job.entry, job.dtype, job.per_kind, job.seed)
+    start, stop = (len(mutants) * part // job.parts for part in (job.part, job.part + 1))
+    return Results(findings=tuple(examine(bed, mutant) for mutant in mutants[start:stop]))
+
+
+@lru_cache(maxsize=1)
+def _drawn(entry: Entry, dtype: str, per_kind: int, seed: int) -> tuple[Bed, list[Mutant]]:
+    bed = make_bed(entry, dtype)
+    return bed, draw_all(bed.sites, per_kind, f"{seed}/{entry.name}")
+
+
+def _jobs(plan: Plan) -> list[Job]:
+    """Those of one system after another, so that a worker seldom changes its bed."""
+    jobs: list[Job] = []
+    parts = ceil(plan.per_kind * len(KINDS) / _MUTANTS_A_JOB)
+    for dtype in plan.dtypes:
+        for entry in (ENTRIES[name] for name in plan.systems):
+            jobs += [Planting(entry, dtype, plan.per_kind, plan.seed, part, parts) for part in range(parts)]
+            if plan.images:
+                shapes = entry.shapes[: plan.shapes]
+                jobs += [Control(entry, dtype, shape, plan.targets, plan.images) for shape in shapes]
+    return jobs
+
+
+def _followed(pool: ProcessPoolExecutor, jobs: Sequence[Job], console: Console) -> Iterator[tuple[int, Results]]:
+    """The results as they come, with the place of their job; a bar on a terminal, else a line each."""
+    start = perf_counter()
+    places = {pool.submit(perform, job): place for place, job in enumerate(jobs)}
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("", total=len(jobs))
+        for number, future in enumerate(as_completed(places), 1):
+            place, results = places[future], future.result()
+            line = f"{jobs[place]}: {summary(results)}"
+            progress.update(bar, advance=1, description=line)
+            if not console.is_terminal:
+                line = f"{number}/{len(jobs)} {perf_counter() - start:.0f} s  {line}"
+                console.print(line, highlight=False, soft_wrap=True)
+            yield place, results
+
+
+def summary(results: Results) -> str:
+    """What came of a job, in a few words."""
+    real, healthy = [finding for finding in results.findings if not finding.benign], results.healthy
+    words = []
+    if results.findings:
+        words.append(f"{sum(OURS in finding.caught for finding in real)} of {len(real)} caught")
+    if results.cells:
+        words.append(f"{sum(OURS in cell.flagged for cell in healthy)} false alarms in {len(healthy)} cells")
+    return ", ".join(words)
+
+
+def _quiet() -> None:
+    """One thread a process, and nothing of what torch and the compilers say about themselves."""
+    import torch
+
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    logging.disable(logging.ERROR)  # converters log what they then handle

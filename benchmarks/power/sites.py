@@ -1,0 +1,75 @@
+"""Where in a graph a fault can be planted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch.fx import Graph, GraphModule, Node
+
+from benchmarks.power.edits import tensor
+from conformance.graphs.exported import node_scope
+from conformance.running.subject import Trial
+from conformance.systems.protocol import Group
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """A node that depends on the images. `layer` is the layer of the model that it belongs to, empty for none.
+
+    `shape` is that of the tensor of floating point it gives, None where it gives another thing; `batched`: its first
+    dimension is the batch; `fed`: those of its inputs that depend on the images; `scores`: the group of scores,
+    where it is the output that has one.
+    """
+
+    node: Node
+    layer: str
+    shape: tuple[int, ...] | None
+    batched: bool
+    fed: tuple[Node, ...]
+    scores: Group | None = None
+
+    @property
+    def size(self) -> int:
+        """How many values it gives."""
+        size = 1
+        for extent in self.shape or (0,):
+            size *= extent
+        return size
+
+
+def find_sites(module: GraphModule, trial: Trial) -> list[Site]:
+    """The sites of the graph of a trial's tapped program, in the order they run. Each node is told its layer."""
+    outputs = _output_nodes(module.graph)[: trial.output_count]
+    groups = {outputs[group.output]: group for group in trial.groups or () if group.name == "scores"}
+    program = trial.tapped or trial.program
+    batch, layers = trial.inputs[0].shape[0], [layer.path for layer in trial.layers]
+    fed = {node for node in module.graph.nodes if node.op == "placeholder"}
+    scopes: dict[Node, str] = {}
+    sites = []
+    for node in module.graph.nodes:
+        inputs = tuple(value for value in node.all_input_nodes if value in fed)
+        if node.op != "call_function" or not inputs:
+            continue
+        fed.add(node)
+        # an activation that is shared by layers has no scope of its own
+        scopes[node] = node_scope(node, program.paths) or scopes.get(inputs[0], "")
+        node.meta["layer"] = layer = _layer(scopes[node], layers)
+        shape = _shape(node)
+        sites.append(Site(node, layer, shape, shape is not None and shape[:1] == (batch,), inputs, groups.get(node)))
+    return sites
+
+
+def _output_nodes(graph: Graph) -> list[Node]:
+    output: Node = next(node for node in graph.nodes if node.op == "output")
+    return output.all_input_nodes
+
+
+def _shape(node: Node) -> tuple[int, ...] | None:
+    value = tensor(node)
+    return tuple(value.shape) if value is not None and value.is_floating_point() else None
+
+
+def _layer(scope: str, layers: Sequence[str]) -> str:
+    """The innermost layer that holds a module."""
+    return max((path for path in layers if f"{scope}.".startswith(f"{path}.")), key=len, default="")

@@ -1,0 +1,100 @@
+"""The models that faults are planted in, and what they are fed with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from tempfile import TemporaryDirectory
+from typing import Any, cast
+
+from torch import Tensor
+
+from conformance.cases.case import Case
+from conformance.registry import load_system
+from conformance.running.subject import Subject
+from conformance.systems.protocol import Model, System
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model of a system, with the shape of the batch that faults are seen on.
+
+    `detector` is how its first output is read (see `conformance.systems.protocol.Model`), also where its weights are
+    seeded; None where it does not detect. `shapes` are (batch, height, width) of the healthy cells.
+    """
+
+    name: str
+    system: str
+    variant: str
+    task: str
+    weights: str | None
+    detector: str | None
+    shape: tuple[int, int, int]
+    shapes: tuple[tuple[int, int, int], ...]
+
+    def case(self, dtype: str, shape: tuple[int, int, int] | None = None, target: str = "power") -> Case:
+        """The case of a shape, by default the one that faults are seen on."""
+        batch, height, width = shape or self.shape
+        return Case(self.system, self.variant, self.task, batch, height, width, dtype, target, weights=self.weights)
+
+    def load(self) -> System:
+        """The system. Raises UserError where it is not installed."""
+        return load_system(self.system)
+
+    def build(self) -> Model:
+        """The model, from disk where its weights were made before."""
+        return self.load().build(self.variant, self.task, *([self.weights] if self.weights else []))
+
+
+_SHAPES = ((1, 192, 256), (2, 160, 160), (4, 128, 192))
+_PLANTED = (2, 192, 256)
+
+ENTRIES = {
+    entry.name: entry
+    for entry in (
+        Entry("yolo26n-detect/shapes", "yolo26", "n", "detect", "shapes", "cells", _PLANTED, _SHAPES),
+        Entry("yolo26n-detect", "yolo26", "n", "detect", None, "cells", _PLANTED, _SHAPES),
+        Entry("yolo12n-detect", "yolo12", "n", "detect", None, "cells", _PLANTED, _SHAPES),
+        Entry(
+            "fasterrcnn-r50-backbone", "fasterrcnn", "r50", "backbone", None, None, (2, 160, 160),
+            ((1, 160, 160), (2, 128, 160), (4, 96, 128)),
+        ),
+    )
+}  # fmt: skip
+
+
+class OtherImages:
+    """A system whose images begin at another index: what it gives for 0 is another one's for `first`."""
+
+    def __init__(self, system: System, first: int) -> None:
+        self._system = system
+        self._first = first
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._system, name)
+
+    def inputs(self, case: Case, index: int) -> tuple[Tensor, ...]:
+        """Those of the index that is as much further."""
+        return self._system.inputs(case, index + self._first)
+
+
+def subject(entry: Entry, model: Model, case: Case, first: int = 0) -> Subject:
+    """The product's own subject, on images from this index on. Leaves nothing in the cache: there are hundreds."""
+    return Subject(cast(System, OtherImages(entry.load(), first)), model, case)
+
+
+@contextmanager
+def scratch_cache() -> Iterator[None]:
+    """References made in here are gone afterwards. Weights should be built before, or they are made anew."""
+    before = os.environ.get("CONFORMANCE_CACHE")
+    with TemporaryDirectory(prefix="power-") as folder:
+        os.environ["CONFORMANCE_CACHE"] = folder
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["CONFORMANCE_CACHE"]
+            else:
+                os.environ["CONFORMANCE_CACHE"] = before

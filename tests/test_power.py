@@ -1,0 +1,399 @@
+"""The benchmark of power: every kind of fault is what it says, every gate can turn red and green, sums are right."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from io import StringIO
+from math import nan
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+from torch import Tensor, nn
+from toys import Toy
+from typer import Typer
+from typer.testing import CliRunner
+
+from benchmarks.power import corruptions, gates, healthy, run, show, tally
+from benchmarks.power.__main__ import main
+from benchmarks.power.bed import Bed, make_bed, once
+from benchmarks.power.edits import after
+from benchmarks.power.examine import examine
+from benchmarks.power.faults import BY_NAME, KINDS, Kind
+from benchmarks.power.findings import Cell, Finding, Results
+from benchmarks.power.gates import GATES, Given
+from benchmarks.power.json_file import About, as_json
+from benchmarks.power.mutants import Mutant, draw, draw_all
+from benchmarks.power.plant import Plant
+from benchmarks.power.report import as_markdown
+from benchmarks.power.systems import Entry
+from conformance.cases.errors import UserError
+from conformance.running.judgement import Answers
+from conformance.systems.protocol import Group, Model
+
+SHAPE = (2, 16, 24)
+ABOUT = About("torch 0", 0, "python -m benchmarks.power")
+
+
+class AttentionNet(nn.Module):
+    """(B, 3, H, W) to (B, 9, H * W / 4): something of everything that faults are planted in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.SiLU())
+        self.qkv = nn.Conv2d(8, 24, 1)
+        self.down = nn.Conv2d(8, 8, 3, stride=2, padding=1)
+        self.up = nn.Upsample(scale_factor=2, mode="nearest")
+        self.head = nn.Conv2d(16, 9, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        stem = self.stem(x)
+        q, k, v = self.qkv(stem).flatten(2).split([8, 8, 8], dim=1)
+        weights = ((q.transpose(1, 2) @ k) * 3.0).softmax(-1)
+        mixed = (v @ weights.transpose(1, 2)).view_as(stem)
+        low, high = (stem + mixed).chunk(2, 1)
+        joined = torch.cat([self.up(self.down(torch.cat([high, low], 1))), stem], 1)
+        boxes, scores = self.head(joined).flatten(2).tensor_split([4], 1)
+        return torch.cat([boxes.exp() * 4 + torch.arange(boxes.shape[-1]), (scores * 3).sigmoid()], 1)
+
+
+class AttentionToy(Toy):
+    """Its layers are those of the net above."""
+
+    name = "attention-toy"
+
+    def layers(self, variant: str, task: str) -> tuple[str, ...]:
+        return ("stem", "qkv", "down", "up", "head")
+
+    def build(self, variant: str, task: str) -> Model:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(1)
+            module = AttentionNet().eval().requires_grad_(False)
+        return Model(module, (Group("boxes", stop=4), Group("scores", start=4)), self.layers("", ""), "attention")
+
+
+ENTRY = Entry("toy", "test_power:AttentionToy", "1", "detect", None, "cells", SHAPE, (SHAPE,))
+
+
+@cache
+def _bed() -> Bed:
+    return make_bed(ENTRY, "float32")
+
+
+@pytest.fixture
+def bed() -> Bed:
+    return _bed()
+
+
+def only(kind: str, bed: Bed, seed: int = 0) -> Mutant:
+    (mutant,) = draw(BY_NAME[kind], bed.sites, 1, Random(seed))
+    return mutant
+
+
+def planted(bed: Bed, plant: Plant, node: str, keeps: bool = False) -> Mutant:
+    kind = Kind("made for a test", lambda site, random: plant, keeps=keeps)
+    return Mutant(kind, node, "", plant.detail, plant.edit, node)
+
+
+@pytest.mark.parametrize("kind", [kind.name for kind in KINDS])
+def test_every_kind_is_planted_and_caught(kind: str, bed: Bed) -> None:
+    found = [examine(bed, mutant) for mutant in draw(BY_NAME[kind], bed.sites, 6, Random(1))]
+    real = [finding for finding in found if not finding.benign]
+    assert real and all(finding.kind == kind for finding in found)
+    assert sum(gates.OURS in finding.caught for finding in real) >= 0.5 * len(real)
+    assert all(finding.layer in ("", *(layer.path for layer in bed.trial.layers)) for finding in found)
+
+
+X = torch.arange(2 * 4 * 2 * 3, dtype=torch.float32).reshape(2, 4, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        (corruptions.image_copied(X, 1, 0), torch.stack([X[0], X[0]])),
+        (corruptions.images_reversed(X), X[[1, 0]]),
+        (corruptions.channels_swapped(X, 0, 2, 2), X[:, [2, 3, 0, 1]]),
+        (corruptions.shifted(X, 3, 1), X[..., [1, 2, 2]]),
+        (corruptions.shifted(X, 1, -1), X[:, [0, 0, 1, 2]]),
+        (corruptions.scaled(X, 1.01), X * 1.01),
+        (corruptions.rounded(X + 1 + 1e-4), X + 1),
+        (corruptions.upsampled_by_tiling(X, None, [2.0, 2.0]), X.tile(1, 1, 2, 2)),
+        (corruptions.upsampled_late(X, [2, 3], None), X[:, :, [1, 1]][..., [1, 2, 2]]),
+        (corruptions.permuted_densely(X, [0, 2, 1, 3]), X.reshape(2, 2, 4, 3)),
+        (corruptions.transposed_densely(X, 1, -1), X.reshape(2, 3, 2, 4)),
+        (corruptions.chunks_read_densely(X, 2, 1)[1].flatten(), torch.arange(12.0, 36.0)),
+    ],
+)
+def test_corruption_is_what_it_says(wrong: Tensor, right: Tensor) -> None:
+    assert torch.equal(wrong, right)
+
+
+def test_corruption_of_a_part_leaves_the_rest() -> None:
+    block = corruptions.zeroed(X, ((1, 2), (0, 4), (0, 1), (1, 3)))
+    assert torch.equal(block[0], X[0]) and not block[1, :, 0, 1:].any() and torch.equal(block[1, :, 1], X[1, :, 1])
+    value = corruptions.replaced(X.transpose(2, 3), 5, nan)
+    assert int(value.isnan().sum()) == 1 and torch.equal(X, torch.arange(48.0).reshape(X.shape))
+    scores = torch.ones(2, 6, 100)
+    damped = corruptions.damped(scores, 1, 4, 6, 0.55, 0.5, seed=3)
+    assert torch.equal(damped[:, :4], scores[:, :4]) and int((damped[0, 5] == 0.5).sum()) == 55
+
+
+def test_previous_gives_what_was_given_before() -> None:
+    held = corruptions.Previous()
+    assert [float(held(torch.tensor(value))) for value in (1.0, 2.0, 3.0)] == [1.0, 1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "gone", "there"),
+    [
+        ("dense-stride split", ("split_with_sizes.default", "chunk.default"), "read_densely"),
+        ("transpose without strides", ("transpose.int",), "transposed_densely"),
+        ("dropped residual", ("add.Tensor",), None),
+        ("wrong upsample", ("upsample_nearest2d.vec",), "upsampled"),
+        ("bf16 where fp32 was asked", (), "rounded"),
+        ("stale output", (), "held"),
+        ("zeroed scores", (), "zeroed"),
+    ],
+)
+def test_edit_changes_the_operator(kind: str, gone: tuple[str, ...], there: str | None, bed: Bed) -> None:
+    def names(program: Any) -> list[str]:
+        return [str(getattr(node.target, "__name__", node.target)) for node in program.graph.nodes]
+
+    before, after_ = names(bed.healthy), names(only(kind, bed).program(bed.healthy))
+    if gone:
+        assert sum(map(before.count, gone)) == sum(map(after_.count, gone)) + 1
+    assert there is None or any(there in name for name in after_)
+    assert names(bed.healthy) == before, "the graph without the fault is not touched"
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "place", "value"),
+    [("dropped bias", "conv2d.default", 2, None), ("softmax over the wrong axis", "softmax.int", 1, 1)],
+)
+def test_edit_changes_the_argument(kind: str, target: str, place: int, value: object, bed: Bed) -> None:
+    mutant = only(kind, bed)
+    node = next(n for n in mutant.program(bed.healthy).graph.nodes if n.name == mutant.node)
+    before = next(n for n in bed.healthy.graph.nodes if n.name == mutant.node)
+    assert node.target.__name__ == target and node.args[place] == value != before.args[place]
+
+
+def test_scale_of_attention_is_left_out_or_twice(bed: Bed) -> None:
+    found = draw(BY_NAME["missing scale in attention"], bed.sites, 9, Random(0))
+    assert {mutant.detail for mutant in found} == {"no factor 3", "factor 3 twice"}
+    assert len({mutant.node for mutant in found}) == 1, "the factor of the scores is none of an attention"
+
+
+def test_bfloat16_strikes_an_operator_a_layer_or_all(bed: Bed) -> None:
+    found = draw(BY_NAME["bf16 where fp32 was asked"], bed.sites, 99, Random(0))
+    rounds = {mutant.site: str(mutant.program(bed.healthy).graph).count("rounded") for mutant in found}
+    products = sum(mutant.detail == "one operator" for mutant in found)
+    assert products == 6 and rounds["the whole model"] > rounds["stem"] >= rounds["conv2d"] > 0
+
+
+def test_drawing_is_by_the_seed_and_spread_over_the_layers(bed: Bed) -> None:
+    one, two, other = (draw_all(bed.sites, 5, seed) for seed in ("0", "0", "1"))
+    described = [[(mutant.kind.name, mutant.site, mutant.detail) for mutant in found] for found in (one, two, other)]
+    assert described[0] == described[1] != described[2]
+    assert len(set(described[0])) == len(described[0])
+    gains = draw(BY_NAME["1 % gain"], bed.sites, 5, Random(0))
+    assert len({mutant.layer for mutant in gains}) == 5
+
+
+def test_fewer_are_drawn_where_there_are_not_so_many(bed: Bed) -> None:
+    assert len(draw(BY_NAME["dropped residual"], bed.sites, 50, Random(0))) == 2
+    sites = [replace(site, scores=None) for site in bed.sites]
+    assert not draw(BY_NAME["zeroed scores"], sites, 50, Random(0)), "where there are no scores none are zeroed"
+
+
+def test_edit_that_changes_nothing_is_benign(bed: Bed) -> None:
+    found = examine(bed, planted(bed, Plant("times one", after(corruptions.scaled, 1.0)), "silu"))
+    assert found.benign and not found.caught and found.changes_detections is False
+
+
+def test_faults_that_matter_are_told_by_detections(bed: Bed) -> None:
+    assert bed.found is not None and sum(len(image) for batch in bed.found for image in batch) > 10
+    assert examine(bed, only("zeroed scores", bed, seed=2)).changes_detections
+    tiny = examine(bed, planted(bed, Plant("", after(corruptions.scaled, 1 + 1e-6)), "silu"))
+    assert tiny.changes_detections is False and not tiny.benign
+    blind = replace(bed, found=None)
+    assert examine(blind, only("1 % gain", blind)).changes_detections is None
+
+
+def test_stale_output_is_seen_by_asking_again_alone(bed: Bed) -> None:
+    """Warmed with other images the first call is wrong; warmed with the same only the call after others is."""
+    warmed, unnoticed = (
+        examine(bed, only(kind, bed)) for kind in ("stale output", "stale output, warmed with the same images")
+    )
+    assert {"ours", "assert_close"} <= set(warmed.caught) and not warmed.apart
+    assert set(unnoticed.caught) == {"ours", "ours, outputs only"} and unnoticed.apart
+
+
+def spoiled(bed: Bed, change: Callable[[Tensor], Tensor]) -> Given:
+    return bed.given(once(bed.trial, tuple(map(change, bed.answer))))
+
+
+@pytest.mark.parametrize("gate", GATES, ids=lambda gate: gate.name)
+def test_gate_turns_red_and_green(gate: gates.Gate, bed: Bed) -> None:
+    if gate.missing():
+        pytest.skip(gate.missing())
+    assert gate.passes(bed.given(once(bed.trial, bed.answer)))
+    assert not gate.passes(spoiled(bed, lambda y: -y))
+    assert not gate.passes(spoiled(bed, lambda y: corruptions.replaced(y, 5, nan)))
+
+
+@pytest.mark.parametrize(
+    ("gate", "still_right", "wrong"),
+    [
+        ("PCC", 1.02, None),
+        ("assert_close", 1 + 1e-7, 1 + 1e-4),
+        ("allclose 1e-2", 1.005, 1.03),
+        ("Polygraphy", 1 + 1e-6, 1 + 1e-4),
+        ("fp64 RMSE", 1 + 1e-5, 1.01),
+        ("ours", 1.0, 1 + 1e-5),
+    ],
+)
+def test_gate_allows_what_its_rule_allows(gate: str, still_right: float, wrong: float | None, bed: Bed) -> None:
+    found = next(one for one in GATES if one.name == gate)
+    if found.missing():
+        pytest.skip(found.missing())
+    assert found.passes(spoiled(bed, lambda y: y * still_right))
+    assert wrong is None or not found.passes(spoiled(bed, lambda y: y * wrong))
+
+
+def test_ours_looks_at_layers_and_at_the_call_after_others(bed: Bed) -> None:
+    outputs = bed.answer[:1]
+    layer = Answers(outputs, outputs, (*bed.answer[:2], bed.answer[2] * 1.5, *bed.answer[3:]))
+    assert gates.flagged(bed.given(layer)) == ("ours",)
+    again = Answers(outputs, (outputs[0].flip(0),), bed.answer)
+    assert gates.flagged(bed.given(again)) == ("ours", "ours, outputs only")
+
+
+def test_bed_of_a_model_that_is_not_right_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.power.bed.flagged", lambda given: ("ours",))
+    with pytest.raises(UserError, match="the graph without a fault is not right"):
+        make_bed(ENTRY, "float32")
+
+
+def test_healthy_cells_of_targets_right_wrong_and_broken() -> None:
+    entry = replace(ENTRY, system="toys:Toy")
+    found = healthy.cells(entry, "float32", SHAPE, ("toys:HEALTHY", "toys:DAMPED_SCORES", "toys:REFUSES"), 2)
+    right, damped, refused = ([cell for cell in found if cell.target == f"toys:{name}"] for name in
+                              ("HEALTHY", "DAMPED_SCORES", "REFUSES"))  # fmt: skip
+    assert [cell.images for cell in right] == [0, 2] and not any(cell.flagged or cell.error for cell in right)
+    assert all("ours" in cell.flagged for cell in damped)
+    assert len(refused) == 1 and "NCC_EVRF029" in str(refused[0].error)
+
+
+def finding(kind: str, *caught: str, changes: bool | None = False, **others: Any) -> Finding:
+    made = Finding("toy", "float32", kind, "conv2d", "stem", "what", caught, changes, ratio=3.0)
+    return replace(made, **others)
+
+
+RESULTS = Results(
+    findings=(
+        finding("gain", "ours", "PCC", changes=True),
+        finding("gain", "ours"),
+        finding("gain", changes=True),
+        finding("tile", "ours", "ours, outputs only", changes=None),
+        finding("tile", benign=True),
+        finding("stale", "ours", apart=True),
+    ),
+    cells=(
+        Cell("toy", "float32", "a", SHAPE, 0, ("PCC",), 1.5),
+        Cell("toy", "float32", "a", SHAPE, 2, (), 0.5),
+        Cell("toy", "float32", "b", SHAPE, 0, error="CompileError: no"),
+    ),
+)
+
+
+def test_sums() -> None:
+    assert tally.tally(RESULTS, "ours") == tally.Tally(4, 3, 2, 1, 2, 0)
+    assert tally.tally(RESULTS, "PCC") == tally.Tally(4, 1, 2, 1, 2, 1)
+    assert tally.benign(RESULTS) == {"tile": 1} and tally.only_by_layers(RESULTS) == 2
+    (missed,) = tally.escaped(RESULTS)
+    assert tally.reason(missed).startswith(
+        "its largest error in any group, layer and image is 3 times the noise, up to"
+    )
+    assert [goal.reached for goal in tally.goals(RESULTS, "float32")] == [False, False, False]
+    many = Results(RESULTS.findings[:1], RESULTS.cells[1:2] * 200)
+    assert [goal.reached for goal in tally.goals(many, "float32")] == [True, True, True]
+    assert [goal.reached for goal in tally.goals(many, "bfloat16")] == [True, True]
+    assert not any(goal.reached for goal in tally.goals(Results(), "float32"))
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "shown"),
+    [(1, 1, "100 %"), (1999, 2000, "> 99.9 %"), (1, 3, "33.3 %"), (0, 3, "0 %"), (1, 9999, "< 0.1 %"), (0, 0, "-")],
+)
+def test_shares_are_not_rounded_to_all_or_nothing(part: int, whole: int, shown: str) -> None:
+    assert tally.share(part, whole) == shown
+
+
+def test_json_has_gates_faults_and_what_escapes() -> None:
+    found = json.loads(as_json(RESULTS, ABOUT))
+    assert found["gates"]["ours"].items() >= {"planted": 4, "caught": 3, "healthy": 2, "false_alarms": 0}.items()
+    assert found["faults"]["gain"]["ours"] == pytest.approx(2 / 3) and found["faults"]["tile"]["PCC"] == 0
+    assert set(found["faults"]) == {"gain", "tile"} and set(found["apart"]) == {"stale"}
+    assert [one["kind"] for one in found["escaped"]] == ["gain"] and found["dtypes"]["float32"]["gates"]
+    json.loads(as_json(replace_ratio(RESULTS), ABOUT), parse_constant=pytest.fail)
+
+
+def replace_ratio(results: Results) -> Results:
+    return Results(tuple(replace(one, ratio=nan) for one in results.findings), results.cells)
+
+
+def test_markdown_names_everything() -> None:
+    text = as_markdown(RESULTS, ABOUT)
+    for words in (
+        "| ours | 50 % (1/2) | 75 % (3/4) | 0 % (0/2) |",
+        "| gain | 3 | 66.7 % (2/3) |",
+        "| *apart:* stale | 1 |",
+        "Edits that changed no bit of any output, and are not counted, by kind: tile 1.",
+        "toy (2, 16, 24) @b: CompileError: no",
+        "**not reached**: every fault that changes a detection is caught: 1 of 2",
+        "median 1.50, largest of all cells 1.50",
+    ):
+        assert words in text
+
+
+def test_gate_without_its_package_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        gates, "missing_packages", lambda needed, name: f"{name} is missing" if "polygraphy" in needed else None
+    )
+    assert "Polygraphy" not in [gate.name for gate in gates.measured()]
+    found = json.loads(as_json(RESULTS, ABOUT))
+    assert found["gates"]["Polygraphy"]["caught"] is None and found["gates"]["Polygraphy"]["not_measured"]
+    assert "Polygraphy" not in found["faults"]["gain"]
+    assert "| Polygraphy | not measured: Polygraphy is missing |" in as_markdown(RESULTS, ABOUT)
+
+
+def test_run_in_other_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "ENTRIES", {"toy": ENTRY})
+    plan = run.Plan(("toy",), ("float32",), 1, 0, ("toys:HEALTHY",), 1, 1, workers=1)
+    printed = StringIO()
+    found = run.run_plan(plan, Console(file=printed))
+    assert len(found.findings) == len(KINDS) and len(found.cells) == 1 and found.dtypes == ("float32",)
+    assert "toy float32, healthy at b2/16x24: 0 false alarms in 1 cells" in printed.getvalue()
+    show.print_results(found, Console(file=printed, width=150))
+    assert "not reached: no false alarm in at least 200 healthy cells: 0 false alarms in 1" in printed.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--systems", "yolo26n-detct"], "unknown system 'yolo26n-detct'"),
+        (["--targets", "openvinno"], "unknown target 'openvinno'; did you mean 'openvino'?"),
+        (["--dtypes", "float8"], "dtype 'float8' cannot be judged"),
+    ],
+)
+def test_bad_input_is_one_line(arguments: list[str], message: str, tmp_path: Path) -> None:
+    app = Typer()
+    app.command()(main)
+    done = CliRunner().invoke(app, ["--quick", "--output", str(tmp_path), *arguments])
+    assert done.exit_code == 2 and message in done.output and not list(tmp_path.iterdir())
