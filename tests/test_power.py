@@ -147,6 +147,9 @@ def test_corruption_of_a_part_leaves_the_rest() -> None:
 def test_previous_gives_what_was_given_before() -> None:
     held = corruptions.Previous()
     assert [float(held(torch.tensor(value))) for value in (1.0, 2.0, 3.0)] == [1.0, 1.0, 2.0]
+    fresh = corruptions.Previous()
+    fresh(torch.tensor(1.0)).add_(1)
+    assert float(fresh(torch.tensor(2.0))) == 1.0, "what is done to an output in place is not done to what is held"
 
 
 @pytest.mark.parametrize(
@@ -214,6 +217,13 @@ def test_fewer_are_drawn_where_there_are_not_so_many(bed: Bed) -> None:
 def test_edit_that_changes_nothing_is_benign(bed: Bed) -> None:
     found = examine(bed, planted(bed, Plant("times one", after(corruptions.scaled, 1.0)), "silu"))
     assert found.benign and not found.caught and found.changes_detections is False
+
+
+def test_edit_that_changes_other_images_only_is_hidden(bed: Bed) -> None:
+    """A value that is read wrong where the compared images have it right by chance."""
+    healthy = replace(bed, answers=tuple((outputs[0] + 1,) for outputs in bed.answers))
+    found = examine(healthy, planted(bed, Plant("times one", after(corruptions.scaled, 1.0)), "silu"))
+    assert found.hidden and not found.benign
 
 
 def test_faults_that_matter_are_told_by_detections(bed: Bed) -> None:

@@ -116,4 +116,4 @@ class Previous(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The value before."""
         last, self.held = self.held, x.clone()
-        return self.held if last is None else last
+        return x if last is None else last  # never what is held: a later operator may write into what it is given

@@ -17,11 +17,12 @@ from conformance.running.judgement import Answers
 
 def examine(bed: Bed, mutant: Mutant) -> Finding:
     """What came of a mutant."""
-    answers = _answers(bed, mutant)
+    program = mutant.program(bed.healthy)
+    answers = _answers(bed, mutant, program)
     given = bed.given(answers)
     healthy = bed.answer[: bed.trial.output_count]
-    differs = not (same(answers.first, healthy) and same(answers.again, healthy))
-    differs, changes_detections = _elsewhere(bed, mutant, differs)
+    seen = not (same(answers.first, healthy) and same(answers.again, healthy))
+    differs, changes_detections = _elsewhere(bed, mutant, program, seen)
     return Finding(
         system=bed.entry.name,
         dtype=bed.dtype,
@@ -33,6 +34,7 @@ def examine(bed: Bed, mutant: Mutant) -> Finding:
         changes_detections=changes_detections,
         ratio=given.ratio,
         benign=not differs,
+        hidden=differs and not seen,
         apart=mutant.kind.warmed_with_same,
     )
 
@@ -42,7 +44,7 @@ def same(outputs: Sequence[Tensor], others: Sequence[Tensor]) -> bool:
     return all(torch.equal(*pair) for pair in zip(outputs, others, strict=True))
 
 
-def _answers(bed: Bed, mutant: Mutant) -> Answers:
+def _answers(bed: Bed, mutant: Mutant, program: GraphModule) -> Answers:
     """As the product asks: the images, others, the images again; and once through the tapped program.
 
     A program that keeps nothing gives the same at every call, and the tapped one, which is the same graph, gives it
@@ -50,9 +52,10 @@ def _answers(bed: Bed, mutant: Mutant) -> Answers:
     """
     trial = bed.trial
     if not mutant.kind.keeps:
-        return once(trial, bed.run(mutant.program(bed.healthy), trial.inputs))
+        return once(trial, bed.run(program, trial.inputs))
     warm = trial.inputs if mutant.kind.warmed_with_same else trial.others
-    program, tapped = _warmed(bed, mutant, warm), _warmed(bed, mutant, warm)
+    tapped = _warmed(bed, mutant, warm)
+    bed.run(program, warm)
     count = trial.output_count
     first = bed.run(program, trial.inputs)[:count]
     bed.run(program, trial.others)
@@ -66,12 +69,13 @@ def _warmed(bed: Bed, mutant: Mutant, inputs: tuple[Tensor, ...]) -> GraphModule
     return program
 
 
-def _elsewhere(bed: Bed, mutant: Mutant, differs: bool) -> tuple[bool, bool | None]:
+def _elsewhere(bed: Bed, mutant: Mutant, program: GraphModule, differs: bool) -> tuple[bool, bool | None]:
     """Whether anything differs, there or in the other batches, and whether a detection does in these.
 
     They are run until both are known.
     """
-    program = _warmed(bed, mutant, bed.batches[-1]) if mutant.kind.keeps else mutant.program(bed.healthy)
+    if mutant.kind.keeps:
+        bed.run(program, bed.batches[-1])
     detects = bed.found is not None
     for batch, inputs in enumerate(bed.batches):
         if differs and not detects:

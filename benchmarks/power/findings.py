@@ -10,7 +10,8 @@ class Finding:
     """A fault and the gates that noticed it (`caught`).
 
     `changes_detections`: in batches that no gate saw, a detection of at least the confidence that counts is lost or
-    made up; None where the model does not detect. `benign`: nothing differs by a bit, for any of the batches.
+    made up; None where the model does not detect. `benign`: nothing differs by a bit, for any of the batches;
+    `hidden`: nothing does for the images that are compared, so that no gate can see it.
     `ratio` is the largest error over noise of any group, layer and image; `apart`: not counted with the others.
     """
 
@@ -24,6 +25,7 @@ class Finding:
     changes_detections: bool | None
     ratio: float
     benign: bool = False
+    hidden: bool = False
     apart: bool = False
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.power.findings import Finding, Results
 from benchmarks.power.gates import GATES, measured
-from benchmarks.power.tally import benign, by_kind, caught, escaped, goals, reason, tally
+from benchmarks.power.tally import benign, by_kind, caught, escaped, goals, nearest, reason, tally
 
 MAIN = "float32"
 
@@ -40,7 +40,8 @@ def _of(results: Results, dtype: str) -> dict[str, Any]:
         "planted": {kind: len(found) for kind, found in by_kind(results).items()},
         "benign": dict(benign(results)),
         "goals": [asdict(goal) for goal in goals(results, dtype)],
-        "escaped": [_escape(finding) for finding in escaped(results)],
+        "nearest": _fault(near) if (near := nearest(results)) is not None else None,
+        "escaped": [_fault(finding) | {"reason": reason(finding)} for finding in escaped(results)],
         "cells": [asdict(cell) | {"ratio": _number(cell.ratio)} for cell in results.cells],
     }
 
@@ -59,10 +60,9 @@ def _rates(results: Results, gates: list[str], apart: bool) -> dict[str, dict[st
     }
 
 
-def _escape(finding: Finding) -> dict[str, Any]:
-    names = ("kind", "system", "layer", "site", "detail", "changes_detections")
-    found = {name: getattr(finding, name) for name in names}
-    return found | {"ratio": _number(finding.ratio), "reason": reason(finding)}
+def _fault(finding: Finding) -> dict[str, Any]:
+    names = ("kind", "system", "layer", "site", "detail", "changes_detections", "hidden")
+    return {name: getattr(finding, name) for name in names} | {"ratio": _number(finding.ratio)}
 
 
 def _number(value: float) -> float | str:

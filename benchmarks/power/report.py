@@ -15,6 +15,7 @@ from benchmarks.power.tally import (
     caught,
     escaped,
     goals,
+    nearest,
     only_by_layers,
     reason,
     share,
@@ -105,30 +106,22 @@ def _kind(name: str, found: Sequence[Finding], gates: Iterable[Gate]) -> list[st
 
 
 def _escapes(results: Results) -> list[str]:
-    missed = escaped(results)
-    layers = only_by_layers(results)
-    lines = [
-        f"{len(missed)} of {len(results.planted)}. Caught by a tapped layer alone, all outputs passing: {layers}."
-    ]
+    missed, layers, near = escaped(results), only_by_layers(results), nearest(results)
+    lines = [f"{len(missed)} of {len(results.planted)}. Caught by a layer alone, all outputs passing: {layers}."]
+    if near is not None:
+        where = f"{near.kind}, {near.system} {near.layer} `{near.site}`, {near.detail}"
+        lines += ["", f"Smallest fault that changes a detection: {near.ratio:.3g} times the noise ({where})."]
     if missed:
-        rows = [
-            [
-                finding.kind,
-                finding.system,
-                f"{finding.layer} `{finding.site}`",
-                finding.detail,
-                _changes(finding),
-                reason(finding),
-            ]
-            for finding in missed[:_MOST_LINES]
-        ]
-        lines += [
-            "",
-            *_table(["kind", "system", "where", "what", "changes a detection", "why it is not caught"], rows),
-        ]
+        head = ["kind", "system", "where", "what", "changes a detection", "why it is not caught"]
+        lines += ["", *_table(head, [_escape(finding) for finding in missed[:_MOST_LINES]])]
     if len(missed) > _MOST_LINES:
         lines += ["", f"and {len(missed) - _MOST_LINES} more, with smaller errors; all are in power.json"]
     return lines
+
+
+def _escape(finding: Finding) -> list[str]:
+    where = f"{finding.layer} `{finding.site}`"
+    return [finding.kind, finding.system, where, finding.detail, _changes(finding), reason(finding)]
 
 
 def _changes(finding: Finding) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 from benchmarks.power.findings import Finding, Results
 from benchmarks.power.gates import OURS, OUTPUTS_ONLY
@@ -72,9 +73,17 @@ def escaped(results: Results, gate: str = OURS) -> list[Finding]:
     return sorted(missed, key=lambda finding: (not finding.changes_detections, -finding.ratio))
 
 
+def nearest(results: Results) -> Finding | None:
+    """Of the faults that change a detection and are not hidden, the one with the smallest error."""
+    changing = [finding for finding in results.planted if finding.changes_detections and not finding.hidden]
+    return min(changing, key=lambda finding: finding.ratio if finding.ratio == finding.ratio else inf, default=None)
+
+
 def reason(finding: Finding) -> str:
     """Why our gate has not caught a fault."""
     allowed = limit(finding.dtype).outputs
+    if finding.hidden:
+        return "for the images that are compared no output differs by a bit, only for others"
     what = f"its largest error in any group, layer and image is {finding.ratio:.2g} times the noise"
     if finding.ratio <= 1:
         return f"{what}: no more than equally valid CPU runs differ"

@@ -11,9 +11,10 @@ def register() -> None:
     """`ci`: a few programs, always the same. `dev`: some, others every time. `nightly`: about an hour a target.
 
     Failures of the last two are kept in `.hypothesis` and tried first the next time. No deadline: compilers
-    take their time; a hang is ended from outside.
+    take their time; a hang is ended from outside. Nothing is left to hypothesis' own profile for CI, which it
+    takes by itself where it sees one and which would give a nightly run the same programs every night.
     """
-    shared = settings(deadline=None, print_blob=False, report_multiple_bugs=False)
+    shared = settings(settings.get_profile("default"), deadline=None, print_blob=False, report_multiple_bugs=False)
     settings.register_profile(DEFAULT, shared, max_examples=15, derandomize=True, database=None)
     settings.register_profile("dev", shared, max_examples=300)
     settings.register_profile("nightly", shared, max_examples=10_000)
