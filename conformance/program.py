@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from conformance.autocast import products_cast
-from conformance.defects.workarounds import rewriting
+from conformance.defects.workarounds import rewriting, settle
 from conformance.graphs.eager import source
 from conformance.graphs.graph import Source
 
@@ -92,8 +92,15 @@ class Program:
 
         Of a copy: modules that keep what they compute (a head its anchors) are left with fake tensors in it.
         """
+        module = copy.deepcopy(self.module)
+        settle(module, self.workarounds)
         with torch.no_grad():
-            return torch.export.export(copy.deepcopy(self.module), self.inputs, strict=False)
+            return torch.export.export(module, self.inputs, strict=False)
+
+    @property
+    def workarounds(self) -> tuple[str, ...]:
+        """Those the module runs with."""
+        return getattr(self.module, "workarounds", ())
 
     @cached_property
     def paths(self) -> frozenset[str]:

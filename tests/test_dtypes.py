@@ -92,6 +92,13 @@ def test_network_that_cannot_be_judged_has_no_verdict(monkeypatch: pytest.Monkey
     assert judge(toys.HEALTHY, "bfloat16", "halves").status == Status.PASS, "layers alone are what counts"
 
 
+def test_inductor_keeps_the_casts_that_are_in_the_program() -> None:
+    """It would fuse them away and compute in float32, hundreds of times closer than what was asked for."""
+    outcome = judge(Inductor(), "matmult-bf16")
+    assert outcome.status == Status.PASS
+    assert max(layer.noise_ratio for layer in outcome.layers) > 0.3
+
+
 def test_inductor_casts_nothing_on_its_own() -> None:
     outcome = judge(Inductor(), "all-bf16")
     assert outcome.status == Status.UNSUPPORTED and outcome.detail == "no auto-cast, all-bf16"

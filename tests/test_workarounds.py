@@ -20,6 +20,8 @@ from conformance.defects import rewrites
 from conformance.defects.catalogue import find
 from conformance.defects.workarounds import WORKAROUNDS, rewriting, variables
 from conformance.program import Program, Whole
+from conformance.targets.openvino import OpenVino
+from conformance.targets.protocol import Options, Unsupported
 
 REWRITES = [name for name, workaround in WORKAROUNDS.items() if workaround.rewrite]
 AFFECTED = {"torch-xla": "2.9.0"}
@@ -218,3 +220,38 @@ def test_captured_program_computes_the_same_without_the_trigger(name: str) -> No
     assert find(rewritten.exported.graph, AFFECTED, ()) == []
     pairs = zip(plain.exported.module()(x), rewritten.exported.module()(x), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
+
+
+class Strided(nn.Module):
+    """Holds a view as a buffer, and another as a plain attribute, as heads of detectors hold their anchors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("table", torch.rand(2100, 2, generator=torch.Generator().manual_seed(0)).bfloat16().T)
+        self.other = self.table.clone()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.table + self.other
+
+
+def test_contiguous_buffers_are_exported_and_nothing_else_changes() -> None:
+    module, x = Strided(), torch.zeros(3, 2, 2100, dtype=torch.bfloat16)
+    plain, settled = (Program(Whole(module, names), (x,)) for names in ((), ("contiguous",)))
+    held = [*settled.exported.state_dict.values(), *settled.exported.constants.values()]
+    assert len(held) == 2 and all(value.is_contiguous() for value in held)
+    assert not plain.exported.state_dict["module.table"].is_contiguous(), "the module itself is left as it was"
+    assert torch.equal(settled.exported.module()(x)[0], plain.exported.module()(x)[0])
+    where = [find(program.exported.graph, {"openvino": "2026.4.1"}, ()) for program in (plain, settled)]
+    assert {defect.id for defect, _ in where[0]} == {"openvino-strided-constants"} and where[1] == []
+
+
+def test_openvino_is_right_with_contiguous_buffers() -> None:
+    target, x = OpenVino(), torch.zeros(3, 2, 2100, dtype=torch.bfloat16)
+    if reason := target.missing():
+        pytest.skip(reason)
+    program = Program(Whole(Strided(), ("contiguous",)), (x,))
+    try:
+        (answer,) = target.compile(program, Options("cpu", None, "bfloat16", (), lambda stage: None))(x)
+    except Unsupported as error:
+        pytest.skip(str(error))
+    assert torch.equal(answer, program.module(x)[0])

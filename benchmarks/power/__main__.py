@@ -21,19 +21,21 @@ from conformance.compare.limits import limit
 from conformance.host.look import installed_version
 from conformance.registry import load_target
 
+_DTYPES = "float32,bfloat16,matmult-bf16,all-bf16"
+_TARGETS = "openvino,onnxruntime,inductor"  # this one takes a minute a program
 _PACKAGES = ("torch", "openvino", "onnxruntime", "ultralytics", "torchvision", "polygraphy", "torchbridge-ml")
 
 
 def main(
     systems: Annotated[str | None, typer.Option(help=f"Separated by commas, else all: {', '.join(ENTRIES)}.")] = None,
-    dtypes: Annotated[str, typer.Option(help="Dtypes that can be judged, separated by commas.")] = "float32",
+    dtypes: Annotated[
+        str | None, typer.Option(help=f"Dtypes that can be judged, separated by commas, else {_DTYPES}.")
+    ] = None,
     per_kind: Annotated[
-        int, typer.Option(min=0, help="Faults of each kind in each system, where there are so many.")
+        int, typer.Option(min=0, help="Faults of each kind in each system in float32, a quarter at other dtypes.")
     ] = 40,
     seed: Annotated[int, typer.Option(help="Of the sites and of what exactly is wrong there.")] = 0,
-    targets: Annotated[
-        str, typer.Option(help="Compilers of the healthy cells; inductor takes minutes a program.")
-    ] = "openvino,onnxruntime",
+    targets: Annotated[str | None, typer.Option(help=f"Compilers of the healthy cells, else {_TARGETS}.")] = None,
     images: Annotated[int, typer.Option(min=0, help="Batches of images through each compiled program.")] = 9,
     shapes: Annotated[int, typer.Option(min=1, max=3, help="Shapes of the healthy cells of each system.")] = 3,
     workers: Annotated[int, typer.Option(min=1, help="Processes, of one thread each.")] = 2,
@@ -45,8 +47,10 @@ def main(
     """Plant faults in models that are right and see which gates notice; then see which gates condemn healthy ones."""
     names = tuple(systems.split(",")) if systems else tuple(ENTRIES)[: 1 if quick else None]
     if quick:
+        dtypes, targets = dtypes or "float32", targets or "onnxruntime"
         per_kind, images, shapes = min(per_kind, 3), min(images, 2), 1
-    plan = Plan(names, tuple(dtypes.split(",")), per_kind, seed, tuple(targets.split(",")), images, shapes, workers)
+    judged, compilers = ((given or default).split(",") for given, default in ((dtypes, _DTYPES), (targets, _TARGETS)))
+    plan = Plan(names, tuple(judged), per_kind, seed, tuple(compilers), images, shapes, workers)
     console = Console()
     try:
         _check(plan)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MAIN = "float32"  # most faults are planted, and the strictest goals set, at this dtype
+
 
 @dataclass(frozen=True)
 class Finding:

@@ -7,11 +7,9 @@ from dataclasses import asdict, dataclass
 from math import isfinite
 from typing import Any
 
-from benchmarks.power.findings import Finding, Results
+from benchmarks.power.findings import MAIN, Finding, Results
 from benchmarks.power.gates import GATES, measured
 from benchmarks.power.tally import benign, by_kind, caught, escaped, goals, nearest, reason, tally
-
-MAIN = "float32"
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from benchmarks.power.bed import Bed, make_bed
 from benchmarks.power.examine import examine
 from benchmarks.power.faults import KINDS
-from benchmarks.power.findings import Results
+from benchmarks.power.findings import MAIN, Results
 from benchmarks.power.gates import OURS
 from benchmarks.power.healthy import cells
 from benchmarks.power.mutants import Mutant, draw_all
@@ -30,8 +30,8 @@ _MUTANTS_A_JOB = 40
 
 @dataclass(frozen=True)
 class Plan:
-    """What is run: for each system and dtype `per_kind` faults of each kind, and `images` batches of images through
-    each target at the first `shapes` shapes of the system."""
+    """What is run: for each system `per_kind` faults of each kind in float32 and a quarter of it at the other dtypes,
+    and for each system and dtype `images` batches of images through each target at its first `shapes` shapes."""
 
     systems: tuple[str, ...]
     dtypes: tuple[str, ...]
@@ -105,10 +105,11 @@ def _drawn(entry: Entry, dtype: str, per_kind: int, seed: int) -> tuple[Bed, lis
 def _jobs(plan: Plan) -> list[Job]:
     """Those of one system after another, so that a worker seldom changes its bed."""
     jobs: list[Job] = []
-    parts = ceil(plan.per_kind * len(KINDS) / _MUTANTS_A_JOB)
     for dtype in plan.dtypes:
+        per_kind = plan.per_kind if dtype == MAIN else ceil(plan.per_kind / 4)
+        parts = ceil(per_kind * len(KINDS) / _MUTANTS_A_JOB)
         for entry in (ENTRIES[name] for name in plan.systems):
-            jobs += [Planting(entry, dtype, plan.per_kind, plan.seed, part, parts) for part in range(parts)]
+            jobs += [Planting(entry, dtype, per_kind, plan.seed, part, parts) for part in range(parts)]
             if plan.images:
                 shapes = entry.shapes[: plan.shapes]
                 jobs += [Control(entry, dtype, shape, plan.targets, plan.images) for shape in shapes]

@@ -27,9 +27,9 @@ OPENVINO_CONSTANTS = Defect(
     known=(
         "OpenVINO's PyTorch front end makes a contiguous copy of a constant and, for bfloat16, keeps a view of that "
         "copy, which is freed before the model is compiled. What the program adds or multiplies is then whatever is "
-        "in that memory: the anchors of YOLO26's head, which are a transposed buffer, give infinite boxes. Call "
-        ".contiguous() on buffers before the model is exported. As what is read is not determined, there is no "
-        "minimal case: torch.rand(2100, 2).bfloat16().T as a buffer that is added to the input shows it."
+        "in that memory: the anchors of YOLO26's head, which are a transposed buffer, give infinite boxes. As what "
+        "is read is not determined, there is no minimal case: torch.rand(2100, 2).bfloat16().T as a buffer that is "
+        "added to the input shows it."
     ),
     evidence="seen here with OpenVINO 2026.4.1: 3327 of 4200 values of such a buffer were wrong, none in float32",
     links=(
@@ -37,6 +37,6 @@ OPENVINO_CONSTANTS = Defect(
     ),
     packages={"openvino": "==2026.4.1"},
     trigger=reads_strided_constant,
-    workarounds=(),
+    workarounds=("contiguous",),
     minimal_cases=(),
 )

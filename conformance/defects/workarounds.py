@@ -1,21 +1,32 @@
-"""Ways round a defect: another spelling of the same operation, or a switch outside the program."""
+"""Ways round a defect: another spelling of the same operation, another layout, or a switch outside the program."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True)
 class Workaround:
-    """`rewrite` names the spelling that replaces a split into sizes while the module is captured or run;
-    `variables` are environment variables of the process that compiles."""
+    """`rewrite` names the spelling that replaces a split into sizes while the module is captured or run; with
+    `contiguous`, what the module holds is contiguous before it is exported; `variables` are environment variables
+    of the process that compiles."""
 
     name: str
     title: str
     rewrite: str | None = None
+    contiguous: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def in_program(self) -> bool:
+        """Whether it changes the program, not only the process."""
+        return self.rewrite is not None or self.contiguous
 
 
 WORKAROUNDS: dict[str, Workaround] = {
@@ -24,6 +35,7 @@ WORKAROUNDS: dict[str, Workaround] = {
         Workaround("slice", "x[:, a:b] instead of x.split([...])", rewrite="slice"),
         Workaround("chunk", "x.chunk(n) instead of x.split([...]), where the pieces are equal", rewrite="chunk"),
         Workaround("tensor_split", "x.tensor_split([...]) instead of x.split([...])", rewrite="tensor_split"),
+        Workaround("contiguous", "x.contiguous() for buffers that are kept as views", contiguous=True),
         Workaround(
             "functionalization",
             "XLA_DISABLE_FUNCTIONALIZATION=0 in the environment that compiles",
@@ -42,6 +54,19 @@ def rewriting(names: tuple[str, ...]) -> AbstractContextManager[object]:
 
             stack.enter_context(SplitAs(spelling))
     return stack
+
+
+def settle(module: nn.Module, names: tuple[str, ...]) -> None:
+    """Do to a module what these workarounds ask for before it is exported. In place."""
+    if not any(WORKAROUNDS[name].contiguous for name in names):
+        return
+    import torch
+
+    for part in module.modules():
+        for held in (vars(part), part._parameters, part._buffers):
+            for value in held.values():
+                if isinstance(value, torch.Tensor):
+                    value.data = value.data.contiguous()
 
 
 def variables(names: tuple[str, ...]) -> dict[str, str]:

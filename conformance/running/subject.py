@@ -109,7 +109,7 @@ class Subject:
 
     def trial(self, layer: str | None, workarounds: tuple[str, ...]) -> Trial:
         """The whole model, or one layer alone, with those workarounds that change the program."""
-        rewrites = tuple(name for name in workarounds if WORKAROUNDS[name].rewrite)
+        rewrites = tuple(name for name in workarounds if WORKAROUNDS[name].in_program)
         if (layer, rewrites) not in self._trials:
             self._trials[layer, rewrites] = (
                 self._whole(rewrites) if layer is None else self._isolated(layer, rewrites)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from conformance.cases.case import AUTO_CAST
 from conformance.cases.outcome import Stage
@@ -45,7 +45,8 @@ class Inductor:
         options.lowered(from_exported(program.exported, program.paths))
         options.enter(Stage.LOWER)
         torch._dynamo.reset()  # or the eighth program of a process is no longer compiled
-        compiled = torch.compile(module, backend="inductor", fullgraph=True, dynamic=False)
+        settings: dict[str, Any] = {"emulate_precision_casts": options.dtype in AUTO_CAST}  # or it leaves them out
+        compiled = torch.compile(module, backend="inductor", fullgraph=True, dynamic=False, options=settings)
         options.enter(Stage.COMPILE)
         with torch.no_grad():
             compiled(*program.inputs)
