@@ -8,8 +8,10 @@ import pytest
 import toys
 
 from conformance.cases.outcome import Status
+from conformance.defects.catalogue import DEFECTS
 from conformance.registry import load_target
 from conformance.running.pipeline import run_case
+from conformance.selection import Request, select
 
 
 @pytest.mark.parametrize("name", ["openvino", "onnxruntime", "inductor"])
@@ -22,6 +24,25 @@ def test_real_compiler_passes(name: str, layer: str | None) -> None:
     outcome = run_case(replace(toys.CASE, target=name, layer=layer), "toys:Toy", target, lambda _: None)
     assert outcome.status == Status.PASS, outcome
     assert all(not found.bad for found in outcome.layers) and len(outcome.layers) == (1 if layer else 4)
+
+
+OF_OPENVINO = {
+    case.id: case
+    for case in select(Request(targets=["openvino"])).minimal
+    if "openvino" in DEFECTS[case.system].packages
+}
+
+
+@pytest.mark.parametrize("name", OF_OPENVINO)
+def test_openvino_has_its_defects(name: str) -> None:
+    case, target = OF_OPENVINO[name], load_target("openvino")
+    if reason := target.missing():
+        pytest.skip(reason)
+    if not DEFECTS[case.system].affects(target.packages("cpu", None), case.workarounds):
+        pytest.skip("another OpenVINO")
+    outcome = run_case(case, case.system, target, lambda _: None)
+    (expected,) = [m for m in DEFECTS[case.system].minimal_cases if m.name == case.variant]
+    assert outcome.status == expected.status and outcome.defects == [case.system]
 
 
 def test_third_partys_target_of_the_documentation_works() -> None:

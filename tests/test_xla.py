@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.nn.functional import interpolate
 from transcripts import Transcript, transcripts
 
 from conformance.cases.case import Case
 from conformance.cases.outcome import Record, Stage, Status
 from conformance.compare.metrics import by_image, rel_l2
+from conformance.defects.resize_scale import resized_by_size
 from conformance.defects.split_with_sizes import read_densely
 from conformance.program import Program, Whole
 from conformance.report.failure import require_detections
@@ -66,6 +68,19 @@ def test_fault_model_equals_the_real_lowering(
     real = [piece.cpu() for piece in (x.to(device) * 1).split(sizes, dim)]
     for given, wanted in zip(read_densely(x, sizes, dim), real, strict=True):
         assert torch.equal(given, wanted)
+
+
+@pytest.mark.parametrize(
+    ("mode", "factor"), [("bilinear", 1.5), ("bilinear", 0.3), ("nearest", 1.7), ("nearest", 0.6)]
+)
+def test_fault_model_of_a_scale_factor_equals_the_real_lowering(mode: str, factor: float) -> None:
+    import torch_xla
+
+    x = torch.randn(2, 3, 7, 9)
+    real = interpolate(x.to(torch_xla.device()), scale_factor=factor, mode=mode).cpu()
+    corners = [False] if mode == "bilinear" else []
+    torch.testing.assert_close(resized_by_size(x, None, *corners, [factor, factor]), real)
+    assert not torch.allclose(interpolate(x, scale_factor=factor, mode=mode), real, atol=0.01)
 
 
 @pytest.mark.parametrize("batch", [1, 2])
@@ -137,4 +152,4 @@ def test_weights_that_detect_lose_detections_as_neuron_compiles_them_and_none_wi
 def test_minimal_cases_on_the_real_front_end(pytester: pytest.Pytester) -> None:
     suite = Path(__file__).parents[1] / "conformance" / "suite" / "test_regressions.py"
     result = pytester.runpytest_subprocess(str(suite), "--target", "xla", "--records", "records", "-q")
-    result.assert_outcomes(passed=16)
+    result.assert_outcomes(passed=22)

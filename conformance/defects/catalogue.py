@@ -8,16 +8,31 @@ from typing import TYPE_CHECKING
 from conformance.cases.errors import check
 from conformance.defects.defect import Defect
 from conformance.defects.openvino_constants import OPENVINO_CONSTANTS
+from conformance.defects.openvino_resize import OPENVINO_RESIZE
 from conformance.defects.openvino_rounding import OPENVINO_ROUNDING
+from conformance.defects.openvino_unsqueeze import OPENVINO_UNSQUEEZE
+from conformance.defects.resize_scale import RESIZE_SCALE
 from conformance.defects.sbuf import SBUF
 from conformance.defects.sort import SORT
 from conformance.defects.split_with_sizes import SPLIT_WITH_SIZES
+from conformance.defects.xla_resize import XLA_RESIZE
 
 if TYPE_CHECKING:
     from torch.fx import Graph, Node
 
 DEFECTS: dict[str, Defect] = {
-    defect.id: defect for defect in (SPLIT_WITH_SIZES, SORT, SBUF, OPENVINO_CONSTANTS, OPENVINO_ROUNDING)
+    defect.id: defect
+    for defect in (
+        SPLIT_WITH_SIZES,
+        RESIZE_SCALE,
+        SORT,
+        SBUF,
+        XLA_RESIZE,
+        OPENVINO_CONSTANTS,
+        OPENVINO_RESIZE,
+        OPENVINO_ROUNDING,
+        OPENVINO_UNSQUEEZE,
+    )
 }
 
 

@@ -32,8 +32,9 @@ class Xla:
         return missing_packages({"torch_xla": "xla"}, self.name)
 
     def packages(self, hardware: str, sdk: str | None) -> dict[str, str]:
-        """The installed torch-xla."""
-        return {"torch-xla": version("torch-xla")}
+        """The installed torch-xla: the front end, as on a Neuron host, and the CPU backend it brings along."""
+        installed = version("torch-xla")
+        return {"torch-xla": installed, "xla-cpu": installed}
 
     def compile(self, program: Program, options: Options) -> Compiled:
         """Trace lazily, compile with XLA's CPU backend."""

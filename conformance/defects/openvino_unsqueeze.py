@@ -1,0 +1,83 @@
+"""OpenVINO drops a dimension that was just added when the only place along it is selected by an index of one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from conformance.cases.outcome import Status
+from conformance.defects.defect import Defect, MinimalCase
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.fx import Node
+
+
+def selects_all_of_a_new_dimension(node: Node) -> bool:
+    """Whether the node is an index_select of one place along a dimension that an unsqueeze has added, which nobody
+    else reads."""
+    if _name(node) != "index_select":
+        return False
+    arguments: Any = node.args
+    before, dim, index = arguments
+    rank = len(node.meta["val"].shape)
+    return (
+        _name(before) == "unsqueeze"
+        and len(before.users) == 1
+        and before.args[1] % rank == dim % rank
+        and index.meta["val"].numel() == 1
+    )
+
+
+def _name(node: object) -> str:
+    return str(getattr(getattr(node, "target", None), "__name__", "")).partition(".")[0]
+
+
+def _selection() -> nn.Module:
+    import torch
+    from torch import nn
+
+    class Selection(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("index", torch.tensor([0]))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x.unsqueeze(1).index_select(1, self.index)  # type: ignore[arg-type]
+
+    return Selection()
+
+
+def _rows(index: int) -> tuple[Tensor, ...]:
+    import torch
+
+    return (torch.rand(2, 5, generator=torch.Generator().manual_seed(index)),)
+
+
+OPENVINO_UNSQUEEZE = Defect(
+    id="openvino-unsqueeze-gather",
+    title="x.unsqueeze(d).index_select(d, [0]) loses the dimension it has added",
+    known=(
+        "OpenVINO removes an Unsqueeze and the Gather behind it where that gathers place 0 of the new dimension. "
+        "That is right for an index without dimensions, which takes the dimension away again, and wrong for an index "
+        "of one value, which leaves a dimension of 1: the output has one dimension less. Leave out the index_select, "
+        "or add the dimension with reshape."
+    ),
+    evidence="found by the property tests with OpenVINO 2026.4.1; the transformation is EliminateUnsqueezeGather",
+    links=(
+        "https://github.com/openvinotoolkit/openvino/blob/master/src/common/transformations/src/transformations/common_optimizations/eliminate_unsqueeze_gather.cpp",
+    ),
+    packages={"openvino": "==2026.4.1"},
+    trigger=selects_all_of_a_new_dimension,
+    workarounds=(),
+    minimal_cases=(
+        MinimalCase(
+            name="unsqueeze-index-select",
+            title="(2, 5) to (2, 1, 5), of whose new dimension the only place is selected",
+            build=_selection,
+            inputs=_rows,
+            batch=2,
+            status=Status.MISMATCH,
+            workarounds=(),
+        ),
+    ),
+)

@@ -1,0 +1,53 @@
+"""In the torch-xla environment: random programs find the split defect by themselves. `make test-xla`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+from conformance.cases.case import Case
+from conformance.cases.outcome import Outcome
+from conformance.properties.hunt import hunt
+from conformance.properties.program import Program
+from conformance.properties.search import Lab, Search
+from conformance.targets.xla import Xla
+
+pytestmark = pytest.mark.xla
+XLA = Xla()
+if XLA.missing():
+    pytest.skip("needs the torch-xla environment", allow_module_level=True)
+
+PLACE = Case("", "", "", 1, None, None, "float32", "xla")
+PROFILE = settings(max_examples=200, deadline=None, database=None, derandomize=True, report_multiple_bugs=False)
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    lab = Lab(threads=1, timeout=60)
+    yield lab
+    lab.close()
+
+
+class WithoutTheSplit(Search):
+    """Knows every defect but one."""
+
+    def known(self, program: Program, outcome: Outcome) -> list[str]:
+        return [name for name in super().known(program, outcome) if name != "split-with-sizes"]
+
+
+def test_the_split_defect_is_found_within_200_programs_by_one_who_does_not_know_it(lab: Lab) -> None:
+    """And shrunk to nothing but the split."""
+    search = WithoutTheSplit(lab, PLACE, XLA, "xla")
+    found = hunt(search, PROFILE)
+    assert found is not None, search.tried
+    program, outcome = found
+    assert [step.operator for step in program.steps] == ["split"]
+    assert outcome.defects == ["split-with-sizes"]
+
+
+def test_nothing_else_is_found_by_one_who_knows_it(lab: Lab) -> None:
+    search = Search(lab, PLACE, XLA, "xla")
+    assert hunt(search, PROFILE) is None, search.failed
+    assert search.tried["known: split-with-sizes"] > 0
