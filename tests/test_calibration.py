@@ -41,6 +41,13 @@ def test_limit_is_twice_the_largest_healthy_ratio_rounded_up() -> None:
     assert (found.outputs, found.in_place, found.isolated, found.floor) == (4, 5, 2, 2.0**-24)
     assert found.healthy.outputs.model_dump() == {"count": 2, "median": 1.05, "p95": 1.54, "largest": 1.6}
     assert found.healthy.isolated and found.healthy.isolated.count == 1 and found.faulty is None
+    assert found.healthy.in_place and found.healthy.in_place.count == 2
+
+
+def test_limit_says_which_compilers_and_models_it_is_of() -> None:
+    other = made([1.0], "onnxruntime", system="yolo12", environment={"onnxruntime": "1.3", "torch": "2.13.0"})
+    found = calibrated([made([1.0]), other, made([1.0])])["float32"]
+    assert found.healthy.by == "onnxruntime 1.3, openvino 1.2; 3 cells of toy, yolo12"
 
 
 def test_every_dtype_has_limits_of_its_own() -> None:
@@ -78,7 +85,7 @@ def test_front_end_with_a_workaround_counts_and_without_is_the_fault() -> None:
 def test_nothing_to_measure_and_what_cannot_be_right_are_one_line() -> None:
     with pytest.raises(UserError, match="no figures of openvino, onnxruntime, inductor"):
         calibrated([made([1.0], target="emulator", emulated=True)])
-    with pytest.raises(UserError, match="not finite"):
+    with pytest.raises(UserError, match=r"^a healthy answer is not finite, .* leave its record out$"):
         calibrated([made([1.0, float("inf")])])
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import torch
 import toys
 
 from conformance.cases.outcome import Outcome, Stage, Status
+from conformance.compare import verdict
 from conformance.running.pipeline import run_case
 
 STAGES: list[Stage] = []
@@ -70,6 +72,21 @@ def test_fault_is_wrong_in_its_groups_and_images(target: toys.Planted, groups: s
 def test_published_gate_lets_zeroed_scores_pass() -> None:
     gate = judge(toys.ZEROED_SCORES).published_gate
     assert gate is not None and gate.passes and gate.cosine > 0.98
+
+
+def test_published_gate_asks_for_its_cosine_or_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = torch.ones(1, 4)
+    monkeypatch.setattr(verdict, "PUBLISHED_COSINE", 1.0)
+    assert verdict.published_gate([x], [x]).passes and not verdict.published_gate([x], [x.cumsum(1)]).passes
+
+
+def test_outputs_without_groups_are_named_by_their_place() -> None:
+    x, y = torch.ones(2, 3), torch.zeros(2, 5)
+    assert {name: values.shape[1] for name, values in verdict.split_groups([x, y], None).items()} == {
+        "output.0": 3,
+        "output.1": 5,
+    }
+    assert list(verdict.split_groups([x], None)) == ["output"]
 
 
 def test_first_bad_layer_is_where_the_operator_was_dropped() -> None:

@@ -44,5 +44,5 @@ def _order(answer: Tensor, reference: Tensor) -> Tensor:
     """For each row of the reference, the place of the answer's row that is matched with it."""
     spread = reference.double().std(dim=0).clamp_min(1e-12)
     distances = torch.cdist(reference.double() / spread, answer.double() / spread)
-    distances = distances.nan_to_num(nan=1e30, posinf=1e30)  # a row that is not finite is matched last
+    distances = distances.nan_to_num(nan=0, posinf=0)  # a row that is not finite costs the same wherever it is put
     return torch.from_numpy(linear_sum_assignment(distances.numpy())[1])
