@@ -140,6 +140,24 @@ def test_unsqueeze_trigger(function: Callable[[Tensor], object], strikes: bool) 
     assert struck(function, 2, 6) == (["openvino-unsqueeze-gather"] if strikes else [])
 
 
+@pytest.mark.parametrize(
+    ("arguments", "strikes"),
+    [
+        ({"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True}, True),
+        ({"kernel_size": (1, 3), "stride": (1, 2), "padding": (0, 1), "ceil_mode": True}, True),
+        ({"kernel_size": 3, "stride": 2, "padding": 1}, False),
+        ({"kernel_size": 3, "stride": 2, "ceil_mode": True}, False),
+        ({"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True, "count_include_pad": False}, False),
+        ({"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True, "divisor_override": 2}, False),
+        ({"kernel_size": 2, "ceil_mode": True}, False),
+        ({"kernel_size": 3, "stride": 1, "padding": 1, "ceil_mode": True}, False),
+    ],
+)
+def test_pooling_trigger(arguments: dict[str, object], strikes: bool) -> None:
+    function = lambda x: nn.functional.avg_pool2d(x, **arguments)  # noqa: E731
+    assert struck(function, 1, 2, 4, 6) == (["openvino-avg-pool-ceil"] if strikes else [])
+
+
 def test_module_path_names_where_it_is() -> None:
     class Outer(nn.Module):
         def __init__(self) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from conformance.cases.errors import check
 from conformance.defects.defect import Defect
+from conformance.defects.openvino_avg_pool import OPENVINO_AVG_POOL
 from conformance.defects.openvino_constants import OPENVINO_CONSTANTS
 from conformance.defects.openvino_resize import OPENVINO_RESIZE
 from conformance.defects.openvino_rounding import OPENVINO_ROUNDING
@@ -28,6 +29,7 @@ DEFECTS: dict[str, Defect] = {
         SORT,
         SBUF,
         XLA_RESIZE,
+        OPENVINO_AVG_POOL,
         OPENVINO_CONSTANTS,
         OPENVINO_RESIZE,
         OPENVINO_ROUNDING,

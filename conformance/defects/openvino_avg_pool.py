@@ -1,0 +1,83 @@
+"""OpenVINO divides the sum of an average pooling's last window by the whole kernel where PyTorch does not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from conformance.cases.outcome import Status
+from conformance.defects.defect import Defect, MinimalCase
+from conformance.defects.resizing import images
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.fx import Node
+
+
+def reaches_beyond_the_padding(node: Node) -> bool:
+    """Whether the node pools averages of a padded image, the padding counted, and a window ends beyond it."""
+    if not str(getattr(node.target, "__name__", "")).startswith("avg_pool2d"):
+        return False
+    arguments: Any = node.args
+    x, kernel, stride, padding, ceil_mode, counted = _arguments(*arguments)
+    sizes, results = x.meta["val"].shape[2:], node.meta["val"].shape[2:]
+    along = zip(sizes, results, _pair(kernel), _pair(stride or kernel), _pair(padding), strict=True)
+    return (
+        ceil_mode and counted and any(p and (after - 1) * s + k > before + 2 * p for before, after, k, s, p in along)
+    )
+
+
+def _arguments(
+    x: Any,
+    kernel: Any,
+    stride: Any = (),
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    counted: bool = True,
+    divisor: int | None = None,
+) -> tuple[Any, ...]:
+    return x, kernel, stride, padding, ceil_mode, counted and divisor is None
+
+
+def _pair(size: Any) -> tuple[int, int]:
+    sizes = [size] if isinstance(size, int) else list(size)
+    return sizes[0], sizes[-1]
+
+
+def _pooling() -> nn.Module:
+    from torch import nn
+
+    class Pooling(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return nn.functional.avg_pool2d(x, 3, stride=2, padding=1, ceil_mode=True)
+
+    return Pooling()
+
+
+OPENVINO_AVG_POOL = Defect(
+    id="openvino-avg-pool-ceil",
+    title="average pooling with padding and ceil_mode divides the last window by the whole kernel",
+    known=(
+        "With ceil_mode the last window may end beyond the padded image. PyTorch divides its sum by what is left of "
+        "the window there; OpenVINO by the size of the kernel, if the image is padded and the padding counts. Use "
+        "count_include_pad=False, or a size at which the windows fit."
+    ),
+    evidence="found by the property tests with OpenVINO 2026.4.1",
+    links=(
+        "https://docs.openvino.ai/2025/documentation/openvino-ir-format/operation-sets/operation-specs/pooling/avg-pool-14.html",
+    ),
+    packages={"openvino": "==2026.4.1"},
+    trigger=reaches_beyond_the_padding,
+    workarounds=(),
+    minimal_cases=(
+        MinimalCase(
+            name="padded-ceil",
+            title="4 x 6 by 3 x 3, stride 2, padding 1",
+            build=_pooling,
+            inputs=images(2, 3, 4, 6),
+            batch=2,
+            status=Status.WRONG,
+            wrong_images=(0, 1),
+            workarounds=(),
+        ),
+    ),
+)
