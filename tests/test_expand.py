@@ -132,7 +132,10 @@ def test_releases() -> None:
         "neuronx-cc": "2.24.8799.0",
         "torch-neuronx": "2.9.0.2.13.26312",
         "torch-xla": "2.9",
+        "libneuronxla": "2.2.16408.0",
+        "aws-neuronx-runtime-lib": "2.31.24.0",
     }
+    assert [name for name, release in releases().items() if release.torch_neuronx_native] == ["2.33.0"]
 
 
 def test_block_for_some_targets_is_for_all_that_are_named() -> None:

@@ -10,12 +10,23 @@ from conformance.cases.reading import data_path, read_toml
 
 
 class Release(Strict):
-    """One SDK release. Versions are those of its manifest; `torch` lists the torch lines it supports."""
+    """One SDK release. Versions are those of its manifest.
+
+    `torch` lists the torch lines it supports, `torch_neuronx` the library that traces, one for each of them, and
+    `torch_neuronx_native` the other library of that name, which compiles with torch.compile. `runtime` is
+    aws-neuronx-runtime-lib, `driver` aws-neuronx-dkms, `tools` aws-neuronx-tools.
+    """
 
     date: str
     neuronx_cc: str
-    torch_neuronx: list[str]
     torch: list[str]
+    torch_neuronx: list[str]
+    torch_neuronx_native: list[str] = []
+    libneuronxla: list[str]
+    runtime: str
+    driver: str
+    tools: str
+    python: list[str]
 
     @property
     def packages(self) -> dict[str, str]:
@@ -23,7 +34,11 @@ class Release(Strict):
 
         torch-xla is not in AWS's manifest: torch-neuronx needs the one that belongs to its torch.
         """
-        versions = {"neuronx-cc": self.neuronx_cc}
+        versions = {
+            "neuronx-cc": self.neuronx_cc,
+            "libneuronxla": self.libneuronxla[-1],
+            "aws-neuronx-runtime-lib": self.runtime,
+        }
         if self.torch_neuronx:
             versions |= {"torch-neuronx": self.torch_neuronx[-1], "torch-xla": self.torch[-1]}
         return versions

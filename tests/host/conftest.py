@@ -79,7 +79,17 @@ def known() -> dict[str, Release]:
     """Three releases. The last has a compiler and no torch-neuronx, as 2.32 does."""
 
     def release(compiler: str, *frameworks: str) -> Release:
-        return Release(date="2026-01-01", neuronx_cc=compiler, torch_neuronx=list(frameworks), torch=["2.9"])
+        return Release(
+            date="2026-01-01",
+            neuronx_cc=compiler,
+            torch=["2.9"],
+            torch_neuronx=list(frameworks),
+            libneuronxla=["2.2"],
+            runtime="2.30",
+            driver="2.26",
+            tools="2.28",
+            python=["3.11"],
+        )
 
     return {
         "2.28.0": release("2.23.6484.0", "2.8.0.2.12.22436", "2.9.0.2.12.22436"),

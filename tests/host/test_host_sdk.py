@@ -18,12 +18,11 @@ def test_the_build_behind_a_version_does_not_matter(known):
     assert found.release == "2.28.0"
 
 
-def test_what_aws_installs_for_2_32_is_no_release():
+def test_what_aws_installs_for_2_32_is_that_release():
+    """Its manifest has no torch-neuronx; the installation page takes that of 2.31."""
     found = identify({"neuronx-cc": "2.27.5334.0", "torch-neuronx": "2.9.0.2.15.32035"}, releases())
     assert found is not None
-    assert found.release is None
-    assert found.packages["torch-neuronx"] == "2.31.0"
-    assert found.closest == (found.packages["neuronx-cc"] or "2.31.0")
+    assert found.release == found.closest == found.packages["torch-neuronx"] == "2.32.0"
 
 
 @pytest.mark.parametrize(
