@@ -1,0 +1,59 @@
+"""The figures themselves, by numbers that can be checked by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from conformance.cases.errors import UserError
+from conformance.compare.limits import limit
+from conformance.compare.metrics import by_image, cosine, rel_l2, sqnr_db
+from conformance.compare.verdict import compare_group
+
+
+def rows(*values: list[float]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def test_tensors_are_laid_side_by_side_image_by_image() -> None:
+    first, second = torch.arange(6.0).reshape(2, 1, 3), torch.tensor([[7.0], [8.0]])
+    assert torch.equal(by_image([first, second]), rows([0, 1, 2, 7], [3, 4, 5, 8]))
+    assert by_image([torch.tensor(2.0)]).shape == (1, 1), "a scalar is one image's"
+
+
+def test_relative_error_is_of_each_image_and_its_own_size() -> None:
+    reference = rows([0.3, 0.4], [30, 40], [0, 0], [0, 0], [0, 0])
+    answer = rows([0.3, 0.5], [30, 41], [0, 0], [0, 1], [0, 1e-30])
+    assert rel_l2(answer, reference).tolist() == pytest.approx([0.2, 0.02, 0, math.inf, math.inf])
+
+
+def test_cosine_is_of_each_image() -> None:
+    reference = rows([0.3, 0.4], [3, 4], [1, 0], [0, 0], [0, 0])
+    answer = rows([0.3, 0.4], [4, -3], [1, 1], [0, 0], [0, 1])
+    assert cosine(answer, reference).tolist() == pytest.approx([1, 0, math.sqrt(0.5), 1, 0])
+
+
+def test_sqnr_is_in_decibels() -> None:
+    assert sqnr_db(0.01) == pytest.approx(40, abs=1e-12) and sqnr_db(1e-3) == pytest.approx(60, abs=1e-12)
+    assert sqnr_db(0.0) == math.inf
+
+
+def test_group_is_as_bad_as_its_worst_image_and_a_ratio_of_just_the_limit_passes() -> None:
+    reference, answer = rows([3, 4], [3, 4]), rows([3, 4.1], [3, 3.7])
+    found = compare_group(answer, reference, noise=[0.01, 0.03], floor=0.0, allowed_ratio=2.0)
+    ratios = [image.noise_ratio for image in found.per_image]
+    assert ratios == pytest.approx([2, 2]) and found.noise_ratio == max(ratios)
+    assert found.max_abs == pytest.approx(0.3)
+    for allowed, bad in ((max(ratios), False), (max(ratios) * (1 - 1e-12), True)):
+        assert compare_group(answer, reference, [0.01, 0.03], 0.0, allowed).bad is bad
+    assert compare_group(answer, reference, [0.01, 0.03], 0.1, 2.0).noise_ratio == pytest.approx(0.6), "the floor"
+    with pytest.raises(ValueError, match="shorter"):
+        compare_group(answer, reference, [0.01], 0.0, 2.0)
+
+
+def test_dtype_without_limits_is_one_line() -> None:
+    with pytest.raises(UserError, match=r"'float8' cannot be judged yet: .* for float32, bfloat16, float16"):
+        limit("float8")
