@@ -86,6 +86,32 @@ def test_fault_model_of_a_scale_factor_equals_the_real_lowering(mode: str, facto
     assert not torch.allclose(interpolate(x, scale_factor=factor, mode=mode), real, atol=0.01)
 
 
+class Relu(torch.nn.Module):
+    """The difference of two inputs, and the relu of one of them."""
+
+    def __init__(self, place: int) -> None:
+        super().__init__()
+        self.place = place
+
+    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return inputs[0] - inputs[1], inputs[self.place].relu()
+
+
+def test_programs_that_differ_only_in_which_input_is_read_are_not_mixed_up() -> None:
+    """torch-xla itself mixes them up: pytorch/xla#8353."""
+    import torch_xla
+
+    inputs = torch.randn(2, 3), torch.randn(2, 3)
+    device = torch_xla.device()
+    for place, right in ((0, True), (1, False)):
+        lazy = Relu(place)(*(x.to(device) for x in inputs))
+        torch_xla.sync()
+        assert torch.equal(lazy[1].cpu(), inputs[place].relu()) == right
+    for place in (0, 1):
+        compiled = XLA.compile(Program(Whole(Relu(place)), inputs), options("cpu"))
+        assert torch.equal(compiled(*inputs)[1], inputs[place].relu())
+
+
 @pytest.mark.parametrize("batch", [1, 2])
 def test_emulators_wrong_answer_is_torch_xlas_at_every_layer(batch: int) -> None:
     pytest.importorskip("ultralytics")
