@@ -107,7 +107,7 @@ def resized(mode: str, **given: object) -> Callable[[Tensor], object]:
         (resized("bilinear", scale_factor=1.5), ["resize-scale-factor"]),  # 4 x 7 to 6 x 10
         (resized("nearest", scale_factor=1.7), ["resize-scale-factor"]),
         (resized("bilinear", scale_factor=2), []),
-        (resized("bilinear", scale_factor=1.5, align_corners=True), []),
+        (resized("bilinear", scale_factor=1.5, align_corners=True), ["xla-cpu-resize"]),
         (resized("bilinear", scale_factor=1.5, recompute_scale_factor=True), []),
         (resized("bicubic", scale_factor=1.5), []),
         (resized("bilinear", size=(1, 7)), ["openvino-resize-to-one"]),
@@ -118,7 +118,8 @@ def resized(mode: str, **given: object) -> Callable[[Tensor], object]:
         (resized("bilinear", scale_factor=3), ["xla-cpu-resize"]),
         (resized("bilinear", size=(8, 14)), []),
         (resized("bilinear", size=(6, 7)), []),  # 2/3 never meets a pixel
-        (resized("bilinear", size=(12, 7), align_corners=True), []),
+        (resized("bilinear", size=(4, 13), align_corners=True), []),  # by 1/2, which is exact
+        (resized("bilinear", size=(4, 19), align_corners=True), ["xla-cpu-resize"]),
     ],
 )
 def test_resize_triggers(function: Callable[[Tensor], object], strikes: list[str]) -> None:

@@ -43,9 +43,12 @@ def known_defect(name: str) -> Defect:
     return DEFECTS[check("defect", name, DEFECTS)]
 
 
-def find(graph: Graph, packages: Mapping[str, str], workarounds: tuple[str, ...]) -> list[tuple[Defect, Node]]:
-    """Every node of an exported graph at which a target of these package versions is known to go wrong."""
-    present = [defect for defect in DEFECTS.values() if defect.affects(packages, workarounds)]
+def find(
+    graph: Graph, packages: Mapping[str, str], workarounds: tuple[str, ...], hardware: str | None = None
+) -> list[tuple[Defect, Node]]:
+    """Every node of an exported graph at which a target of these package versions is known to go wrong, on any
+    hardware or on a family."""
+    present = [defect for defect in DEFECTS.values() if defect.affects(packages, workarounds, hardware)]
     return [(defect, node) for node in graph.nodes for defect in present if defect.trigger(node)]
 
 

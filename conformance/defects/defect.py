@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from packaging.specifiers import SpecifierSet
 
-from conformance.cases.outcome import Status
+from conformance.cases.outcome import Stage, Status
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.fx import Node
+
+
+class Evidence(str, Enum):
+    """How sure it is: seen here on the package itself; a log or numbers of a device were published; somebody, or the
+    release notes, say so."""
+
+    REPRODUCED = "reproduced"
+    TRANSCRIPT = "transcript"
+    REPORT = "report"
 
 
 @dataclass(frozen=True)
@@ -40,29 +50,44 @@ class Defect:
     """A known compiler bug.
 
     `packages` are the ranges of the packages that have it; one that is present and in its range is enough.
+    `hardware` are the families that have it, all where it is empty; `fixed_in` is the first release without it.
     `trigger` recognises it in a node of an exported graph; what it does there is either a `fault` (called in
-    the node's place, it returns the wrong answer) or a `refusal` (the compiler's code). `prevented_by` are
-    workarounds that leave the graph alone and switch the bug off from outside. `evidence` says how it is known.
+    the node's place, it returns the wrong answer) or a `refusal` (the compiler's code), and it shows in `stage`;
+    where neither is known it can be named, and not played. `prevented_by` are workarounds that leave the graph
+    alone and switch the bug off from outside. `evidence` says how sure it is and `seen` what was seen, by whom.
     """
 
     id: str
     title: str
     known: str
-    evidence: str
+    evidence: Evidence
+    seen: str
     links: tuple[str, ...]
     packages: Mapping[str, str]
     trigger: Callable[[Node], bool]
+    stage: Stage
     workarounds: tuple[str, ...]
     minimal_cases: tuple[MinimalCase, ...]
     fault: Callable[..., Any] | None = None
     refusal: str | None = None
-    prevented_by: tuple[str, ...] = field(default=())
+    prevented_by: tuple[str, ...] = ()
+    hardware: tuple[str, ...] = ()
+    fixed_in: str | None = None
+    _ranges: Mapping[str, SpecifierSet] = field(init=False)
 
-    def affects(self, packages: Mapping[str, str], workarounds: tuple[str, ...]) -> bool:
-        """Whether a target of these package versions is known to have it, with these workarounds on."""
-        if set(self.prevented_by) & set(workarounds):
+    def __post_init__(self) -> None:
+        """Raises InvalidSpecifier for what is no range of versions."""
+        ranges = {name: SpecifierSet(versions) for name, versions in self.packages.items()}
+        object.__setattr__(self, "_ranges", ranges)
+
+    def affects(self, packages: Mapping[str, str], workarounds: tuple[str, ...], hardware: str | None = None) -> bool:
+        """Whether a target of these package versions is known to have it, with these workarounds on; on any
+        hardware, or on a family."""
+        if set(self.prevented_by) & set(workarounds) or (
+            hardware and self.hardware and hardware not in self.hardware
+        ):
             return False
         return any(
-            name in packages and SpecifierSet(versions).contains(packages[name], prereleases=True)
-            for name, versions in self.packages.items()
+            name in packages and versions.contains(packages[name], prereleases=True)
+            for name, versions in self._ranges.items()
         )

@@ -15,6 +15,7 @@ def explain(
     program: Program,
     packages: Mapping[str, str],
     workarounds: tuple[str, ...],
+    hardware: str,
     first_bad_layer: str | None,
     signature: str | None,
 ) -> list[str]:
@@ -26,7 +27,7 @@ def explain(
         return []
     ids = [
         defect.id
-        for defect, node in find(graph, packages, workarounds)
+        for defect, node in find(graph, packages, workarounds, hardware)
         if (signature == defect.refusal if defect.refusal else _within(module_path(node), first_bad_layer))
     ]
     return sorted(set(ids))

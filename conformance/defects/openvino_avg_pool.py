@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from conformance.cases.outcome import Status
-from conformance.defects.defect import Defect, MinimalCase
+from conformance.cases.outcome import Stage, Status
+from conformance.defects.defect import Defect, Evidence, MinimalCase
 from conformance.defects.resizing import images
 
 if TYPE_CHECKING:
@@ -61,12 +61,14 @@ OPENVINO_AVG_POOL = Defect(
         "the window there; OpenVINO by the size of the kernel, if the image is padded and the padding counts. Use "
         "count_include_pad=False, or a size at which the windows fit."
     ),
-    evidence="found by the property tests with OpenVINO 2026.4.1",
+    evidence=Evidence.REPRODUCED,
+    seen="found by the property tests with OpenVINO 2026.4.1",
     links=(
         "https://docs.openvino.ai/2025/documentation/openvino-ir-format/operation-sets/operation-specs/pooling/avg-pool-14.html",
     ),
     packages={"openvino": "==2026.4.1"},
     trigger=reaches_beyond_the_padding,
+    stage=Stage.COMPARE,
     workarounds=(),
     minimal_cases=(
         MinimalCase(

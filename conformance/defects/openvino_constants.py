@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conformance.defects.defect import Defect
+from conformance.cases.outcome import Stage
+from conformance.defects.defect import Defect, Evidence
 
 if TYPE_CHECKING:
     from torch.fx import Node
@@ -31,12 +32,14 @@ OPENVINO_CONSTANTS = Defect(
         "is read is not determined, there is no minimal case: torch.rand(2100, 2).bfloat16().T as a buffer that is "
         "added to the input shows it."
     ),
-    evidence="seen here with OpenVINO 2026.4.1: 3327 of 4200 values of such a buffer were wrong, none in float32",
+    evidence=Evidence.REPRODUCED,
+    seen="seen here with OpenVINO 2026.4.1: 3327 of 4200 values of such a buffer were wrong, none in float32",
     links=(
         "https://github.com/openvinotoolkit/openvino/blob/master/src/bindings/python/src/openvino/frontend/pytorch/utils.py",
     ),
     packages={"openvino": "==2026.4.1"},
     trigger=reads_strided_constant,
+    stage=Stage.COMPARE,
     workarounds=("contiguous",),
     minimal_cases=(),
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conformance.cases.outcome import Status
-from conformance.defects.defect import Defect, MinimalCase
+from conformance.cases.outcome import Stage, Status
+from conformance.defects.defect import Defect, Evidence, MinimalCase
 from conformance.defects.resizing import images, interpolate, resizing
 
 if TYPE_CHECKING:
@@ -28,12 +28,14 @@ OPENVINO_RESIZE = Defect(
         "where one row or column is left. PyTorch takes the middle there. Pooling that a model writes as "
         "F.interpolate(x, size=(1, 1)) is wrong; write F.adaptive_avg_pool2d or x.mean."
     ),
-    evidence="found by the property tests with OpenVINO 2026.4.1; ONNX Runtime and inductor are right",
+    evidence=Evidence.REPRODUCED,
+    seen="found by the property tests with OpenVINO 2026.4.1; ONNX Runtime and inductor are right",
     links=(
         "https://docs.openvino.ai/2025/documentation/openvino-ir-format/operation-sets/operation-specs/image/interpolate-11.html",
     ),
     packages={"openvino": "==2026.4.1"},
     trigger=resizes_to_one,
+    stage=Stage.COMPARE,
     workarounds=(),
     minimal_cases=tuple(
         MinimalCase(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conformance.defects.defect import Defect
+from conformance.cases.outcome import Stage
+from conformance.defects.defect import Defect, Evidence
 
 if TYPE_CHECKING:
     from torch.fx import Node
@@ -33,10 +34,12 @@ OPENVINO_ROUNDING = Defect(
         "rounds on its own, for INFERENCE_PRECISION_HINT bf16, is rounded well. It may depend on the processor, so "
         "there is no strict minimal case."
     ),
-    evidence="seen here with OpenVINO 2026.4.1 on an AMD EPYC that has AVX512_BF16: 25 % of the values differ",
+    evidence=Evidence.REPRODUCED,
+    seen="seen here with OpenVINO 2026.4.1 on an AMD EPYC that has AVX512_BF16: 25 % of the values differ",
     links=("https://github.com/openvinotoolkit/openvino/tree/master/src/plugins/intel_cpu",),
     packages={"openvino": "==2026.4.1"},
     trigger=rounds_to_bfloat16,
+    stage=Stage.COMPARE,
     workarounds=(),
     minimal_cases=(),
 )

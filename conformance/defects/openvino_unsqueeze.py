@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from conformance.cases.outcome import Status
-from conformance.defects.defect import Defect, MinimalCase
+from conformance.cases.outcome import Stage, Status
+from conformance.defects.defect import Defect, Evidence, MinimalCase
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -62,12 +62,14 @@ OPENVINO_UNSQUEEZE = Defect(
         "of one value, which leaves a dimension of 1: the output has one dimension less. Leave out the index_select, "
         "or add the dimension with reshape."
     ),
-    evidence="found by the property tests with OpenVINO 2026.4.1; the transformation is EliminateUnsqueezeGather",
+    evidence=Evidence.REPRODUCED,
+    seen="found by the property tests with OpenVINO 2026.4.1; the transformation is EliminateUnsqueezeGather",
     links=(
         "https://github.com/openvinotoolkit/openvino/blob/master/src/common/transformations/src/transformations/common_optimizations/eliminate_unsqueeze_gather.cpp",
     ),
     packages={"openvino": "==2026.4.1"},
     trigger=selects_all_of_a_new_dimension,
+    stage=Stage.COMPARE,
     workarounds=(),
     minimal_cases=(
         MinimalCase(

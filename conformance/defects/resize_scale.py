@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from conformance.cases.outcome import Status
-from conformance.defects.defect import Defect, MinimalCase
+from conformance.cases.outcome import Stage, Status
+from conformance.defects.defect import Defect, Evidence, MinimalCase
 from conformance.defects.resizing import images, interpolate, resizing
 
 if TYPE_CHECKING:
@@ -41,10 +41,12 @@ RESIZE_SCALE = Defect(
         "give whole numbers, as the 2 of every YOLO, are right. Where the model may be changed, "
         "recompute_scale_factor=True makes PyTorch go by the sizes, too."
     ),
-    evidence="found by the property tests with torch-xla 2.9.0 (CPU)",
+    evidence=Evidence.REPRODUCED,
+    seen="found by the property tests with torch-xla 2.9.0 (CPU)",
     links=("https://github.com/pytorch/xla/blob/v2.9.0/torch_xla/csrc/ops/upsample_bilinear2d.cpp",),
     packages={"torch-xla": "==2.9.*"},
     trigger=scales_by_another_number,
+    stage=Stage.COMPARE,
     fault=resized_by_size,
     workarounds=(),
     minimal_cases=tuple(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conformance.cases.outcome import Status
-from conformance.defects.defect import Defect, MinimalCase
+from conformance.cases.outcome import Stage, Status
+from conformance.defects.defect import Defect, Evidence, MinimalCase
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -61,10 +61,12 @@ SBUF = Defect(
         "no mechanism: the suite expects it where a convolution's result for one image is larger than the 24 MiB of "
         "SBUF, which is a rule of our own that fits them. Cast the model to bfloat16, or take a smaller input."
     ),
-    evidence="report only: README of the published YOLO26 port; where it strikes is inferred",
+    evidence=Evidence.REPORT,
+    seen="README of the published YOLO26 port; where it strikes is inferred",
     links=("https://github.com/aws-neuron/neuronx-distributed-inference/pull/151",),
     packages={"neuronx-cc": ">=2.23,<2.25"},
     trigger=outgrows_sbuf,
+    stage=Stage.COMPILE,
     refusal="NCC_IGCA030",
     workarounds=(),
     minimal_cases=(

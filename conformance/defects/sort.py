@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conformance.cases.outcome import Status
-from conformance.defects.defect import Defect, MinimalCase
+from conformance.cases.outcome import Stage, Status
+from conformance.defects.defect import Defect, Evidence, MinimalCase
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -43,10 +43,12 @@ SORT = Defect(
         "0.1 ms. Reported for SDK 2.28 and 2.29; other releases are not known either way, so they are not "
         "emulated as refusing."
     ),
-    evidence="report only: README of the published YOLO26 port",
+    evidence=Evidence.REPORT,
+    seen="README of the published YOLO26 port",
     links=("https://github.com/aws-neuron/neuronx-distributed-inference/pull/151",),
     packages={"neuronx-cc": ">=2.23,<2.25"},
     trigger=sorts,
+    stage=Stage.COMPILE,
     refusal="NCC_EVRF029",
     workarounds=(),
     minimal_cases=tuple(

@@ -10,8 +10,8 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from conformance.cases.outcome import Status
-from conformance.defects.defect import Defect, MinimalCase
+from conformance.cases.outcome import Stage, Status
+from conformance.defects.defect import Defect, Evidence, MinimalCase
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -90,7 +90,8 @@ SPLIT_WITH_SIZES = Defect(
         "neuronx-cc sees the program, so no compiler option helps. In YOLO26 it hits the attention of C2PSA "
         "(q, k, v) at every batch size, and C2PSA's own two halves from the second image of a batch on."
     ),
-    evidence="reproduced on torch-xla 2.9.0 (CPU); transcript of an inf2.8xlarge in aws-neuron-sdk#1140",
+    evidence=Evidence.REPRODUCED,
+    seen="torch-xla 2.9.0 (CPU); transcript of an inf2.8xlarge in aws-neuron-sdk#1140",
     links=(
         "https://github.com/aws-neuron/aws-neuron-sdk/issues/1323",
         "https://github.com/aws-neuron/aws-neuron-sdk/issues/1140",
@@ -98,6 +99,7 @@ SPLIT_WITH_SIZES = Defect(
     ),
     packages={"torch-xla": ">=2.5,<2.10"},
     trigger=splits_across_rows,
+    stage=Stage.COMPARE,
     fault=read_densely,
     workarounds=("slice", "chunk", "tensor_split", "functionalization"),
     prevented_by=("functionalization",),

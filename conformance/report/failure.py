@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from conformance.cases.outcome import DetectionCounts, LayerFigures, Record, Status
+from conformance.cases.outcome import DetectionCounts, LayerFigures, Record, Stage, Status
 from conformance.compare.limits import limit
 from conformance.defects.catalogue import DEFECTS
 from conformance.defects.defect import Defect, MinimalCase
@@ -17,7 +17,7 @@ def require_pass(record: Record) -> None:
     """Fail the test unless the case passed; skip it where there is no verdict."""
     _require_verdict(record)
     if record.status != Status.PASS:
-        _fail(record, [f"{record.status.value} in {record.stage.value}" + _because(record.signature)])
+        _fail(record, [_named(record.stage, record.status, record.signature)])
 
 
 def require_good_layers(record: Record) -> None:
@@ -44,8 +44,8 @@ def require_failure(record: Record, defect: Defect, expected: MinimalCase) -> No
     """Fail the test unless the minimal case failed exactly as the defect is known to."""
     if record.status == Status.PASS:
         _fail(record, [f"unexpected pass: {defect.id} is known to strike here; if it is fixed, narrow its packages"])
-    wanted, found = (expected.status, expected.signature), (record.status, record.signature)
-    if wanted != found:
+    wanted = defect.stage, expected.status, expected.signature
+    if wanted != (found := (record.stage, record.status, record.signature)):
         _fail(record, [f"another failure than the known one: {_named(*found)} instead of {_named(*wanted)}"])
     if (wrong := _wrong_images(record)) != expected.wrong_images:
         _fail(record, [f"other images are wrong than those known to be: {wrong} instead of {expected.wrong_images}"])
@@ -101,8 +101,8 @@ def _layer(layer: LayerFigures) -> str:
     return f"  {layer.path} ({layer.type}) noise ratio {layer.noise_ratio:.3g}, cosine {layer.cosine:.4f}"
 
 
-def _named(status: Status, signature: str | None) -> str:
-    return status.value + _because(signature)
+def _named(stage: Stage, status: Status, signature: str | None) -> str:
+    return f"{status.value} in {stage.value}{_because(signature)}"
 
 
 def _because(signature: str | None) -> str:

@@ -35,6 +35,11 @@ class KnownDefect:
         return self.defect.title if self.defect else "not in this version's catalogue of defects"
 
     @property
+    def evidence(self) -> str:
+        """`report: README of the published port`."""
+        return f"{self.defect.evidence.value}: {self.defect.seen}" if self.defect else ""
+
+    @property
     def packages(self) -> tuple[str, ...]:
         """The ranges of packages that have it: `torch-xla >=2.5,<2.10`."""
         return tuple(f"{name} {versions}" for name, versions in self.defect.packages.items()) if self.defect else ()

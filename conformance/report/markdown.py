@@ -122,7 +122,7 @@ def _defect(known: KnownDefect, matrix: Matrix) -> Iterator[str]:
 
 def _facts(known: KnownDefect) -> Iterator[str]:
     if known.defect:
-        yield f"Evidence: {escape(known.defect.evidence)}"
+        yield f"Evidence: {escape(known.evidence)}"
     yield f"Seen in models: {known.seen}"
     if known.packages:
         yield f"Affected: {', '.join(map(escape, known.packages))}"

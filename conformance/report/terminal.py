@@ -146,7 +146,7 @@ def _print_defect(known: KnownDefect, console: Console) -> None:
     console.print(Text(known.title, "bold"))
     if known.defect:
         console.print(Text(known.defect.known))
-        console.print(Text(f"Evidence: {known.defect.evidence}"))
+        console.print(Text(f"Evidence: {known.evidence}"))
     console.print(Text(f"Seen in models: {known.seen}"))
     if known.packages:
         console.print(Text(f"Affected: {', '.join(known.packages)}"))

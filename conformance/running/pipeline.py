@@ -112,7 +112,7 @@ def _explained(case: Case, trial: Trial, target: Target, outcome: Outcome) -> Ou
         return outcome
     layer = None if trial.isolated else outcome.first_bad_layer
     packages = target.packages(case.hardware, case.sdk)
-    defects = explain(trial.program, packages, case.workarounds, layer, outcome.signature)
+    defects = explain(trial.program, packages, case.workarounds, case.hardware, layer, outcome.signature)
     return outcome.model_copy(update={"defects": defects})
 
 

@@ -18,7 +18,7 @@ def test_minimal(minimal_case: Case, bench: Bench) -> None:
     defect = known_defect(minimal_case.system)
     record = bench.run(minimal_case)
     packages = bench.target(minimal_case).packages(minimal_case.hardware, minimal_case.sdk)
-    if minimal_case.workarounds or not defect.affects(packages, ()):
+    if minimal_case.workarounds or not defect.affects(packages, (), minimal_case.hardware):
         require_pass(record)
         return
     expected = MinimalCases(defect).minimal(minimal_case.variant)

@@ -54,11 +54,12 @@ class Emulator:
         graph = program.exported.graph
         options.lowered(from_exported(program.exported, program.paths))
         options.enter(Stage.LOWER)
-        found = find(graph, self.packages(options.hardware, options.sdk), options.workarounds)
-        options.enter(Stage.COMPILE)
-        for defect, node in found:
+        found = find(graph, self.packages(options.hardware, options.sdk), options.workarounds, options.hardware)
+        for defect, node in sorted(found, key=lambda pair: list(Stage).index(pair[0].stage)):
             if defect.refusal:
+                options.enter(defect.stage)
                 raise CompileError(defect.refusal, f"{node.target} in {module_path(node) or 'the module'}")
+        options.enter(Stage.COMPILE)
         defects = frozenset(defect for defect, _ in found)
         known = self._compiled.setdefault(program, {})
         cast = defects, AUTO_CAST.get(options.dtype)
