@@ -32,13 +32,13 @@ def test_relative_error_is_of_each_image_and_its_own_size() -> None:
 
 def test_cosine_is_of_each_image() -> None:
     reference = rows([0.3, 0.4], [3, 4], [1, 0], [0, 0], [0, 0])
-    answer = rows([0.3, 0.4], [4, -3], [1, 1], [0, 0], [0, 1])
-    assert cosine(answer, reference).tolist() == pytest.approx([1, 0, math.sqrt(0.5), 1, 0])
+    answer = rows([0.3, -0.4], [4, -3], [1, 1], [0, 0], [0, 1])
+    assert cosine(answer, reference).tolist() == pytest.approx([-0.28, 0, math.sqrt(0.5), 1, 0])
 
 
 def test_sqnr_is_in_decibels() -> None:
     assert sqnr_db(0.01) == pytest.approx(40, abs=1e-12) and sqnr_db(1e-3) == pytest.approx(60, abs=1e-12)
-    assert sqnr_db(0.0) == math.inf
+    assert sqnr_db(0.0) == math.inf and sqnr_db(1e-50) == pytest.approx(1000)
 
 
 def test_group_is_as_bad_as_its_worst_image_and_a_ratio_of_just_the_limit_passes() -> None:
