@@ -6,51 +6,36 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.cases.outcome import Stage, Status
 from conformance.defects.defect import Defect, Evidence, MinimalCase
-from conformance.defects.resizing import images
+from conformance.defects.small import arguments, calls, images, operator
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
     from torch.fx import Node
 
 
 def reaches_beyond_the_padding(node: Node) -> bool:
     """Whether the node pools averages of a padded image, the padding counted, and a window ends beyond it."""
-    if not str(getattr(node.target, "__name__", "")).startswith("avg_pool2d"):
+    if operator(node) != "avg_pool2d":
         return False
-    arguments: Any = node.args
-    x, kernel, stride, padding, ceil_mode, counted = _arguments(*arguments)
-    sizes, results = x.meta["val"].shape[2:], node.meta["val"].shape[2:]
-    along = zip(sizes, results, _pair(kernel), _pair(stride or kernel), _pair(padding), strict=True)
-    return (
-        ceil_mode and counted and any(p and (after - 1) * s + k > before + 2 * p for before, after, k, s, p in along)
-    )
-
-
-def _arguments(
-    x: Any,
-    kernel: Any,
-    stride: Any = (),
-    padding: Any = 0,
-    ceil_mode: bool = False,
-    counted: bool = True,
-    divisor: int | None = None,
-) -> tuple[Any, ...]:
-    return x, kernel, stride, padding, ceil_mode, counted and divisor is None
+    given = arguments(node)
+    if not given["ceil_mode"] or not given["count_include_pad"] or given["divisor_override"] is not None:
+        return False
+    sizes, results = given["self"].meta["val"].shape[2:], node.meta["val"].shape[2:]
+    kernel, padding = _pair(given["kernel_size"]), _pair(given["padding"])
+    along = zip(sizes, results, kernel, _pair(given["stride"] or kernel), padding, strict=True)
+    return any(p and (after - 1) * s + k > before + 2 * p for before, after, k, s, p in along)
 
 
 def _pair(size: Any) -> tuple[int, int]:
+    """One number stands for both."""
     sizes = [size] if isinstance(size, int) else list(size)
     return sizes[0], sizes[-1]
 
 
-def _pooling() -> nn.Module:
-    from torch import nn
+def _pooled(x: Tensor) -> Tensor:
+    from torch.nn import functional
 
-    class Pooling(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            return nn.functional.avg_pool2d(x, 3, stride=2, padding=1, ceil_mode=True)
-
-    return Pooling()
+    return functional.avg_pool2d(x, 3, stride=2, padding=1, ceil_mode=True)
 
 
 OPENVINO_AVG_POOL = Defect(
@@ -74,7 +59,7 @@ OPENVINO_AVG_POOL = Defect(
         MinimalCase(
             name="padded-ceil",
             title="4 x 6 by 3 x 3, stride 2, padding 1",
-            build=_pooling,
+            build=lambda: calls(_pooled),
             inputs=images(2, 3, 4, 6),
             batch=2,
             status=Status.WRONG,

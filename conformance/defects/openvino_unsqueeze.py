@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
 from conformance.defects.defect import Defect, Evidence, MinimalCase
+from conformance.defects.small import arguments, images, operator
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -15,21 +16,17 @@ if TYPE_CHECKING:
 def selects_all_of_a_new_dimension(node: Node) -> bool:
     """Whether the node is an index_select of one place along a dimension that an unsqueeze has added, which nobody
     else reads."""
-    if _name(node) != "index_select":
+    if operator(node) != "index_select":
         return False
-    arguments: Any = node.args
-    before, dim, index = arguments
+    given = arguments(node)
+    before, dim, index = given["self"], given["dim"], given["index"]
     rank = len(node.meta["val"].shape)
     return (
-        _name(before) == "unsqueeze"
+        operator(before) == "unsqueeze"
         and len(before.users) == 1
         and before.args[1] % rank == dim % rank
         and index.meta["val"].numel() == 1
     )
-
-
-def _name(node: object) -> str:
-    return str(getattr(getattr(node, "target", None), "__name__", "")).partition(".")[0]
 
 
 def _selection() -> nn.Module:
@@ -45,12 +42,6 @@ def _selection() -> nn.Module:
             return x.unsqueeze(1).index_select(1, self.index)  # type: ignore[arg-type]
 
     return Selection()
-
-
-def _rows(index: int) -> tuple[Tensor, ...]:
-    import torch
-
-    return (torch.rand(2, 5, generator=torch.Generator().manual_seed(index)),)
 
 
 OPENVINO_UNSQUEEZE = Defect(
@@ -76,7 +67,7 @@ OPENVINO_UNSQUEEZE = Defect(
             name="unsqueeze-index-select",
             title="(2, 5) to (2, 1, 5), of whose new dimension the only place is selected",
             build=_selection,
-            inputs=_rows,
+            inputs=images(2, 5),
             batch=2,
             status=Status.MISMATCH,
             workarounds=(),

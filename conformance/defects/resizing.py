@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from conformance.defects.small import calls
+
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
     from torch.fx import Node
 
 _MODES = {"upsample_nearest2d": "nearest", "upsample_bilinear2d": "bilinear", "upsample_bicubic2d": "bicubic"}
@@ -42,21 +43,6 @@ def resizing(node: Node) -> Resizing | None:
 
 def interpolate(**arguments: Any) -> nn.Module:
     """A module that does nothing but F.interpolate."""
-    from torch import nn
+    from torch.nn import functional
 
-    class Resize(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            return nn.functional.interpolate(x, **arguments)
-
-    return Resize()
-
-
-def images(*shape: int) -> Callable[[int], tuple[Tensor, ...]]:
-    """Inputs of a minimal case: noise of this shape."""
-
-    def inputs(index: int) -> tuple[Tensor, ...]:
-        import torch
-
-        return (torch.rand(shape, generator=torch.Generator().manual_seed(index)),)
-
-    return inputs
+    return calls(lambda x: functional.interpolate(x, **arguments))

@@ -1,0 +1,56 @@
+"""What triggers and minimal cases are written with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.fx import Node
+
+
+def operator(node: Node) -> str:
+    """`conv2d` of `aten.conv2d.default`; empty for a node that calls nothing."""
+    return str(getattr(node.target, "__name__", "")).partition(".")[0] if node.op == "call_function" else ""
+
+
+def arguments(node: Node) -> dict[str, Any]:
+    """The arguments of an operator by its schema's names, with their defaults."""
+    schema: Any = getattr(node.target, "_schema", None)
+    if schema is None:
+        return {}
+    given = dict(zip((argument.name for argument in schema.arguments), node.args, strict=False))
+    defaults = {argument.name: argument.default_value for argument in schema.arguments}
+    return {**defaults, **given, **node.kwargs}
+
+
+def calls(function: Callable[..., Any]) -> nn.Module:
+    """A module that does nothing but call a function."""
+    from torch import nn
+
+    class Calls(nn.Module):
+        def forward(self, *inputs: Tensor) -> Any:
+            return function(*inputs)
+
+    return Calls()
+
+
+def layer(build: Callable[[], nn.Module]) -> nn.Module:
+    """A module with seeded weights."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return build()
+
+
+def images(*shape: int) -> Callable[[int], tuple[Tensor, ...]]:
+    """Inputs of a minimal case: noise of this shape, from 0 to 1."""
+
+    def inputs(index: int) -> tuple[Tensor, ...]:
+        import torch
+
+        return (torch.rand(shape, generator=torch.Generator().manual_seed(index)),)
+
+    return inputs
