@@ -26,6 +26,13 @@ ON_2_29_1 = releases()["2.29.1"].packages
 MINIMAL = {f"{d.id}:{m.name}": m for d in DEFECTS.values() for m in d.minimal_cases}
 
 
+ALSO = {
+    "batch-4-split:halves": {"split-with-sizes"},
+    "topk-integers:integers": {"sort-refused"},
+    "topk-large:sort-16400": {"sort-refused"},
+}
+
+
 class Calls(nn.Module):
     """A module that calls a function."""
 
@@ -227,10 +234,9 @@ def test_minimal_case_triggers_its_defect_and_is_batch_first(name: str) -> None:
     assert all(x.shape[0] == minimal.batch for x in inputs)
     assert not torch.equal(inputs[0], minimal.inputs(1)[0])
     program = Program(Whole(minimal.build()), inputs)
-    graph = program.exported.graph
-    assert {defect.id for defect in DEFECTS.values() if any(map(defect.trigger, graph.nodes))} == {
-        name.partition(":")[0]
-    }
+    nodes = program.exported.graph.nodes
+    strikes = {defect.id for defect in DEFECTS.values() if any(map(defect.trigger, nodes))}
+    assert strikes == {name.partition(":")[0]} | ALSO.get(name, set())
 
 
 def test_edited_minimal_case_does_not_meet_the_reference_of_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:

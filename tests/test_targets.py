@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import torch
 import toys
 
 from conformance.cases.outcome import Status
 from conformance.defects.catalogue import DEFECTS
+from conformance.program import Program, Whole
 from conformance.registry import load_target
 from conformance.running.pipeline import run_case
 from conformance.selection import Request, select
+from conformance.targets.protocol import Options, Unsupported
 
 
 @pytest.mark.parametrize("name", ["openvino", "onnxruntime", "inductor"])
@@ -24,6 +27,15 @@ def test_real_compiler_passes(name: str, layer: str | None) -> None:
     outcome = run_case(replace(toys.CASE, target=name, layer=layer), "toys:Toy", target, lambda _: None)
     assert outcome.status == Status.PASS, outcome
     assert all(not found.bad for found in outcome.layers) and len(outcome.layers) == (1 if layer else 4)
+
+
+def test_operator_that_the_exporter_lacks_is_not_claimed() -> None:
+    target = load_target("onnxruntime")
+    if reason := target.missing():
+        pytest.skip(reason)
+    program = Program(Whole(torch.nn.AdaptiveMaxPool2d(2)), (torch.rand(1, 1, 3, 3),))
+    with pytest.raises(Unsupported, match=r"torch.onnx has no aten.adaptive_max_pool2d"):
+        target.compile(program, Options("cpu", None, "float32", (), lambda stage: None))
 
 
 OF_OPENVINO = {

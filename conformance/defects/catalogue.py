@@ -6,16 +6,26 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from conformance.cases.errors import check
+from conformance.defects.batch4_split import BATCH4_SPLIT
+from conformance.defects.complex_numbers import COMPLEX_NUMBERS
+from conformance.defects.conv3d import CONV3D
 from conformance.defects.defect import Defect
+from conformance.defects.depthwise_transposed import DEPTHWISE_TRANSPOSED
+from conformance.defects.dilated_pool import DILATED_POOL
+from conformance.defects.dilated_transposed import DILATED_TRANSPOSED
 from conformance.defects.openvino_avg_pool import OPENVINO_AVG_POOL
 from conformance.defects.openvino_constants import OPENVINO_CONSTANTS
 from conformance.defects.openvino_resize import OPENVINO_RESIZE
 from conformance.defects.openvino_rounding import OPENVINO_ROUNDING
 from conformance.defects.openvino_unsqueeze import OPENVINO_UNSQUEEZE
+from conformance.defects.replicate_pad import REPLICATE_PAD
 from conformance.defects.resize_scale import RESIZE_SCALE
 from conformance.defects.sbuf import SBUF
 from conformance.defects.sort import SORT
 from conformance.defects.split_with_sizes import SPLIT_WITH_SIZES
+from conformance.defects.topk_integers import TOPK_INTEGERS
+from conformance.defects.topk_large import TOPK_LARGE
+from conformance.defects.views_refused import VIEWS_REFUSED
 from conformance.defects.xla_resize import XLA_RESIZE
 
 if TYPE_CHECKING:
@@ -26,8 +36,18 @@ DEFECTS: dict[str, Defect] = {
     for defect in (
         SPLIT_WITH_SIZES,
         RESIZE_SCALE,
+        VIEWS_REFUSED,
+        TOPK_INTEGERS,
+        TOPK_LARGE,
         SORT,
         SBUF,
+        BATCH4_SPLIT,
+        DILATED_POOL,
+        DILATED_TRANSPOSED,
+        DEPTHWISE_TRANSPOSED,
+        COMPLEX_NUMBERS,
+        REPLICATE_PAD,
+        CONV3D,
         XLA_RESIZE,
         OPENVINO_AVG_POOL,
         OPENVINO_CONSTANTS,

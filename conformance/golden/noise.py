@@ -39,10 +39,14 @@ def _image_by_image(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tens
 
 
 def _channels_last(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    module = copy.deepcopy(module).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return _plain(
-        module, tuple(x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x for x in inputs)
-    )
+    module = copy.deepcopy(module)
+    for held in (*module.parameters(), *module.buffers()):
+        held.data = _as_channels_last(held.data)
+    return _plain(module, tuple(map(_as_channels_last, inputs)))
+
+
+def _as_channels_last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
 
 
 RUNS: dict[str, Run] = {

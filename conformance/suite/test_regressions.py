@@ -19,7 +19,8 @@ def test_minimal(minimal_case: Case, bench: Bench) -> None:
     record = bench.run(minimal_case)
     packages = bench.target(minimal_case).packages(minimal_case.hardware, minimal_case.sdk)
     if minimal_case.workarounds or not defect.affects(packages, (), minimal_case.hardware):
-        require_pass(record)
+        if not set(record.defects) - {defect.id}:  # another one that is known may strike in the same program
+            require_pass(record)
         return
     expected = MinimalCases(defect).minimal(minimal_case.variant)
     require_failure(record, defect, expected)

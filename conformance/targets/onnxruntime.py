@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from conformance.program import Program
 
+_LACKING = re.compile(r"No ONNX function found for <OpOverload\(op='([\w.]+)'")
 PACKAGES = ("onnxruntime", "onnx", "onnxscript")
 
 
@@ -69,7 +71,12 @@ class OnnxRuntime:
 
         exported = program.exported
         options.enter(Stage.LOWER)
-        onnx = torch.onnx.export(exported, dynamo=True, verbose=False)
+        try:
+            onnx = torch.onnx.export(exported, dynamo=True, verbose=False)
+        except torch.onnx.OnnxExporterError as error:
+            if lacking := _LACKING.search(str(error)):
+                raise Unsupported(f"torch.onnx has no {lacking[1]}") from None
+            raise
         assert onnx is not None
         return onnx.model_proto
 
