@@ -160,7 +160,7 @@ def _minimal(profile: Profile, chosen: Chosen, targets: dict[str, Target]) -> It
     places = [c for spec, target in targets.items() for c in columns(profile, plain, spec, target)]
     for defect in DEFECTS.values():
         for minimal, place in product(defect.minimal_cases, places):
-            model = Case(defect.id, minimal.name, "", minimal.batch, None, None, "float32", target="")
+            model = Case(defect.id, minimal.name, "", minimal.batch, None, None, minimal.dtype, target="")
             for workarounds in ((), *((name,) for name in minimal.workarounds)):
                 yield replace(place, workarounds=workarounds).of(model)
 

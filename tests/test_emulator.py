@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 import torch
 
+from conformance.cases.case import Case
 from conformance.cases.outcome import Status
+from conformance.defects import catalogue
 from conformance.defects.catalogue import DEFECTS
+from conformance.defects.defect import Defect
 from conformance.program import Program, Whole
 from conformance.running.pipeline import run_case
 from conformance.selection import Request, select
@@ -32,6 +38,61 @@ def test_minimal_case_turns_red_and_its_workaround_turns_it_green(name: str) -> 
     else:
         assert (outcome.status, outcome.signature) == (expected.status, expected.signature)
         assert case.system in outcome.defects
+
+
+# Of every package that a defect of Neuron is known by, versions from before and within the releases.
+VERSIONS = {
+    "neuronx-cc": ["2.12.68.0", "2.14.213.0", "2.16.345.0", "2.21.33363.0", "2.22.12471.0", "2.23.6484.0",
+                   "2.24.8799.0", "2.25.3371.0", "2.26.6360.0"],
+    "torch-xla": ["2.9.0"],
+    "torch-neuronx": ["2.9.0.2.13.26312"],
+}  # fmt: skip
+PLAYED = {f"{d.id}:{m.name}": (d, m) for d in DEFECTS.values() if d.fault or d.refusal for m in d.minimal_cases}
+
+
+class Having(Emulator):
+    """An emulator of a device with one defect's package, and no other."""
+
+    def __init__(self, defect: Defect) -> None:
+        super().__init__()
+        self.defect = defect
+
+    def packages(self, hardware: str, sdk: str | None) -> dict[str, str]:
+        found = ({name: version} for name, versions in VERSIONS.items() for version in versions)
+        return next(packages for packages in found if self.defect.affects(packages, ()))
+
+
+@pytest.mark.parametrize("name", PLAYED)
+def test_every_defect_of_neuron_is_played_and_its_workarounds_help(name: str) -> None:
+    """Alone, so that what is seen is its own doing: another one of the same compiler may strike first."""
+    defect, minimal = PLAYED[name]
+    hardware = defect.hardware[0] if defect.hardware else "trn2"
+    for workarounds in ((), *((workaround,) for workaround in minimal.workarounds)):
+        case = Case(
+            defect.id, minimal.name, "", minimal.batch, None, None, minimal.dtype, "emulator", hardware, "2.29.1",
+            workarounds,
+        )  # fmt: skip
+        with only(defect):
+            outcome = run_case(case, defect.id, Having(defect), lambda _: None)
+        if workarounds:
+            assert outcome.status == Status.PASS, outcome
+        else:
+            expected = (defect.stage, minimal.status, minimal.signature, [defect.id])
+            assert (outcome.stage, outcome.status, outcome.signature, outcome.defects) == expected
+
+
+@contextmanager
+def only(defect: Defect) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalogue, "DEFECTS", {defect.id: defect})
+        yield
+
+
+def test_defect_of_a_family_and_a_dtype_strikes_nowhere_else() -> None:
+    splits, casts = DEFECTS["batch-4-split"], DEFECTS["auto-cast-nan"]
+    compiler = {"neuronx-cc": "2.24.8799.0"}
+    assert splits.affects(compiler, (), "inf2") and not splits.affects(compiler, (), "trn2")
+    assert casts.affects(compiler, (), "trn2", "matmult-bf16") and not casts.affects(compiler, (), "trn2", "float32")
 
 
 def program(minimal: str) -> Program:

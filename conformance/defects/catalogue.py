@@ -6,26 +6,36 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from conformance.cases.errors import check
+from conformance.defects.auto_cast_nan import AUTO_CAST_NAN
 from conformance.defects.batch4_split import BATCH4_SPLIT
+from conformance.defects.batch_256 import BATCH_256
+from conformance.defects.clamp_infinity import CLAMP_INFINITY
 from conformance.defects.complex_numbers import COMPLEX_NUMBERS
 from conformance.defects.conv3d import CONV3D
 from conformance.defects.defect import Defect
 from conformance.defects.depthwise_transposed import DEPTHWISE_TRANSPOSED
+from conformance.defects.dilated_convolution import DILATED_CONVOLUTION
 from conformance.defects.dilated_pool import DILATED_POOL
 from conformance.defects.dilated_transposed import DILATED_TRANSPOSED
+from conformance.defects.multiply_reduce import MULTIPLY_REDUCE
 from conformance.defects.openvino_avg_pool import OPENVINO_AVG_POOL
 from conformance.defects.openvino_constants import OPENVINO_CONSTANTS
 from conformance.defects.openvino_resize import OPENVINO_RESIZE
 from conformance.defects.openvino_rounding import OPENVINO_ROUNDING
 from conformance.defects.openvino_unsqueeze import OPENVINO_UNSQUEEZE
+from conformance.defects.parameter_fallback import PARAMETER_FALLBACK
 from conformance.defects.replicate_pad import REPLICATE_PAD
+from conformance.defects.resize_bilinear import RESIZE_BILINEAR
+from conformance.defects.resize_nearest import RESIZE_NEAREST
 from conformance.defects.resize_scale import RESIZE_SCALE
 from conformance.defects.sbuf import SBUF
 from conformance.defects.sort import SORT
 from conformance.defects.split_with_sizes import SPLIT_WITH_SIZES
 from conformance.defects.topk_integers import TOPK_INTEGERS
 from conformance.defects.topk_large import TOPK_LARGE
+from conformance.defects.upsample_1d import UPSAMPLE_1D
 from conformance.defects.views_refused import VIEWS_REFUSED
+from conformance.defects.windows_strides import WINDOWS_STRIDES
 from conformance.defects.xla_resize import XLA_RESIZE
 
 if TYPE_CHECKING:
@@ -37,6 +47,8 @@ DEFECTS: dict[str, Defect] = {
         SPLIT_WITH_SIZES,
         RESIZE_SCALE,
         VIEWS_REFUSED,
+        PARAMETER_FALLBACK,
+        UPSAMPLE_1D,
         TOPK_INTEGERS,
         TOPK_LARGE,
         SORT,
@@ -48,6 +60,14 @@ DEFECTS: dict[str, Defect] = {
         COMPLEX_NUMBERS,
         REPLICATE_PAD,
         CONV3D,
+        WINDOWS_STRIDES,
+        BATCH_256,
+        RESIZE_BILINEAR,
+        RESIZE_NEAREST,
+        DILATED_CONVOLUTION,
+        MULTIPLY_REDUCE,
+        CLAMP_INFINITY,
+        AUTO_CAST_NAN,
         XLA_RESIZE,
         OPENVINO_AVG_POOL,
         OPENVINO_CONSTANTS,
@@ -64,11 +84,15 @@ def known_defect(name: str) -> Defect:
 
 
 def find(
-    graph: Graph, packages: Mapping[str, str], workarounds: tuple[str, ...], hardware: str | None = None
+    graph: Graph,
+    packages: Mapping[str, str],
+    workarounds: tuple[str, ...],
+    hardware: str | None = None,
+    dtype: str | None = None,
 ) -> list[tuple[Defect, Node]]:
     """Every node of an exported graph at which a target of these package versions is known to go wrong, on any
-    hardware or on a family."""
-    present = [defect for defect in DEFECTS.values() if defect.affects(packages, workarounds, hardware)]
+    hardware and at any dtype, or on a family and at one."""
+    present = [defect for defect in DEFECTS.values() if defect.affects(packages, workarounds, hardware, dtype)]
     return [(defect, node) for node in graph.nodes for defect in present if defect.trigger(node)]
 
 

@@ -25,13 +25,19 @@ class Evidence(str, Enum):
     REPORT = "report"
 
 
+def UNSAID(*arguments: Any) -> Any:  # noqa: N802
+    """The fault of a defect of which no report says what comes out. It is played as an answer that is wrong: see
+    `conformance.targets.emulator`. Not called."""
+    raise NotImplementedError
+
+
 @dataclass(frozen=True)
 class MinimalCase:
     """The smallest program that shows a defect.
 
-    `build` gives the module, `inputs(n)` the n-th set of inputs (float32, batch first). Where the defect is
-    expected the case must end in `status` with `signature`, and exactly `wrong_images` of the batch are wrong.
-    `workarounds` are those that must make this very case pass.
+    `build` gives the module, `inputs(n)` the n-th set of inputs (float32, batch first), to be run at `dtype`. Where
+    the defect is expected the case must end in `status` with `signature`, and exactly `wrong_images` of the batch are
+    wrong. `workarounds` are those that must make this very case pass.
     """
 
     name: str
@@ -43,6 +49,7 @@ class MinimalCase:
     workarounds: tuple[str, ...]
     signature: str | None = None
     wrong_images: tuple[int, ...] = ()
+    dtype: str = "float32"
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +57,8 @@ class Defect:
     """A known compiler bug.
 
     `packages` are the ranges of the packages that have it; one that is present and in its range is enough.
-    `hardware` are the families that have it, all where it is empty; `fixed_in` is the first release without it.
+    `hardware` are the families that have it and `dtypes` what has to be asked for, all where they are empty;
+    `fixed_in` is the first release without it.
     `trigger` recognises it in a node of an exported graph; what it does there is either a `fault` (called in
     the node's place, it returns the wrong answer) or a `refusal` (the compiler's code), and it shows in `stage`;
     where neither is known it can be named, and not played. `prevented_by` are workarounds that leave the graph
@@ -72,6 +80,7 @@ class Defect:
     refusal: str | None = None
     prevented_by: tuple[str, ...] = ()
     hardware: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = ()
     fixed_in: str | None = None
     _ranges: Mapping[str, SpecifierSet] = field(init=False)
 
@@ -80,12 +89,18 @@ class Defect:
         ranges = {name: SpecifierSet(versions) for name, versions in self.packages.items()}
         object.__setattr__(self, "_ranges", ranges)
 
-    def affects(self, packages: Mapping[str, str], workarounds: tuple[str, ...], hardware: str | None = None) -> bool:
+    def affects(
+        self,
+        packages: Mapping[str, str],
+        workarounds: tuple[str, ...],
+        hardware: str | None = None,
+        dtype: str | None = None,
+    ) -> bool:
         """Whether a target of these package versions is known to have it, with these workarounds on; on any
-        hardware, or on a family."""
-        if set(self.prevented_by) & set(workarounds) or (
-            hardware and self.hardware and hardware not in self.hardware
-        ):
+        hardware and at any dtype, or on a family and at one."""
+        elsewhere = hardware and self.hardware and hardware not in self.hardware
+        unasked = dtype and self.dtypes and dtype not in self.dtypes
+        if elsewhere or unasked or set(self.prevented_by) & set(workarounds):
             return False
         return any(
             name in packages and versions.contains(packages[name], prereleases=True)

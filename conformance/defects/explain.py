@@ -16,6 +16,7 @@ def explain(
     packages: Mapping[str, str],
     workarounds: tuple[str, ...],
     hardware: str,
+    dtype: str,
     first_bad_layer: str | None,
     signature: str | None,
 ) -> list[str]:
@@ -27,7 +28,7 @@ def explain(
         return []
     ids = [
         defect.id
-        for defect, node in find(graph, packages, workarounds, hardware)
+        for defect, node in find(graph, packages, workarounds, hardware, dtype)
         if (signature == defect.refusal if defect.refusal else _within(module_path(node), first_bad_layer))
     ]
     return sorted(set(ids))

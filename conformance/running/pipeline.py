@@ -23,7 +23,7 @@ from conformance.running.detecting import detect
 from conformance.running.judgement import Answers, judge
 from conformance.running.subject import Judged, Subject, Trial
 from conformance.systems.protocol import Model, System
-from conformance.targets.protocol import Compiled, CompileError, Options, Target, Unsupported
+from conformance.targets.protocol import Compiled, CompileError, Crashed, Options, Target, Unsupported
 
 _LONGEST_DETAIL = 2000
 _NCC_CODE = re.compile(r"NCC_[A-Z]{4}\d{3}")
@@ -112,7 +112,7 @@ def _explained(case: Case, trial: Trial, target: Target, outcome: Outcome) -> Ou
         return outcome
     layer = None if trial.isolated else outcome.first_bad_layer
     packages = target.packages(case.hardware, case.sdk)
-    defects = explain(trial.program, packages, case.workarounds, case.hardware, layer, outcome.signature)
+    defects = explain(trial.program, packages, case.workarounds, case.hardware, case.dtype, layer, outcome.signature)
     return outcome.model_copy(update={"defects": defects})
 
 
@@ -148,6 +148,8 @@ def _failed(stage: Stage, error: Exception) -> Outcome:
     text = str(error)
     if isinstance(error, Unsupported):
         return Outcome(stage=stage, status=Status.UNSUPPORTED, detail=error.detail)
+    if isinstance(error, Crashed):
+        return Outcome(stage=stage, status=Status.CRASH, signature=error.signature, detail=error.detail or None)
     if isinstance(error, CompileError):
         signature, text = error.signature, error.detail
     else:

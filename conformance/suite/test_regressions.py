@@ -18,7 +18,7 @@ def test_minimal(minimal_case: Case, bench: Bench) -> None:
     defect = known_defect(minimal_case.system)
     record = bench.run(minimal_case)
     packages = bench.target(minimal_case).packages(minimal_case.hardware, minimal_case.sdk)
-    if minimal_case.workarounds or not defect.affects(packages, (), minimal_case.hardware):
+    if minimal_case.workarounds or not defect.affects(packages, (), minimal_case.hardware, minimal_case.dtype):
         if not set(record.defects) - {defect.id}:  # another one that is known may strike in the same program
             require_pass(record)
         return

@@ -6,16 +6,16 @@ means only that none of them strikes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from conformance.cases.case import AUTO_CAST
 from conformance.cases.outcome import Stage
 from conformance.cases.releases import releases
 from conformance.defects.catalogue import find, module_path
-from conformance.defects.defect import Defect
+from conformance.defects.defect import UNSAID, Defect
 from conformance.graphs.exported import from_exported
-from conformance.targets.protocol import Compiled, CompileError, Options
+from conformance.targets.protocol import Compiled, CompileError, Crashed, Options
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,11 +54,14 @@ class Emulator:
         graph = program.exported.graph
         options.lowered(from_exported(program.exported, program.paths))
         options.enter(Stage.LOWER)
-        found = find(graph, self.packages(options.hardware, options.sdk), options.workarounds, options.hardware)
+        found = find(
+            graph, self.packages(options.hardware, options.sdk), options.workarounds, options.hardware, options.dtype
+        )
         for defect, node in sorted(found, key=lambda pair: list(Stage).index(pair[0].stage)):
             if defect.refusal:
                 options.enter(defect.stage)
-                raise CompileError(defect.refusal, f"{node.target} in {module_path(node) or 'the module'}")
+                failed = Crashed if defect.refusal.startswith("SIG") else CompileError
+                raise failed(defect.refusal, f"{node.target} in {module_path(node) or 'the module'}")
         options.enter(Stage.COMPILE)
         defects = frozenset(defect for defect, _ in found)
         known = self._compiled.setdefault(program, {})
@@ -87,6 +90,16 @@ def with_faults(program: Program, defects: frozenset[Defect]) -> Compiled:
     for node in module.graph.nodes:
         for defect in defects:
             if defect.fault is not None and defect.trigger(node):
-                node.target = defect.fault
+                node.target = _wrong(node.target) if defect.fault is UNSAID else defect.fault
     module.recompile()
     return module
+
+
+def _wrong(operator: Any) -> Any:
+    """The operator with its answer moved by one place along the last dimension: certainly not the right one, and of
+    the right shape and size. What a device gives, nobody has said."""
+
+    def wrong(*arguments: Any, **options: Any) -> Any:
+        return operator(*arguments, **options).roll(1, -1)
+
+    return wrong

@@ -47,6 +47,10 @@ class CompileError(Exception):
         self.detail = detail
 
 
+class Crashed(CompileError):
+    """The process would have died: `signature` is the signal. For targets that play a device."""
+
+
 class Unsupported(CompileError):
     """The target does not claim to do this: another dtype, an auto-cast. It is neither right nor wrong."""
 
