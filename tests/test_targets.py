@@ -29,12 +29,24 @@ def test_real_compiler_passes(name: str, layer: str | None) -> None:
     assert all(not found.bad for found in outcome.layers) and len(outcome.layers) == (1 if layer else 4)
 
 
-def test_operator_that_the_exporter_lacks_is_not_claimed() -> None:
-    target = load_target("onnxruntime")
+class Spectrum(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.fft.rfft2(x).abs()
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "lacking"),
+    [
+        ("onnxruntime", torch.nn.AdaptiveMaxPool2d(2), "torch.onnx has no aten.adaptive_max_pool2d"),
+        ("openvino", Spectrum(), "its front end has no aten._fft_r2c.default"),
+    ],
+)
+def test_operator_that_a_front_end_lacks_is_not_claimed(name: str, module: torch.nn.Module, lacking: str) -> None:
+    target = load_target(name)
     if reason := target.missing():
         pytest.skip(reason)
-    program = Program(Whole(torch.nn.AdaptiveMaxPool2d(2)), (torch.rand(1, 1, 3, 3),))
-    with pytest.raises(Unsupported, match=r"torch.onnx has no aten.adaptive_max_pool2d"):
+    program = Program(Whole(module), (torch.rand(1, 1, 3, 3),))
+    with pytest.raises(Unsupported, match=lacking.replace(".", r"\.")):
         target.compile(program, Options("cpu", None, "float32", (), lambda stage: None))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from conformance.program import Program
 
+_LACKING = re.compile(r"No conversion rule found for operations: ([\w.]+(?:, [\w.]+)*)")
 _CAPABILITIES = {"bfloat16": "BF16", "float16": "FP16", "all-bf16": "BF16"}  # else it takes what the CPU has
 
 
@@ -42,6 +44,7 @@ class OpenVino:
         """Convert the exported graph."""
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # a process for all it reports home
         import openvino
+        import openvino.frontend
         import torch
         from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
 
@@ -54,7 +57,12 @@ class OpenVino:
         exported = program.exported
         options.enter(Stage.LOWER)
         decoder = TorchFXPythonDecoder.from_exported_program(exported)  # as convert_model does, and knows the scopes
-        model = openvino.convert_model(decoder)
+        try:
+            model = openvino.convert_model(decoder)
+        except openvino.frontend.OpConversionFailure as error:
+            if lacking := _LACKING.search(str(error)):
+                raise Unsupported(f"its front end has no {lacking[1]}") from None
+            raise
         options.lowered(from_openvino(model, decoder.pt_module.graph, program.paths))
         options.enter(Stage.COMPILE)
         settings = {
