@@ -121,6 +121,36 @@ def calibrate_limits(
 
 
 @app.command()
+def lint(
+    model: Annotated[str, typer.Argument(help="yolo26x-detect, package.module:factory, or a .pt2 file.")],
+    hardware: Annotated[str, typer.Option(help="inf2, trn1 or trn2.")] = "inf2",
+    sdk: Annotated[str, typer.Option(help="SDK release.")] = "2.29.1",
+    batch: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 1,
+    resolution: Annotated[str, typer.Option(help="Height x width of the images in pixels.")] = "640x640",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16, float16, matmult-bf16 or all-bf16.")] = "float32",
+    workarounds: Annotated[str | None, typer.Option(help="Those that are on, joined by +.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    sarif: Annotated[bool, typer.Option("--sarif", help="As SARIF, for annotations on GitHub.")] = False,
+) -> None:
+    """Name what of a model is known to go wrong on a device: no compile, no run. Exit code 1 where there is any."""
+    from conformance import lint as linting
+    from conformance.cases.case import parse_resolution
+    from conformance.report import findings as report
+
+    try:
+        on = tuple(workarounds.split("+")) if workarounds else ()
+        look = linting.Look((batch, *parse_resolution(resolution)), dtype, on)
+        found = linting.lint(model, look, hardware, sdk)
+    except UserError as error:
+        _stop(error)
+    if as_json or sarif:
+        typer.echo(report.as_sarif(found, model) if sarif else report.as_json(found))
+    else:
+        report.print_findings(found, f"{model} on {hardware} with SDK {sdk}", _console())
+    raise typer.Exit(1 if found else 0)
+
+
+@app.command()
 def partition(
     variant: Annotated[str, typer.Option(help="mobilenet, r50 or r101.")] = "mobilenet",
     resolution: Annotated[str, typer.Option(help="Height x width of the photograph in pixels.")] = "320x320",

@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from transcripts import Transcript, transcripts
 
 from conformance.cases.releases import releases
-from conformance.defects.catalogue import DEFECTS, find, module_path
+from conformance.defects.catalogue import DEFECTS, find
 from conformance.defects.defect import MinimalCase
 from conformance.defects.minimal import MinimalCases
 from conformance.defects.sort import SORT
 from conformance.defects.split_with_sizes import SPLIT_WITH_SIZES, read_densely
 from conformance.defects.workarounds import WORKAROUNDS, rewriting
+from conformance.graphs.exported import node_scope
 from conformance.program import Program, Whole
 
 SPLITS = transcripts("split")
@@ -247,7 +248,7 @@ def test_operator_triggers(
     assert any(map(DEFECTS[defect].trigger, nodes)) == strikes
 
 
-def test_module_path_names_where_it_is() -> None:
+def test_scope_names_where_it_is() -> None:
     class Outer(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -258,7 +259,7 @@ def test_module_path_names_where_it_is() -> None:
 
     program = Program(Whole(Outer()), (torch.zeros(2, 6),))
     ((_, node),) = find(program.exported.graph, ON_2_29_1, ())
-    assert module_path(node) == "module.inner"
+    assert node_scope(node, program.paths) == "inner"
 
 
 @settings(deadline=None)

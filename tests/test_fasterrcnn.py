@@ -18,7 +18,7 @@ from conformance.compare.metrics import by_image, rel_l2
 from conformance.golden.reference import record
 from conformance.running.pipeline import run_case
 from conformance.systems import fasterrcnn, fasterrcnn_stages
-from conformance.systems.fasterrcnn import FasterRcnn, calibrated, levels
+from conformance.systems.fasterrcnn import FasterRcnn, _whole, calibrated, levels
 from conformance.systems.fasterrcnn_stages import construct, stage
 from conformance.systems.images import crops
 from conformance.systems.protocol import Model
@@ -208,7 +208,7 @@ def test_weights_are_the_same_built_anew_or_from_disk(monkeypatch: pytest.Monkey
     monkeypatch.setenv("CONFORMANCE_CACHE", str(tmp_path))
     builds = []
     for _ in range(2):
-        calibrated.cache_clear()
+        _whole.cache_clear()
         builds.append(SYSTEM.build("mobilenet", "backbone-rpn"))
     anew, from_disk = builds
     assert anew.key == from_disk.key != SYSTEM.build("mobilenet", "backbone").key

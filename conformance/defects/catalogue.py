@@ -94,9 +94,3 @@ def find(
     hardware and at any dtype, or on a family and at one."""
     present = [defect for defect in DEFECTS.values() if defect.affects(packages, workarounds, hardware, dtype)]
     return [(defect, node) for node in graph.nodes for defect in present if defect.trigger(node)]
-
-
-def module_path(node: Node) -> str:
-    """The path of the nn.Module a node of an exported graph came from, `model.10.m.0.attn`; empty at the top."""
-    stack = list((node.meta.get("nn_module_stack") or {}).values())
-    return str(stack[-1][0]) if stack else ""

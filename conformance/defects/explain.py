@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from conformance.defects.catalogue import find, module_path
+from conformance.defects.catalogue import find
+from conformance.graphs.exported import node_scope
 
 if TYPE_CHECKING:
     from conformance.program import Program
@@ -26,14 +27,16 @@ def explain(
         graph = program.exported.graph
     except Exception:  # a failure that cannot be explained is still a failure, and is recorded
         return []
-    ids = [
+    found = find(graph, packages, workarounds, hardware, dtype)
+    refused = {defect.id for defect, _ in found if defect.refusal and defect.refusal == signature}
+    wrong = {
         defect.id
-        for defect, node in find(graph, packages, workarounds, hardware, dtype)
-        if (signature == defect.refusal if defect.refusal else _within(module_path(node), first_bad_layer))
-    ]
-    return sorted(set(ids))
+        for defect, node in found
+        if defect.refusal is None and _within(node_scope(node, program.paths), first_bad_layer)
+    }
+    return sorted(refused | wrong)
 
 
-def _within(path: str, layer: str | None) -> bool:
-    """Whether a module path of a captured program, `module.model.10.attn`, lies in the layer `model.10`."""
-    return layer is None or f"{path}.".startswith(f"module.{layer}.")
+def _within(scope: str | None, layer: str | None) -> bool:
+    """Whether a scope, `model.10.attn`, lies in the layer `model.10`."""
+    return layer is None or f"{scope}.".startswith(f"{layer}.")

@@ -6,11 +6,51 @@ corruption of a layer scores a perfect cosine on the output.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from conformance.store import Store, digest
+
+_GRAPH_ONLY = ContextVar("graph_only", default=False)
+
+
+@contextmanager
+def graph_only() -> Iterator[None]:
+    """Models are built in here with the weights of their constructors: quickly, to be looked at and not run."""
+    token = _GRAPH_ONLY.set(True)
+    try:
+        yield
+    finally:
+        _GRAPH_ONLY.reset(token)
+
+
+def is_graph_only() -> bool:
+    """Whether models are being built for their graph alone."""
+    return _GRAPH_ONLY.get()
+
+
+def give_weights(
+    module: nn.Module, made_from: Mapping[str, Any], model: str, calibrate: Callable[[Any], None]
+) -> str:
+    """Give a seeded module its calibrated weights, from disk where they were made from the same before. Returns
+    their name."""
+    key = digest(dict(made_from))
+    if is_graph_only():
+        return f"{key}-uncalibrated"
+    store = Store("weights")
+    with store.lock(key):
+        if (entry := store.load(key)) is None:
+            calibrate(module)
+            store.save(key, module.state_dict(), {"model": model})
+        else:
+            module.load_state_dict(entry[0])
+    return key
 
 
 @torch.no_grad()

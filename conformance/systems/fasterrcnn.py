@@ -102,22 +102,22 @@ def levels(variant: str) -> tuple[str, ...]:
     return ("0", "1", "pool") if variant == "mobilenet" else ("0", "1", "2", "3", "pool")
 
 
-@lru_cache(maxsize=1)
 def calibrated(variant: str) -> tuple[Any, str]:
     """The whole model with seeded and calibrated weights, not to be changed, and the name of these weights."""
-    from conformance.store import Store, digest
+    from conformance.systems.calibration import is_graph_only
+
+    return _whole(variant, is_graph_only())
+
+
+@lru_cache(maxsize=1)
+def _whole(variant: str, _graph_only: bool) -> tuple[Any, str]:
+    from conformance.systems.calibration import give_weights
     from conformance.systems.fasterrcnn_stages import calibrate, construct
 
     made_from = {"system": FasterRcnn.name, "variant": variant, "seed": SEED, "recipe": RECIPE}
-    key = digest(made_from | {name: version(name) for name in ("torchvision", "ultralytics", "torch")})
-    model, store = construct(variant, SEED), Store("weights")
-    with store.lock(key):
-        if (entry := store.load(key)) is None:
-            calibrate(model)
-            store.save(key, model.state_dict(), {"model": f"fasterrcnn-{variant}"})
-        else:
-            model.load_state_dict(entry[0])
-    return model, key
+    made_from |= {name: version(name) for name in ("torchvision", "ultralytics", "torch")}
+    model = construct(variant, SEED)
+    return model, give_weights(model, made_from, f"fasterrcnn-{variant}", calibrate)
 
 
 def _body(variant: str) -> list[str]:

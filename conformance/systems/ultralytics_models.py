@@ -82,18 +82,12 @@ def parameters(architecture: Architecture) -> int:
 
 def _calibrated(architecture: Architecture) -> tuple[Any, str]:
     """The module with calibrated weights, from disk where they were made before, and the name of these weights."""
-    from conformance.store import Store, digest
+    from conformance.systems.calibration import give_weights
 
     made_from = asdict(architecture) | {"seed": SEED, "recipe": RECIPE}
-    key = digest(made_from | {name: version(name) for name in ("ultralytics", "torch")})
-    module, store = construct(architecture), Store("weights")
-    with store.lock(key):
-        if (entry := store.load(key)) is None:
-            _calibrate(module)
-            store.save(key, module.state_dict(), {"model": architecture.yaml})
-        else:
-            module.load_state_dict(entry[0])
-    return module, key
+    made_from |= {name: version(name) for name in ("ultralytics", "torch")}
+    module = construct(architecture)
+    return module, give_weights(module, made_from, architecture.yaml, _calibrate)
 
 
 def _filled(architecture: Architecture, weights: str) -> tuple[Any, str]:

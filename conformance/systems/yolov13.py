@@ -52,19 +52,15 @@ class YoloV13:
     def build(self, variant: str, task: str) -> Model:
         """Fused; the attention that was asked for and the one that is used are in the notes."""
         from conformance.models.yolov13.convolution import fuse
-        from conformance.store import Store, digest
+        from conformance.store import digest
         from conformance.systems.attention import choose
+        from conformance.systems.calibration import give_weights
 
         backend = choose(TASKS[task])
         made_from = {"system": self.name, "variant": variant, "seed": SEED, "recipe": RECIPE}
-        key = digest(made_from | {name: version(name) for name in ("ultralytics", "torch")})
-        module, store = _construct(variant, backend.attend), Store("weights")
-        with store.lock(key):
-            if (entry := store.load(key)) is None:
-                _calibrate(module)
-                store.save(key, module.state_dict(), {"model": f"{self.name}{variant}"})
-            else:
-                module.load_state_dict(entry[0])
+        made_from |= {name: version(name) for name in ("ultralytics", "torch")}
+        module = _construct(variant, backend.attend)
+        key = give_weights(module, made_from, f"{self.name}{variant}", _calibrate)
         fuse(module.eval())
         module.requires_grad_(False)
         key = digest({"weights": key, "attention": backend.used})

@@ -12,9 +12,9 @@ from weakref import WeakKeyDictionary
 from conformance.cases.case import AUTO_CAST
 from conformance.cases.outcome import Stage
 from conformance.cases.releases import releases
-from conformance.defects.catalogue import find, module_path
+from conformance.defects.catalogue import find
 from conformance.defects.defect import UNSAID, Defect
-from conformance.graphs.exported import from_exported
+from conformance.graphs.exported import from_exported, node_scope
 from conformance.targets.protocol import Compiled, CompileError, Crashed, Options
 
 if TYPE_CHECKING:
@@ -54,14 +54,14 @@ class Emulator:
         graph = program.exported.graph
         options.lowered(from_exported(program.exported, program.paths))
         options.enter(Stage.LOWER)
-        found = find(
-            graph, self.packages(options.hardware, options.sdk), options.workarounds, options.hardware, options.dtype
-        )
+        packages = self.packages(options.hardware, options.sdk)
+        found = find(graph, packages, options.workarounds, options.hardware, options.dtype)
         for defect, node in sorted(found, key=lambda pair: list(Stage).index(pair[0].stage)):
             if defect.refusal:
                 options.enter(defect.stage)
                 failed = Crashed if defect.refusal.startswith("SIG") else CompileError
-                raise failed(defect.refusal, f"{node.target} in {module_path(node) or 'the module'}")
+                where = node_scope(node, program.paths) or "the model itself"
+                raise failed(defect.refusal, f"{node.target} in {where}")
         options.enter(Stage.COMPILE)
         defects = frozenset(defect for defect, _ in found)
         known = self._compiled.setdefault(program, {})

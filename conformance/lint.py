@@ -1,0 +1,169 @@
+"""What of a model is known to go wrong on a device, told from its graph: nothing is compiled, nothing is run."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from conformance.cases.errors import UserError, check
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.export import ExportedProgram
+    from torch.fx import Node
+
+HARDWARE = ("inf2", "trn1", "trn2")
+_FACTORY = re.compile(r"[\w.]+:\w+")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A known defect at a node of the graph: where, of what shape, how sure it is, and what helps.
+
+    `certainty` is the evidence for the defect: reproduced, transcript (of a device) or report.
+    """
+
+    defect: str
+    title: str
+    module: str
+    operator: str
+    shape: tuple[int, ...]
+    certainty: str
+    workarounds: tuple[str, ...]
+    links: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is looked at: for which shape and dtype, with which workarounds."""
+
+    shape: tuple[int, int, int]
+    dtype: str = "float32"
+    workarounds: tuple[str, ...] = ()
+
+
+def lint(model: str, look: Look, hardware: str, sdk: str) -> list[Finding]:
+    """Every known defect that a model meets on hardware with an SDK release, in the order of its graph.
+
+    A model is one of a system, `yolo26x-detect`; a callable that returns an nn.Module, or one and its inputs,
+    `package.module:factory`; or an ExportedProgram's file. Raises UserError for what is none of them.
+    """
+    from conformance.cases.releases import releases, resolve
+    from conformance.compare.limits import limit
+    from conformance.defects.workarounds import WORKAROUNDS
+
+    check("hardware", hardware, HARDWARE)
+    limit(look.dtype)
+    for name in look.workarounds:
+        check("workaround", name, WORKAROUNDS)
+    packages = releases()[resolve(sdk)].packages
+    exported, paths = _exported(model, look)
+    return findings(exported, paths, packages, look, hardware)
+
+
+def findings(
+    exported: ExportedProgram, paths: frozenset[str], packages: Mapping[str, str], look: Look, hardware: str
+) -> list[Finding]:
+    """Those of a graph. `paths` are the paths of the program's modules."""
+    from conformance.defects.catalogue import find
+    from conformance.defects.small import operator
+    from conformance.graphs.exported import node_scope
+
+    return [
+        Finding(
+            defect=defect.id,
+            title=defect.title,
+            module=node_scope(node, paths) or "",
+            operator=operator(node),
+            shape=_shape(node),
+            certainty=defect.evidence.value,
+            workarounds=tuple(name for name in defect.workarounds if name not in look.workarounds),
+            links=defect.links,
+        )
+        for defect, node in find(exported.graph, packages, look.workarounds, hardware, look.dtype)
+    ]
+
+
+def _shape(node: Node) -> tuple[int, ...]:
+    """Of what the operator is given first."""
+    for given in (*node.all_input_nodes, node):
+        shape = getattr(given.meta.get("val"), "shape", None)
+        if shape is not None:
+            return tuple(shape)
+    return ()
+
+
+def _exported(model: str, look: Look) -> tuple[ExportedProgram, frozenset[str]]:
+    """The graph of a model, and the paths of its modules."""
+    import torch
+
+    if Path(model).suffix == ".pt2":
+        return _loaded(model)
+    from conformance.cases.case import stored_dtype
+    from conformance.program import Program, Whole
+
+    module, inputs = _made(model, look) if _FACTORY.fullmatch(model) else _of_a_system(model, look)
+    dtype = getattr(torch, stored_dtype(look.dtype))
+    inputs = tuple(x.to(dtype) if x.is_floating_point() else x for x in inputs)
+    program = Program(Whole(module.to(dtype), look.workarounds), inputs)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what modules keep while they are traced
+            return program.exported, program.paths
+    except Exception as error:  # torch.export has many
+        raise UserError(f"{model} cannot be exported: {str(error).strip().splitlines()[0]}") from None
+
+
+def _loaded(path: str) -> tuple[ExportedProgram, frozenset[str]]:
+    import torch
+
+    try:
+        exported = torch.export.load(path)
+    except Exception as error:  # the reader has many
+        reason = str(error).strip() or type(error).__name__
+        raise UserError(f"{path} cannot be read: {reason.splitlines()[0]}") from None
+    stacks = [(node.meta.get("nn_module_stack") or {}).values() for node in exported.graph.nodes]
+    return exported, frozenset(str(path) for stack in stacks for path, _ in stack if path)
+
+
+def _made(model: str, look: Look) -> tuple[Any, tuple[Tensor, ...]]:
+    """What a factory returns: a module, which is given images of the shape, or a module and its inputs."""
+    import torch
+
+    name, _, attribute = model.partition(":")
+    sys.path.insert(0, "")  # as python -m has it: what lies in the current folder
+    try:
+        factory = getattr(importlib.import_module(name), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"{model} cannot be loaded: {error}") from None
+    finally:
+        sys.path.remove("")
+    made = factory()
+    module, inputs = made if isinstance(made, tuple | list) else (made, None)
+    if not isinstance(module, torch.nn.Module):
+        raise UserError(f"{model} returns {type(module).__name__}; expected an nn.Module, or one and its inputs")
+    batch, height, width = look.shape
+    return module.eval(), tuple(inputs) if inputs is not None else (torch.zeros(batch, 3, height, width),)
+
+
+def _of_a_system(model: str, look: Look) -> tuple[Any, tuple[Tensor, ...]]:
+    """A model under test with uncalibrated weights, and its inputs."""
+    from conformance.cases.case import Case, model_name
+    from conformance.registry import load_system, system_names
+    from conformance.systems.calibration import graph_only
+
+    systems = [load_system(name) for name in system_names()]
+    named = {model_name(s.name, v, t): (s, v, t) for s in systems for v in s.variants for t in s.tasks}
+    named |= {f"{s.name}{v}": (s, v, s.tasks[0]) for s in systems for v in s.variants}
+    system, variant, task = named[check("model", model, named)]
+    if reason := system.missing():
+        raise UserError(reason)
+    with graph_only():
+        module = system.build(variant, task).module
+        return module, system.inputs(Case(system.name, variant, task, *look.shape, "float32", ""), 0)
