@@ -151,6 +151,36 @@ def lint(
 
 
 @app.command()
+def defects(
+    sdk: Annotated[str | None, typer.Option(help="Those of an SDK release; else the whole catalogue.")] = None,
+    hardware: Annotated[str | None, typer.Option(help="Those of inf2, trn1 or trn2; else of any.")] = None,
+    between: Annotated[
+        tuple[str, str] | None, typer.Option(help="Two releases: what appeared, what is gone, what is still there.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """List the known defects: all, those of a release, or what changed between two."""
+    from conformance.cases.errors import check
+    from conformance.lint import HARDWARE
+    from conformance.report import defects as report
+
+    try:
+        if hardware is not None:
+            check("hardware", hardware, HARDWARE)
+        if between is not None:
+            found = report.between(*between, hardware)
+        else:
+            where = " on ".join(filter(None, (f"SDK {sdk}" if sdk else "the whole catalogue", hardware)))
+            found = {f"known defects: {where}": report.met(sdk, hardware)}
+    except UserError as error:
+        _stop(error)
+    if as_json:
+        typer.echo(report.dumped(found))
+    else:
+        report.print_defects(found, _console())
+
+
+@app.command()
 def partition(
     variant: Annotated[str, typer.Option(help="mobilenet, r50 or r101.")] = "mobilenet",
     resolution: Annotated[str, typer.Option(help="Height x width of the photograph in pixels.")] = "320x320",
