@@ -80,7 +80,7 @@ def test_what_cannot_be(chosen: Chosen, message: str) -> None:
             "unknown system of profile quick 'yolo27'; did you mean 'yolo26'",
         ),
         (Request(case="yolo26q-detect/b2/320x320/fp32@emulator/inf2/sdk-2.29.1"), "unknown model 'yolo26q-detect'"),
-        (Request(case="split:x/b2/fp32@emulator/inf2/sdk-2.29.1"), "no case 'split:x/b2/fp32.*nearest is 's"),
+        (Request(case="split:x/b2/fp32@emulator/inf2/sdk-2.29.1"), "no case 'split:x/b2/fp32.*nearest is '"),
         (Request(case="yolo26n-detect/b2/321x320/fp32@emulator/inf2/sdk-2.29.1"), "height 321 is not divisible"),
         (
             Request(case="yolo26n-detect/b2/320x320/fp32@emulator/inf9/sdk-2.29.1"),

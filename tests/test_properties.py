@@ -244,7 +244,7 @@ def test_known_defect_is_passed_over_unless_it_is_to_fail(lab: Lab) -> None:
     assert search.tried["known: split-with-sizes"] > 0
     search.known_fails = True
     found = hunt(search, profile)
-    assert found is not None and [step.operator for step in found[0].steps] == ["split"]
+    assert found is not None and search.known(*found) and len(found[0].steps) == 1
 
 
 def test_only_numbers_decide_not_what_the_graph_lacks() -> None:

@@ -15,7 +15,9 @@ def places(selection: Selection, named: bool) -> list[Case]:
     """A case for each column and dtype, to be filled with programs. Emulated targets only where targets are `named`:
     nothing is to be found on them that is not known."""
     columns = dict.fromkeys(
-        replace(case, system="", variant="", task="", batch=1) for case in selection.minimal if not case.workarounds
+        replace(case, system="", variant="", task="", batch=1, dtype="")
+        for case in selection.minimal
+        if not case.workarounds
     )
     dtypes = sorted({case.dtype for case in (*selection.models, *selection.layers)}) or [DEFAULT_DTYPE]
     return [
