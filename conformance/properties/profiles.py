@@ -8,7 +8,8 @@ DEFAULT = "ci"
 
 
 def register() -> None:
-    """`ci`: a few programs, always the same. `dev`: some, others every time. `nightly`: about an hour a target.
+    """`ci`: a few programs, always the same. `dev`: some, others every time. `nightly`: 10,000, which are
+    one to three hours a target, and days with inductor.
 
     Failures of the last two are kept in `.hypothesis` and tried first the next time. No deadline: compilers
     take their time; a hang is ended from outside. Nothing is left to hypothesis' own profile for CI, which it
