@@ -27,7 +27,7 @@ ON_2_29_1 = releases()["2.29.1"].packages
 MINIMAL = {f"{d.id}:{m.name}": m for d in DEFECTS.values() for m in d.minimal_cases}
 
 
-CONTROLS = {"openvino": "2026.4.1", "torch-xla": "2.9.0", "xla-cpu": "2.9.0"}
+CONTROLS = {"onnxruntime": "1.31.1", "openvino": "2026.4.1", "torch-xla": "2.9.0", "xla-cpu": "2.9.0"}
 PRESENT = [  # not those of compilers before SDK 2.26 alone
     defect
     for defect in DEFECTS.values()
@@ -199,6 +199,9 @@ ROW = torch.rand(2, 20000)
         ("dilated-transposed-convolution", transposed(stride=2, dilation=2), IMAGE, True),
         ("dilated-transposed-convolution", transposed(stride=2), IMAGE, False),
         ("dilated-transposed-convolution", transposed(dilation=2), IMAGE, False),
+        ("onnxruntime-output-padding", transposed(output_padding=1, dilation=2), IMAGE, True),
+        ("onnxruntime-output-padding", transposed(output_padding=1, stride=2), IMAGE, False),
+        ("onnxruntime-output-padding", transposed(), IMAGE, False),
         ("depthwise-transposed-convolution", transposed(groups=4), IMAGE, True),
         ("depthwise-transposed-convolution", transposed(groups=2), IMAGE, False),
         ("complex-numbers", lambda x: torch.fft.rfft(x).abs(), ROW, True),

@@ -50,23 +50,25 @@ def test_operator_that_a_front_end_lacks_is_not_claimed(name: str, module: torch
         target.compile(program, Options("cpu", None, "float32", (), lambda stage: None))
 
 
-OF_OPENVINO = {
+OF_CONTROLS = {
     f"{defect.id}:{minimal.name}": Case(
-        defect.id, minimal.name, "", minimal.batch, None, None, minimal.dtype, "openvino", "cpu"
+        defect.id, minimal.name, "", minimal.batch, None, None, minimal.dtype, target, "cpu"
     )
+    for target in ("openvino", "onnxruntime")
     for defect in DEFECTS.values()
-    if "openvino" in defect.packages
+    if target in defect.packages
     for minimal in defect.minimal_cases
 }
 
 
-@pytest.mark.parametrize("name", OF_OPENVINO)
-def test_openvino_has_its_defects(name: str) -> None:
-    case, target = OF_OPENVINO[name], load_target("openvino")
+@pytest.mark.parametrize("name", OF_CONTROLS)
+def test_control_compiler_has_its_defects(name: str) -> None:
+    case = OF_CONTROLS[name]
+    target = load_target(case.target)
     if reason := target.missing():
         pytest.skip(reason)
     if not DEFECTS[case.system].affects(target.packages("cpu", None), case.workarounds):
-        pytest.skip("another OpenVINO")
+        pytest.skip("another version")
     outcome = run_case(case, case.system, target, lambda _: None)
     (expected,) = [m for m in DEFECTS[case.system].minimal_cases if m.name == case.variant]
     assert outcome.status == expected.status and outcome.defects == [case.system]

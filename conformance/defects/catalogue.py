@@ -18,6 +18,7 @@ from conformance.defects.dilated_convolution import DILATED_CONVOLUTION
 from conformance.defects.dilated_pool import DILATED_POOL
 from conformance.defects.dilated_transposed import DILATED_TRANSPOSED
 from conformance.defects.multiply_reduce import MULTIPLY_REDUCE
+from conformance.defects.onnxruntime_transposed import ONNXRUNTIME_TRANSPOSED
 from conformance.defects.openvino_avg_pool import OPENVINO_AVG_POOL
 from conformance.defects.openvino_constants import OPENVINO_CONSTANTS
 from conformance.defects.openvino_resize import OPENVINO_RESIZE
@@ -69,6 +70,7 @@ DEFECTS: dict[str, Defect] = {
         CLAMP_INFINITY,
         AUTO_CAST_NAN,
         XLA_RESIZE,
+        ONNXRUNTIME_TRANSPOSED,
         OPENVINO_AVG_POOL,
         OPENVINO_CONSTANTS,
         OPENVINO_RESIZE,
