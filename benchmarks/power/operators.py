@@ -22,6 +22,7 @@ from benchmarks.power.edits import (
 )
 from benchmarks.power.plant import Plant
 from benchmarks.power.sites import Site
+from conformance.defects.small import arguments, operator
 from conformance.defects.split_with_sizes import read_densely, splits_across_rows
 from conformance.graphs.graph import Kind
 
@@ -45,11 +46,9 @@ def dense_split(site: Site, random: Random) -> Plant | None:
     """Of a split into sizes or into chunks that does not run over the first dimension there is."""
     if splits_across_rows(site.node):
         return Plant("pieces read from the flat buffer", instead(read_densely))
-    if _operator(site.node) != "chunk" or (whole := tensor(site.fed[0])) is None:
+    if operator(site.node) != "chunk" or (whole := tensor(site.fed[0])) is None:
         return None
-    dim = site.node.args[2] if len(site.node.args) > 2 else 0
-    assert isinstance(dim, int)
-    if prod(whole.shape[: dim % whole.dim()]) == 1:
+    if prod(whole.shape[: arguments(site.node)["dim"] % whole.dim()]) == 1:
         return None
     return Plant("chunks read from the flat buffer", instead(wrong.chunks_read_densely))
 
@@ -57,13 +56,13 @@ def dense_split(site: Site, random: Random) -> Plant | None:
 def dense_transpose(site: Site, random: Random) -> Plant | None:
     """The values stay where they were."""
     functions = {"permute": wrong.permuted_densely, "transpose": wrong.transposed_densely}
-    function: Any = functions.get(_operator(site.node))
+    function: Any = functions.get(operator(site.node))
     return Plant("strides ignored", instead(function)) if function is not None else None
 
 
 def dropped_residual(site: Site, random: Random) -> Plant | None:
     """Of a sum of two, one."""
-    if _operator(site.node) not in ("add", "add_") or len(site.fed) != 2 or not _alike(site, *site.fed):
+    if operator(site.node) not in ("add", "add_") or len(site.fed) != 2 or not _alike(site, *site.fed):
         return None
     kept, lost = random.sample(site.fed, 2)
     return Plant(f"{lost.name} is not added", without(kept))
@@ -73,7 +72,7 @@ def dropped_operator(site: Site, random: Random) -> Plant | None:
     """One that gives the shape it is given, and is not only another view of it."""
     if len(site.fed) != 1 or not _alike(site, site.fed[0]) or _is_view(site.node):
         return None
-    return Plant(f"no {_operator(site.node)}", without(site.fed[0]))
+    return Plant(f"no {operator(site.node)}", without(site.fed[0]))
 
 
 def dropped_bias(site: Site, random: Random) -> Plant | None:
@@ -85,7 +84,7 @@ def dropped_bias(site: Site, random: Random) -> Plant | None:
 def concatenation(site: Site, random: Random) -> Plant | None:
     """Of the parts in their order, another order."""
     parts = site.node.args[0] if site.node.args else None
-    if _operator(site.node) != "cat" or not isinstance(parts, (list, tuple)) or len(parts) < 2:
+    if operator(site.node) != "cat" or not isinstance(parts, (list, tuple)) or len(parts) < 2:
         return None
     order = random.sample(range(len(parts)), len(parts))
     if order == sorted(order):
@@ -95,7 +94,7 @@ def concatenation(site: Site, random: Random) -> Plant | None:
 
 def upsample(site: Site, random: Random) -> Plant | None:
     """Of nearest neighbours, three other ways."""
-    if _operator(site.node) != "upsample_nearest2d":
+    if operator(site.node) != "upsample_nearest2d":
         return None
     ways = (wrong.upsampled_smoothly, wrong.upsampled_late, wrong.upsampled_by_tiling)
     way = random.choice(ways)
@@ -105,7 +104,7 @@ def upsample(site: Site, random: Random) -> Plant | None:
 def attention_scale(site: Site, random: Random) -> Plant | None:
     """A factor that a softmax is soon to follow: left out, or twice."""
     number = site.node.args[1] if len(site.node.args) > 1 else None
-    if _operator(site.node) not in ("mul", "div") or not isinstance(number, (int, float)):
+    if operator(site.node) not in ("mul", "div") or not isinstance(number, (int, float)):
         return None
     if not _softmax_follows(site.node, _NEAR):
         return None
@@ -124,12 +123,6 @@ def softmax_axis(site: Site, random: Random) -> Plant | None:
         return None
     other = random.choice(others)
     return Plant(f"over {other} instead of {dim % len(site.shape)}", with_argument(1, other))
-
-
-def _operator(node: Node) -> str:
-    """The name of a node's operator, `conv2d`."""
-    schema = getattr(node.target, "_schema", None)
-    return schema.name.rpartition("::")[2] if schema is not None else ""
 
 
 def _alike(site: Site, *nodes: Node) -> bool:

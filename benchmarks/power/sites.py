@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 from torch.fx import Graph, GraphModule, Node
 
@@ -32,10 +33,7 @@ class Site:
     @property
     def size(self) -> int:
         """How many values it gives."""
-        size = 1
-        for extent in self.shape or (0,):
-            size *= extent
-        return size
+        return prod(self.shape or (0,))
 
 
 def find_sites(module: GraphModule, trial: Trial) -> list[Site]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from conformance.defects.small import calls
+from conformance.defects.small import arguments, calls, operator
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,16 +27,16 @@ class Resizing:
 
 def resizing(node: Node) -> Resizing | None:
     """What it does, where it is F.interpolate in one of these modes; None for any other node."""
-    name, _, overload = str(getattr(node.target, "__name__", "")).partition(".")
-    if node.op != "call_function" or name not in _MODES or overload != "vec":
+    given = arguments(node)
+    mode = _MODES.get(operator(node))
+    if mode is None or "scale_factors" not in given:
         return None
-    arguments: Any = node.args
-    scales = arguments[-1]
+    scales = given["scale_factors"]
     return Resizing(
-        mode=_MODES[name],
-        before=tuple(arguments[0].meta["val"].shape[2:]),
+        mode=mode,
+        before=tuple(given["input"].meta["val"].shape[2:]),
         after=tuple(node.meta["val"].shape[2:]),
-        align_corners=len(arguments) == 4 and arguments[2],
+        align_corners=given.get("align_corners", False),
         scales=tuple(scales) if scales else None,
     )
 

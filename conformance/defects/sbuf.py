@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
 from conformance.defects.defect import Defect, Evidence, MinimalCase
+from conformance.defects.small import images, layer, operator
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
     from torch.fx import Node
 
 SBUF_BYTES = 24 * 2**20  # of a NeuronCore-v2 and of a v3
@@ -20,7 +21,7 @@ def outgrows_sbuf(node: Node) -> bool:
     No report gives the mechanism. This is the simplest rule that has m, l and x on one side and n and s, or
     bfloat16, on the other: the first convolution gives 26 MB in m at 640 px, and 13 MB in s.
     """
-    if node.op != "call_function" or not str(getattr(node.target, "__name__", "")).startswith("conv"):
+    if not operator(node).startswith("conv"):
         return False
     import torch
 
@@ -30,26 +31,9 @@ def outgrows_sbuf(node: Node) -> bool:
 
 
 def _convolution() -> nn.Module:
-    import torch
     from torch import nn
 
-    class First(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(0)
-                self.conv = nn.Conv2d(3, 64, 3, stride=2, padding=1)
-
-        def forward(self, x: Tensor) -> Tensor:
-            return self.conv(x)  # type: ignore[no-any-return]
-
-    return First()
-
-
-def _image(index: int) -> tuple[Tensor, ...]:
-    import torch
-
-    return (torch.rand(1, 3, 640, 640, generator=torch.Generator().manual_seed(index)),)
+    return nn.Conv2d(3, 64, 3, stride=2, padding=1)
 
 
 SBUF = Defect(
@@ -73,8 +57,8 @@ SBUF = Defect(
         MinimalCase(
             name="first-convolution",
             title="the first convolution of YOLO26m at 640 px",
-            build=_convolution,
-            inputs=_image,
+            build=lambda: layer(_convolution),
+            inputs=images(1, 3, 640, 640),
             batch=1,
             status=Status.ERROR,
             signature="NCC_IGCA030",

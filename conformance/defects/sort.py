@@ -6,32 +6,15 @@ from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
 from conformance.defects.defect import Defect, Evidence, MinimalCase
+from conformance.defects.small import calls, images, operator
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
     from torch.fx import Node
 
 
 def sorts(node: Node) -> bool:
     """Whether the node is a topk or a sort."""
-    name = str(getattr(node.target, "__name__", ""))
-    return node.op == "call_function" and name.split(".")[0] in ("topk", "sort", "argsort")
-
-
-def _module(operator: str) -> nn.Module:
-    from torch import nn
-
-    class Ranked(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            return x.topk(5, dim=-1).values if operator == "topk" else x.sort(dim=-1).values
-
-    return Ranked()
-
-
-def _scores(index: int) -> tuple[Tensor, ...]:
-    import torch
-
-    return (torch.rand(1, 84, generator=torch.Generator().manual_seed(index)),)
+    return operator(node) in ("topk", "sort", "argsort")
 
 
 SORT = Defect(
@@ -53,15 +36,18 @@ SORT = Defect(
     workarounds=(),
     minimal_cases=tuple(
         MinimalCase(
-            name=operator,
-            title=f"one {operator} of 84 scores",
-            build=lambda operator=operator: _module(operator),  # type: ignore[misc]
-            inputs=_scores,
+            name=name,
+            title=f"one {name} of 84 scores",
+            build=lambda ranked=ranked: calls(ranked),  # type: ignore[misc]
+            inputs=images(1, 84),
             batch=1,
             status=Status.ERROR,
             signature="NCC_EVRF029",
             workarounds=(),
         )
-        for operator in ("topk", "sort")
+        for name, ranked in (
+            ("topk", lambda x: x.topk(5, dim=-1).values),
+            ("sort", lambda x: x.sort(dim=-1).values),
+        )
     ),
 )

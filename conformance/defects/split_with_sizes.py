@@ -7,11 +7,13 @@ reshapes it. That is right only where nothing before `dim` is larger than 1.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from conformance.cases.outcome import Stage, Status
 from conformance.defects.defect import Defect, Evidence, MinimalCase
+from conformance.defects.small import arguments, calls, operator
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -22,21 +24,18 @@ WORKAROUNDS = ("slice", "tensor_split", "functionalization")
 
 def splits_across_rows(node: Node) -> bool:
     """Whether the node is a split into given sizes with a dimension larger than 1 before the one it splits."""
-    if node.op != "call_function" or "split_with_sizes" not in getattr(node.target, "__name__", ""):
+    if "split_with_sizes" not in operator(node):
         return False
-    args: Any = node.args
-    kwargs: Any = node.kwargs
-    tensor, _, dim = _arguments(*args, **kwargs)
-    shape = tensor.meta["val"].shape
-    return bool(prod(shape[: dim % len(shape)]) > 1)
+    given = arguments(node)
+    shape = given["self"].meta["val"].shape
+    return bool(prod(shape[: given["dim"] % len(shape)]) > 1)
 
 
-def read_densely(*args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
+def read_densely(x: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """What torch-xla computes: each piece is one contiguous run of the flat buffer, from the right offset."""
-    x, sizes, dim = _arguments(*args, **kwargs)
     x = x.contiguous()
     flat, start, pieces = x.reshape(-1), 0, []
-    for size in sizes:
+    for size in split_sizes:
         shape = list(x.shape)
         shape[dim] = size
         offset = start * x.stride(dim)
@@ -45,20 +44,9 @@ def read_densely(*args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
     return tuple(pieces)
 
 
-def _arguments(x: Any, split_sizes: list[int], dim: int = 0) -> tuple[Any, list[int], int]:
-    return x, split_sizes, dim
-
-
 def _split(sizes: list[int], dim: int, view: tuple[int, ...] | None = None) -> nn.Module:
     """A module that does nothing but split, after a view of the dimensions behind the batch where one is given."""
-    from torch import nn
-
-    class Split(nn.Module):
-        def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-            x = x.view(x.shape[0], *view) if view else x
-            return x.split(sizes, dim)  # type: ignore[no-any-return, no-untyped-call]
-
-    return Split()
+    return calls(lambda x: (x.view(x.shape[0], *view) if view else x).split(sizes, dim))
 
 
 def _noise(*shape: int) -> Any:
