@@ -41,11 +41,12 @@ def _image_by_image(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tens
 def _channels_last(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     module = copy.deepcopy(module)
     for held in (*module.parameters(), *module.buffers()):
-        held.data = _as_channels_last(held.data)
-    return _plain(module, tuple(map(_as_channels_last, inputs)))
+        held.data = as_channels_last(held.data)
+    return _plain(module, tuple(map(as_channels_last, inputs)))
 
 
-def _as_channels_last(x: Tensor) -> Tensor:
+def as_channels_last(x: Tensor) -> Tensor:
+    """An image's channels last in memory; whatever is no image stays as it is."""
     return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
 
 

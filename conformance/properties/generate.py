@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import torch
 from hypothesis import strategies as st
-from torch import Tensor
 
+from conformance.golden.noise import as_channels_last
 from conformance.properties.module import results_of, zeros
 from conformance.properties.operator import MOST_DIMENSIONS, Arguments, Operator, Shaped
 from conformance.properties.operators import NAMES, OPERATORS
@@ -33,7 +33,7 @@ class Building:
         constants = [zeros(weight) for weight in weights.values()]
         step = Step(operator=operator.name, inputs=tuple(places), arguments=arguments)
         plain = results_of(operator, step, [*(value.plain for value in given), *constants])
-        turned = results_of(operator, step, [*(value.turned for value in given), *map(channels_last, constants)])
+        turned = results_of(operator, step, [*(value.turned for value in given), *map(as_channels_last, constants)])
         axis, each = operator.batch(given[0], arguments)
         apart = operator.moves and all(value.apart for value in given)
         self.values += [Shaped(*results, axis, each, apart) for results in zip(plain, turned, strict=True)]
@@ -70,12 +70,7 @@ def _shapes(draw: st.DrawFn) -> tuple[int, ...]:
 
 def _input(shape: tuple[int, ...]) -> Shaped:
     plain = torch.zeros(shape)
-    return Shaped(plain, channels_last(plain), apart=True)
-
-
-def channels_last(tensor: Tensor) -> Tensor:
-    """An image's channels last in memory; whatever is no image stays as it is."""
-    return tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor
+    return Shaped(plain, as_channels_last(plain), apart=True)
 
 
 @st.composite

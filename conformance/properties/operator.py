@@ -81,6 +81,11 @@ class Weight:
         return f"torch.randn({shape}, {generator}) * {self.scale!r}"
 
 
+def divisors(number: int) -> list[int]:
+    """Of a number from 1 on, in order."""
+    return [n for n in range(1, number + 1) if number % n == 0]
+
+
 class Spelling(Protocol):
     """The same operation twice: done, and as an expression. Weights stand behind the values."""
 
@@ -106,21 +111,27 @@ def spelled(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Function:
-    """`torch.cat([a, b], dim=1)`, `F.conv2d(a, weight, stride=2)`: a function of torch, or of its functional (F)."""
+    """`torch.cat([a, b], dim=1)`, `F.conv2d(a, weight, stride=2)`: a function of torch, or of its functional (F).
+    `of_weights` are arguments that say how large its weights are, and are none of the call."""
 
     path: str
     as_list: bool = False
+    of_weights: tuple[str, ...] = ()
 
     def call(self, values: Sequence[Tensor], arguments: Arguments) -> Any:
         """Call it."""
         root, *rest = self.path.split(".")
         function = reduce(getattr, rest, {"torch": torch, "F": torch.nn.functional}[root])
-        return function(list(values), **arguments) if self.as_list else function(*values, **arguments)  # type: ignore[operator]
+        passed = self._passed(arguments)
+        return function(list(values), **passed) if self.as_list else function(*values, **passed)  # type: ignore[operator]
 
     def source(self, names: Sequence[str], arguments: Arguments) -> str:
         """Spell it."""
         given = [f"[{', '.join(names)}]"] if self.as_list else list(names)
-        return f"{self.path}({', '.join([*given, *words(arguments)])})"
+        return f"{self.path}({', '.join([*given, *words(self._passed(arguments))])})"
+
+    def _passed(self, arguments: Arguments) -> Arguments:
+        return {name: value for name, value in arguments.items() if name not in self.of_weights}
 
 
 @dataclass(frozen=True)

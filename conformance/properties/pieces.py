@@ -11,6 +11,7 @@ from torch import Tensor
 
 from conformance.properties.elementwise import signed
 from conformance.properties.operator import MOST_DIMENSIONS, Arguments, Function, Method, Operator, Shaped
+from conformance.properties.views import squeezed, unsqueezed
 
 _MOST_PIECES = 4
 
@@ -102,10 +103,6 @@ def _unbindings(draw: st.DrawFn, values: Sequence[Shaped]) -> Arguments:
     return {"dim": draw(signed(x, draw(st.sampled_from(_few(x)))))}
 
 
-def _without(x: Shaped, arguments: Arguments) -> tuple[int, int]:
-    return x.axis - (arguments["dim"] % x.rank < x.axis), x.each
-
-
 class Slice:
     """`a[:, 1:5:2]`."""
 
@@ -151,10 +148,6 @@ def _stackings(draw: st.DrawFn, values: Sequence[Shaped]) -> Arguments:
     return {"dim": draw(st.integers(0, values[0].rank))}
 
 
-def _stacked(x: Shaped, arguments: Arguments) -> tuple[int, int]:
-    return x.axis + (arguments["dim"] <= x.axis), x.each
-
-
 PIECES = (
     Operator(
         "split",
@@ -184,7 +177,7 @@ PIECES = (
         Method("select", ("dim", "index")),
         accepts=lambda x: x.rank > 2,
         arguments=_one,
-        batch=_without,
+        batch=squeezed,
         moves=True,
     ),
     Operator(
@@ -192,7 +185,7 @@ PIECES = (
         Method("unbind", ("dim",)),
         accepts=lambda x: x.rank > 2 and bool(_few(x)),
         arguments=_unbindings,
-        batch=_without,
+        batch=squeezed,
         moves=True,
         many=True,
     ),
@@ -210,6 +203,6 @@ PIECES = (
         partner=_can_be_stacked,
         most_partners=2,
         arguments=_stackings,
-        batch=_stacked,
+        batch=unsqueezed,
     ),
 )

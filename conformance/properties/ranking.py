@@ -16,16 +16,19 @@ _MOST_FEATURES = 8
 
 def _can_be_multiplied(x: Shaped, y: Shaped) -> bool:
     """Whether they are stacks of matrices, of one length, that can be multiplied."""
-    if x.rank < 3 or x.axis >= x.rank - 2 or (x.axis, x.each) != (y.axis, y.each):
-        return False
-    return x.shape[:-2] == y.shape[:-2] and x.shape[-1] == y.shape[-2] and x.can_grow(y.shape[-1])
+    return _stacked_alike(x, y) and x.shape[-1] == y.shape[-2] and x.can_grow(y.shape[-1])
 
 
 def _can_attend(x: Shaped, y: Shaped) -> bool:
     """Whether the first can be multiplied with the second transposed, as queries with keys."""
-    if x.rank < 3 or x.axis >= x.rank - 2 or (x.axis, x.each) != (y.axis, y.each) or x.rank != y.rank:
+    return _stacked_alike(x, y) and x.shape[-1] == y.shape[-1] and x.can_grow(y.shape[-2])
+
+
+def _stacked_alike(x: Shaped, y: Shaped) -> bool:
+    """Whether they are stacks of matrices, of one length, the batch being a part of the stack."""
+    if x.rank < 3 or x.axis >= x.rank - 2 or (x.axis, x.each) != (y.axis, y.each):
         return False
-    return x.shape[:-2] == y.shape[:-2] and x.shape[-1] == y.shape[-1] and x.can_grow(y.shape[-2])
+    return x.shape[:-2] == y.shape[:-2]
 
 
 class Attend:
@@ -38,18 +41,6 @@ class Attend:
     def source(self, names: Sequence[str], arguments: Arguments) -> str:
         """Spell it."""
         return f"{names[0]} @ {names[1]}.transpose(-2, -1)"
-
-
-class Linear(Function):
-    """A linear layer: how many features it gives is not an argument of the call."""
-
-    def call(self, values: Sequence[Tensor], arguments: Arguments) -> Any:
-        """Call it."""
-        return super().call(values, {})
-
-    def source(self, names: Sequence[str], arguments: Arguments) -> str:
-        """Spell it."""
-        return super().source(names, {})
 
 
 def _linear(shapes: Sequence[tuple[int, ...]], arguments: Arguments) -> dict[str, Weight]:
@@ -144,7 +135,7 @@ RANKING = (
     Operator("attend", Attend(), partner=_can_attend),
     Operator(
         "linear",
-        Linear("F.linear"),
+        Function("F.linear", of_weights=("features",)),
         accepts=lambda x: x.axis < x.rank - 1 and x.can_grow(_MOST_FEATURES),
         arguments=lambda _: st.integers(1, _MOST_FEATURES).map(lambda n: {"features": n}),
         weights=_linear,

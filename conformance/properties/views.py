@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from conformance.properties.elementwise import signed
-from conformance.properties.operator import MOST_DIMENSIONS, Arguments, Method, Operator, Shaped
+from conformance.properties.operator import MOST_DIMENSIONS, Arguments, Method, Operator, Shaped, divisors
 
 
 def _runs_on(x: Shaped, dim: int) -> bool:
@@ -35,7 +35,7 @@ def _factors(draw: st.DrawFn, number: int, most: int) -> list[int]:
     """Numbers whose product is a number, in order; at most so many."""
     factors: list[int] = []
     while len(factors) < most - 1 and number > 1 and draw(st.booleans()):
-        factor = draw(st.sampled_from([n for n in range(1, number + 1) if number % n == 0]))
+        factor = draw(st.sampled_from(divisors(number)))
         factors.append(factor)
         number //= factor
     return [*factors, number]
@@ -140,11 +140,13 @@ def _ones(x: Shaped) -> list[int]:
     return [dim for dim in x.own if x.shape[dim] == 1]
 
 
-def _unsqueezed(x: Shaped, arguments: Arguments) -> tuple[int, int]:
+def unsqueezed(x: Shaped, arguments: Arguments) -> tuple[int, int]:
+    """Where the batch is beside a new dimension."""
     return x.axis + (arguments["dim"] <= x.axis), x.each
 
 
-def _squeezed(x: Shaped, arguments: Arguments) -> tuple[int, int]:
+def squeezed(x: Shaped, arguments: Arguments) -> tuple[int, int]:
+    """Where the batch is when a dimension is gone."""
     return x.axis - (arguments["dim"] % x.rank < x.axis), x.each
 
 
@@ -200,7 +202,7 @@ VIEWS = (
         Method("unsqueeze", ("dim",)),
         accepts=lambda x: x.rank < MOST_DIMENSIONS,
         arguments=_new_dims,
-        batch=_unsqueezed,
+        batch=unsqueezed,
         moves=True,
     ),
     Operator(
@@ -208,7 +210,7 @@ VIEWS = (
         Method("squeeze", ("dim",)),
         accepts=lambda x: bool(_ones(x)),
         arguments=_dims_of_one,
-        batch=_squeezed,
+        batch=squeezed,
         moves=True,
     ),
     Operator("contiguous", Method("contiguous"), moves=True),

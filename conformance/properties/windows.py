@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any
 
 from hypothesis import strategies as st
-from torch import Tensor
 
-from conformance.properties.operator import Arguments, Function, Operator, Shaped, Weight
+from conformance.properties.operator import Arguments, Function, Operator, Shaped, Weight, divisors
 
 _MOST_CHANNELS = 8
-
-
-def _divisors(number: int) -> list[int]:
-    return [n for n in range(1, number + 1) if number % n == 0]
 
 
 def _image(x: Shaped) -> bool:
@@ -42,7 +36,7 @@ def _convolutions(draw: st.DrawFn, values: Sequence[Shaped], depthwise: bool = F
     windows = [draw(_window(size)) for size in x.shape[2:]]
     kernel, stride, padding, dilation = (tuple(part) for part in zip(*windows, strict=True))
     channels = x.shape[1]
-    groups = channels if depthwise else draw(st.sampled_from(_divisors(channels)))
+    groups = channels if depthwise else draw(st.sampled_from(divisors(channels)))
     each = draw(st.integers(1, max(1, _MOST_CHANNELS // groups)))
     given: Arguments = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     if set(stride) == {1} and draw(st.booleans()):
@@ -60,7 +54,7 @@ def _transposed(draw: st.DrawFn, values: Sequence[Shaped]) -> Arguments:
         most = ((size - 1) * stride + dilation * (kernel - 1) + extra) // 2
         windows.append((kernel, stride, draw(st.integers(0, min(2, most))), extra, dilation))
     kernels, strides, paddings, extras, dilations = (tuple(part) for part in zip(*windows, strict=True))
-    groups = draw(st.sampled_from(_divisors(x.shape[1])))
+    groups = draw(st.sampled_from(divisors(x.shape[1])))
     return {
         "kernel": kernels,
         "channels": groups * draw(st.integers(1, max(1, _MOST_CHANNELS // groups))),
@@ -80,20 +74,8 @@ def _filters(shapes: Sequence[tuple[int, ...]], arguments: Arguments, transposed
     return {"weight": Weight(shape, scale=scale), "bias": Weight((out,))}
 
 
-class Convolution(Function):
-    """A convolution: the size of its weight is not an argument of the call."""
-
-    def call(self, values: Sequence[Tensor], arguments: Arguments) -> Any:
-        """Call it."""
-        return super().call(values, _passed(arguments))
-
-    def source(self, names: Sequence[str], arguments: Arguments) -> str:
-        """Spell it."""
-        return super().source(names, _passed(arguments))
-
-
-def _passed(arguments: Arguments) -> Arguments:
-    return {name: value for name, value in arguments.items() if name not in ("kernel", "channels")}
+def _convolution(path: str) -> Function:
+    return Function(path, of_weights=("kernel", "channels"))
 
 
 @st.composite
@@ -152,18 +134,18 @@ def _pads(draw: st.DrawFn, values: Sequence[Shaped]) -> Arguments:
 
 
 WINDOWS = (
-    Operator("conv2d", Convolution("F.conv2d"), accepts=_image, arguments=_convolutions, weights=_filters, weight=3),
-    Operator("conv1d", Convolution("F.conv1d"), accepts=_row, arguments=_convolutions, weights=_filters),
+    Operator("conv2d", _convolution("F.conv2d"), accepts=_image, arguments=_convolutions, weights=_filters, weight=3),
+    Operator("conv1d", _convolution("F.conv1d"), accepts=_row, arguments=_convolutions, weights=_filters),
     Operator(
         "depthwise",
-        Convolution("F.conv2d"),
+        _convolution("F.conv2d"),
         accepts=lambda x: _image(x) and 1 < x.shape[1] <= 2 * _MOST_CHANNELS,
         arguments=lambda values: _convolutions(values, depthwise=True),
         weights=_filters,
     ),
     Operator(
         "conv_transpose2d",
-        Convolution("F.conv_transpose2d"),
+        _convolution("F.conv_transpose2d"),
         accepts=lambda x: _image(x) and x.can_grow(16),
         arguments=_transposed,
         weights=lambda shapes, arguments: _filters(shapes, arguments, transposed=True),
