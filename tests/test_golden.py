@@ -8,7 +8,7 @@ import torch
 import toys
 from torch import Tensor, nn
 
-from conformance.compare.metrics import by_image
+from conformance.compare.metrics import OF_WHOLE, by_image
 from conformance.golden.noise import RUNS, allowed_error, twins
 from conformance.golden.reference import golden, record
 from conformance.program import Isolated, Program, Whole
@@ -82,8 +82,8 @@ def test_allowed_error_is_the_largest_of_the_runs_per_image() -> None:
     exact = by_image([copy.deepcopy(MODEL.module).double()(INPUTS[0].double())])
     noise = allowed_error(Whole(MODEL.module), INPUTS, {"all": exact}, lambda outputs: {"all": by_image(outputs)})
     errors = [(by_image(o) - exact).norm(dim=1) / exact.norm(dim=1) for o in twins(Whole(MODEL.module), INPUTS)]
-    assert noise["all"] == torch.stack(errors).amax(0).tolist()
-    assert len(noise["all"]) == 4 and all(0 < error < 1e-5 for error in noise["all"])
+    assert noise["all"]["L2"] == torch.stack(errors).amax(0).tolist() and list(noise["all"]) == list(OF_WHOLE)
+    assert all(len(found) == 4 and all(0 < error < 1e-5 for error in found) for found in noise["all"].values())
 
 
 def test_program_gives_no_tensor_twice_and_leaves_no_hooks() -> None:

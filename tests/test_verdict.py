@@ -145,6 +145,15 @@ def test_isolated_layer_is_fed_with_the_references_inputs() -> None:
     assert judge(toys.DROPPED_OPERATOR, layer="join").status == Status.PASS, "the fault is in the stem alone"
 
 
+def test_layer_that_gives_the_outputs_is_judged_by_their_groups() -> None:
+    """Boxes in pixels hide what is wrong with scores, in a layer alone as in the whole."""
+    case = replace(toys.CASE, layer="net")
+    found = run_case(case, "toys:HeadOnly", toys.DAMPED_SCORES, lambda _: None)
+    assert {name: group.bad for name, group in found.groups.items()} == {"boxes": False, "scores": True}
+    assert [layer.bad for layer in found.layers] == [True]
+    assert run_case(case, "toys:HeadOnly", toys.HEALTHY, lambda _: None).status == Status.PASS
+
+
 @pytest.mark.parametrize(
     ("system", "signature"),
     [("Overflows32", "the CPU's own runs at this dtype"), ("Overflows64", "the reference itself")],

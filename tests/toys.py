@@ -83,6 +83,29 @@ class Toy:
         return (torch.rand(shape, generator=torch.Generator().manual_seed(index)),)
 
 
+class Around(nn.Module):
+    """A net as the one layer of a model."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.net(x)
+        return y
+
+
+class HeadOnly(Toy):
+    """A model that is one layer: what the layer gives are the outputs."""
+
+    def layers(self, variant: str, task: str) -> tuple[str, ...]:
+        return ("net",)
+
+    def build(self, variant: str, task: str) -> Model:
+        made = super().build(variant, task)
+        return Model(Around(made.module).eval(), made.groups, ("net",), f"head-only{variant}")
+
+
 class Overflow(nn.Module):
     """Infinite in float32 or, from 1e200, in float64, too."""
 

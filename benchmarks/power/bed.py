@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.fx import GraphModule
 
+from benchmarks.power.alone import Alone, make_alone
+from benchmarks.power.calls import Program, once, run
+from benchmarks.power.detecting import CONFIDENCE, differs
 from benchmarks.power.gates import OURS, Given, flagged
 from benchmarks.power.sites import Site, find_sites
 from benchmarks.power.systems import Entry, scratch_cache, subject
-from conformance.autocast import auto_cast
 from conformance.cases.errors import UserError
-from conformance.detections.matching import SLACK, count_images
+from conformance.cases.outcome import Outcome
+from conformance.detections.matching import SLACK
 from conformance.detections.postprocess import Detections, from_cells, from_rows
+from conformance.golden.noise import twins
 from conformance.golden.reference import cast
-from conformance.running.judgement import Answers
+from conformance.running.judgement import Answers, judge
 from conformance.running.subject import Trial
 
-# A detection of less than this is none that a user sees.
-CONFIDENCE = 0.25
 # Batches beside the one that is compared; the first is the one a program is compiled for.
 BATCHES = 8
-Program = Callable[..., tuple[Tensor, ...]]
 _READ: dict[str, Callable[[Tensor, float], list[Detections]]] = {"cells": from_cells, "rows": from_rows}
 
 
 @dataclass(frozen=True, eq=False)
 class Bed:
-    """`trial` is the product's own, `healthy` the graph of its tapped program, `answer` what that gives for the
-    images that are compared, `answers` for the other `batches`, and `found` the detections in these."""
+    """`trial` is the product's own, `healthy` the graph of its tapped program, `alone` its layers by path, `answer`
+    what the graph gives for the images that are compared, `answers` for the other `batches`, and `found` the
+    detections in these: for each batch those of the graph and of every other valid run, image by image."""
 
     entry: Entry
     dtype: str
@@ -39,24 +41,25 @@ class Bed:
     twin: tuple[Tensor, ...]
     healthy: GraphModule
     sites: tuple[Site, ...]
+    alone: Mapping[str, Alone]
     answer: tuple[Tensor, ...]
     batches: tuple[tuple[Tensor, ...], ...]
     answers: tuple[tuple[Tensor, ...], ...]
-    found: tuple[list[Detections], ...] | None
+    found: tuple[list[list[Detections]], ...] | None
 
     def changed(self, batch: int, outputs: Sequence[Tensor]) -> bool:
         """Whether a program's outputs for one of the batches have lost or made up a detection."""
         assert self.found is not None
-        given = read(self.entry, outputs)
-        return any(count.lost or count.spurious for count in count_images(self.found[batch], given, CONFIDENCE))
+        images = zip(*self.found[batch], strict=True)
+        return any(differs(*image) for image in zip(images, read(self.entry, outputs), strict=True))
 
     def run(self, program: Program, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """What a graph gives at the dtype of the bed."""
         return run(program, inputs, self.dtype)
 
-    def given(self, answers: Answers) -> Given:
+    def given(self, answers: Answers, alone: Callable[[], Sequence[Outcome]] = tuple) -> Given:
         """What the gates are shown."""
-        return Given(self.trial, answers, self.twin, self.dtype)
+        return Given(self.trial, answers, self.twin, self.dtype, alone)
 
 
 @torch.no_grad()
@@ -71,27 +74,21 @@ def make_bed(entry: Entry, dtype: str) -> Bed:
     answer = run(healthy, trial.inputs, dtype)
     batches = tuple(tuple(cast(x, made.dtype) for x in system.inputs(case, index)) for index in range(1, 1 + BATCHES))
     answers = tuple(run(healthy, batch, dtype)[: trial.output_count] for batch in batches)
-    found = tuple(read(entry, outputs) for outputs in answers) if entry.detector else None
-    twin, sites = run(trial.program.module, trial.inputs, dtype), tuple(find_sites(healthy, trial))
-    bed = Bed(entry, dtype, trial, twin, healthy, sites, answer, batches, answers, found)
-    if OURS in flagged(bed.given(once(bed.trial, answer))):
+    module, found = trial.program.module, None
+    if entry.detector:
+        runs = ([outputs, *twins(module, batch, dtype)] for batch, outputs in zip(batches, answers, strict=True))
+        found = tuple([read(entry, outputs) for outputs in valid] for valid in runs)
+    twin, sites = run(module, trial.inputs, dtype), tuple(find_sites(healthy, trial))
+    alone = {path: make_alone(made.trial(path, ()), sites) for path in model.layers}
+    bed = Bed(entry, dtype, trial, twin, healthy, sites, alone, answer, batches, answers, found)
+    if OURS in flagged(bed.given(once(trial, answer), lambda: [_alone(one, dtype) for one in alone.values()])):
         raise UserError(f"{entry.name} in {dtype}: the graph without a fault is not right, so no fault can be judged")
     return bed
 
 
-def run(program: Program, inputs: tuple[Tensor, ...], dtype: str = "float32") -> tuple[Tensor, ...]:
-    """What a program gives, kept: it may write into what it is given, or give its own buffer again.
-
-    A graph that torch runs is cast on the way, where the dtype asks for that; a compiled program casts itself.
-    """
-    with torch.no_grad(), auto_cast(dtype):
-        return tuple(output.detach().clone() for output in program(*(x.clone() for x in inputs)))
-
-
-def once(trial: Trial, answer: tuple[Tensor, ...]) -> Answers:
-    """The answers of a program that gives the same whenever it is called, from one call with all layers tapped."""
-    outputs = answer[: trial.output_count]
-    return Answers(outputs, outputs, answer if trial.tapped is not None else None)
+def _alone(one: Alone, dtype: str) -> Outcome:
+    """What is found of a layer without a fault."""
+    return judge(one.trial, once(one.trial, run(one.healthy, one.trial.inputs, dtype)), dtype)
 
 
 def read(entry: Entry, outputs: Sequence[Tensor]) -> list[Detections]:

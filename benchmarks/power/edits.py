@@ -41,12 +41,11 @@ def with_argument(place: int, value: Any) -> Edit:
     return lambda module, node: node.update_arg(place, value)
 
 
-def without(source: Node) -> Edit:
-    """Whoever reads the node reads this input of it."""
+def without(kept: int) -> Edit:
+    """Whoever reads the node reads this one of its inputs."""
 
     def edit(module: GraphModule, node: Node) -> None:
-        kept = next(value for value in node.all_input_nodes if value.name == source.name)
-        node.replace_all_uses_with(kept)
+        node.replace_all_uses_with(node.all_input_nodes[kept])
         module.graph.erase_node(node)  # one that works in place would still do it
 
     return edit

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 from torch.fx import GraphModule
 
-from benchmarks.power.bed import Bed, once
+from benchmarks.power.bed import Bed
+from benchmarks.power.calls import ask, once, run
+from benchmarks.power.faults import Kind
 from benchmarks.power.findings import Finding
 from benchmarks.power.gates import flagged
 from benchmarks.power.mutants import Mutant
-from conformance.running.judgement import Answers
+from conformance.cases.outcome import Outcome
+from conformance.running.judgement import Answers, judge
+from conformance.running.subject import Trial
 
 
 def examine(bed: Bed, mutant: Mutant) -> Finding:
     """What came of a mutant."""
     program = mutant.program(bed.healthy)
-    answers = _answers(bed, mutant, program)
-    given = bed.given(answers)
+    answers = _answers(bed.trial, mutant.kind, lambda: mutant.program(bed.healthy), bed.dtype)
+    given = bed.given(answers, lambda: _alone(bed, mutant))
     healthy = bed.answer[: bed.trial.output_count]
     seen = not (same(answers.first, healthy) and same(answers.again, healthy))
     differs, changes_detections = _elsewhere(bed, mutant, program, seen)
@@ -33,6 +37,7 @@ def examine(bed: Bed, mutant: Mutant) -> Finding:
         caught=flagged(given) if differs else (),
         changes_detections=changes_detections,
         ratio=given.ratio,
+        ratio_alone=given.ratio_alone if differs else 0.0,
         benign=not differs,
         hidden=differs and not seen,
         apart=mutant.kind.warmed_with_same,
@@ -44,29 +49,27 @@ def same(outputs: Sequence[Tensor], others: Sequence[Tensor]) -> bool:
     return all(torch.equal(*pair) for pair in zip(outputs, others, strict=True))
 
 
-def _answers(bed: Bed, mutant: Mutant, program: GraphModule) -> Answers:
-    """As the product asks: the images, others, the images again; and once through the tapped program.
+def _alone(bed: Bed, mutant: Mutant) -> tuple[Outcome, ...]:
+    """What is found of the layer that the fault is in, compiled alone with the fault; nothing outside of layers."""
+    one = bed.alone.get(mutant.layer)
+    if one is None or (node := one.names.get(mutant.node)) is None:
+        return ()
+    answers = _answers(one.trial, mutant.kind, lambda: mutant.program(one.healthy, node), bed.dtype)
+    return (judge(one.trial, answers, bed.dtype),)
+
+
+def _answers(trial: Trial, kind: Kind, make: Callable[[], GraphModule], dtype: str) -> Answers:
+    """As the product asks.
 
     A program that keeps nothing gives the same at every call, and the tapped one, which is the same graph, gives it
     too: it is called once. One that does keep something was warmed like any other when it was compiled.
     """
-    trial = bed.trial
-    if not mutant.kind.keeps:
-        return once(trial, bed.run(program, trial.inputs))
-    warm = trial.inputs if mutant.kind.warmed_with_same else trial.others
-    tapped = _warmed(bed, mutant, warm)
-    bed.run(program, warm)
-    count = trial.output_count
-    first = bed.run(program, trial.inputs)[:count]
-    bed.run(program, trial.others)
-    again = bed.run(program, trial.inputs)[:count]
-    return Answers(first, again, bed.run(tapped, trial.inputs) if trial.tapped is not None else None)
-
-
-def _warmed(bed: Bed, mutant: Mutant, inputs: tuple[Tensor, ...]) -> GraphModule:
-    program = mutant.program(bed.healthy)
-    bed.run(program, inputs)
-    return program
+    if not kind.keeps:
+        return once(trial, run(make(), trial.inputs, dtype))
+    program, tapped = make(), make() if trial.tapped is not None else None
+    for one in filter(None, (program, tapped)):
+        run(one, trial.inputs if kind.warmed_with_same else trial.others, dtype)
+    return ask(trial, program, tapped, dtype)
 
 
 def _elsewhere(bed: Bed, mutant: Mutant, program: GraphModule, differs: bool) -> tuple[bool, bool | None]:

@@ -14,7 +14,8 @@ class Finding:
     `changes_detections`: in batches that no gate saw, a detection of at least the confidence that counts is lost or
     made up; None where the model does not detect. `benign`: nothing differs by a bit, for any of the batches;
     `hidden`: nothing does for the images that are compared, so that no gate can see it.
-    `ratio` is the largest error over noise of any group, layer and image; `apart`: not counted with the others.
+    `ratio` is the largest error over noise of any group, layer in place and image, `ratio_alone` that of the layer
+    compiled alone; `apart`: not counted with the others.
     """
 
     system: str
@@ -26,6 +27,7 @@ class Finding:
     caught: tuple[str, ...]
     changes_detections: bool | None
     ratio: float
+    ratio_alone: float = 0.0
     benign: bool = False
     hidden: bool = False
     apart: bool = False
@@ -45,6 +47,7 @@ class Cell:
     images: int
     flagged: tuple[str, ...] = ()
     ratio: float = 0.0
+    ratio_alone: float = 0.0
     error: str | None = None
 
     @property

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import torch
 
-from benchmarks.power.bed import run
+from benchmarks.power.calls import Program, ask, run
 from benchmarks.power.findings import Cell
 from benchmarks.power.gates import Given, flagged
 from benchmarks.power.systems import Entry, scratch_cache, subject
+from conformance.cases.outcome import Outcome
 from conformance.registry import load_target
-from conformance.running.judgement import Answers
-from conformance.running.subject import Trial
-from conformance.targets.protocol import Compiled, Options
+from conformance.running.judgement import judge
+from conformance.running.subject import Subject, Trial
+from conformance.targets.protocol import Options
 
 _WORKAROUNDS = ("contiguous",)  # OpenVINO is not healthy without it in bfloat16: openvino-strided-constants
-Programs = tuple[Compiled, Compiled | None]
+_SLOW = ("inductor",)  # a minute a model, and some seconds for each layer alone: those are left out
+
+
+@dataclass(frozen=True)
+class Programs:
+    """What a target made of a model, plain and tapped, and of its layers alone, by path."""
+
+    plain: Program
+    tapped: Program | None
+    alone: Mapping[str, Program]
 
 
 def cells(entry: Entry, dtype: str, shape: tuple[int, int, int], targets: tuple[str, ...], count: int) -> list[Cell]:
@@ -27,42 +38,47 @@ def cells(entry: Entry, dtype: str, shape: tuple[int, int, int], targets: tuple[
     for batch in range(count):
         first = 2 * batch  # every batch has others of its own to be called with in between
         with scratch_cache(), torch.no_grad():
-            trial = subject(entry, model, entry.case(dtype, shape), first).trial(None, _WORKAROUNDS)
+            made = subject(entry, model, entry.case(dtype, shape), first)
             for target in targets:
                 if target not in programs:
-                    programs[target] = _compiled(target, trial, dtype)
-                found.append(_cell(Cell(entry.name, dtype, target, shape, first), programs[target], trial))
+                    programs[target] = _compiled(target, made)
+                found.append(_cell(Cell(entry.name, dtype, target, shape, first), programs[target], made))
     return [cell for cell in found if cell.error is None or cell.images == 0]  # an error is one, not one a batch
 
 
-def _compiled(target: str, trial: Trial, dtype: str) -> Programs | str:
-    """The programs with and without taps; what the target said where it did not compile them."""
-    options = Options("cpu", None, dtype, (), lambda stage: None)
+def _trial(made: Subject, layer: str | None = None) -> Trial:
+    return made.trial(layer, _WORKAROUNDS)
+
+
+def _compiled(target: str, made: Subject) -> Programs | str:
+    """What the target said where it did not compile them."""
+    options = Options("cpu", None, made.precision, (), lambda stage: None)
+    layers = () if target in _SLOW else made.model.layers
+    compiler, whole = load_target(target), _trial(made)
     try:
-        plain = load_target(target).compile(trial.program, options)
-        return plain, load_target(target).compile(trial.tapped, options) if trial.tapped is not None else None
+        plain = compiler.compile(whole.program, options)
+        tapped = compiler.compile(whole.tapped, options) if whole.tapped is not None else None
+        alone = {path: compiler.compile(_trial(made, path).program, options) for path in layers}
     except Exception as error:  # of the target's, of any kind
         return _said(error)
+    return Programs(plain, tapped, alone)
 
 
-def _cell(cell: Cell, programs: Programs | str, trial: Trial) -> Cell:
+def _cell(cell: Cell, programs: Programs | str, made: Subject) -> Cell:
     if isinstance(programs, str):
         return replace(cell, error=programs)
+    trial, dtype = _trial(made), made.precision
     try:
-        answers = _answers(programs, trial)
+        answers = ask(trial, programs.plain, programs.tapped)
+        layers = [_alone(_trial(made, path), program, dtype) for path, program in programs.alone.items()]
     except Exception as error:  # of the target's, of any kind
         return replace(cell, error=_said(error))
-    given = Given(trial, answers, run(trial.program.module, trial.inputs, cell.dtype), cell.dtype)
-    return replace(cell, flagged=flagged(given), ratio=given.ratio)
+    given = Given(trial, answers, run(trial.program.module, trial.inputs, dtype), dtype, lambda: layers)
+    return replace(cell, flagged=flagged(given), ratio=given.ratio, ratio_alone=given.ratio_alone)
 
 
-def _answers(programs: Programs, trial: Trial) -> Answers:
-    """As the product asks: the images, others, the images again; and once with the layers tapped."""
-    plain, tapped = programs
-    first = run(plain, trial.inputs)
-    run(plain, trial.others)
-    again = run(plain, trial.inputs)
-    return Answers(first, again, run(tapped, trial.inputs) if tapped is not None else None)
+def _alone(trial: Trial, program: Program, dtype: str) -> Outcome:
+    return judge(trial, ask(trial, program, None), dtype)
 
 
 def _said(error: Exception) -> str:

@@ -11,6 +11,8 @@ from benchmarks.power.findings import MAIN, Finding, Results
 from benchmarks.power.gates import GATES, measured
 from benchmarks.power.tally import benign, by_kind, caught, escaped, goals, nearest, reason, tally
 
+_RATIOS = ("ratio", "ratio_alone")
+
 
 @dataclass(frozen=True)
 class About:
@@ -40,7 +42,7 @@ def _of(results: Results, dtype: str) -> dict[str, Any]:
         "goals": [asdict(goal) for goal in goals(results, dtype)],
         "nearest": _fault(near) if (near := nearest(results)) is not None else None,
         "escaped": [_fault(finding) | {"reason": reason(finding)} for finding in escaped(results)],
-        "cells": [asdict(cell) | {"ratio": _number(cell.ratio)} for cell in results.cells],
+        "cells": [asdict(cell) | {name: _number(getattr(cell, name)) for name in _RATIOS} for cell in results.cells],
     }
 
 
@@ -60,7 +62,9 @@ def _rates(results: Results, gates: list[str], apart: bool) -> dict[str, dict[st
 
 def _fault(finding: Finding) -> dict[str, Any]:
     names = ("kind", "system", "layer", "site", "detail", "changes_detections", "hidden")
-    return {name: getattr(finding, name) for name in names} | {"ratio": _number(finding.ratio)}
+    return {name: getattr(finding, name) for name in names} | {
+        name: _number(getattr(finding, name)) for name in _RATIOS
+    }
 
 
 def _number(value: float) -> float | str:

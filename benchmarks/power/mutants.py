@@ -28,9 +28,9 @@ class Mutant:
     edit: Edit
     node: str
 
-    def program(self, healthy: GraphModule) -> GraphModule:
-        """The graph with the fault; without memory of any call."""
-        return edited(healthy, self.node, self.edit)
+    def program(self, healthy: GraphModule, node: str | None = None) -> GraphModule:
+        """The graph with the fault, where its node may have another name; without memory of any call."""
+        return edited(healthy, node or self.node, self.edit)
 
 
 def draw_all(sites: Sequence[Site], count: int, seed: str, kinds: Sequence[Kind] = KINDS) -> list[Mutant]:

@@ -11,6 +11,7 @@ from torch.fx import Node
 from benchmarks.power import corruptions as wrong
 from benchmarks.power.edits import (
     PRODUCTS,
+    Edit,
     in_bfloat16,
     instead,
     kind,
@@ -65,14 +66,14 @@ def dropped_residual(site: Site, random: Random) -> Plant | None:
     if operator(site.node) not in ("add", "add_") or len(site.fed) != 2 or not _alike(site, *site.fed):
         return None
     kept, lost = random.sample(site.fed, 2)
-    return Plant(f"{lost.name} is not added", without(kept))
+    return Plant(f"{lost.name} is not added", without(site.node.all_input_nodes.index(kept)))
 
 
 def dropped_operator(site: Site, random: Random) -> Plant | None:
     """One that gives the shape it is given, and is not only another view of it."""
     if len(site.fed) != 1 or not _alike(site, site.fed[0]) or _is_view(site.node):
         return None
-    return Plant(f"no {operator(site.node)}", without(site.fed[0]))
+    return Plant(f"no {operator(site.node)}", _only_fed(site))
 
 
 def dropped_bias(site: Site, random: Random) -> Plant | None:
@@ -109,7 +110,7 @@ def attention_scale(site: Site, random: Random) -> Plant | None:
     if not _softmax_follows(site.node, _NEAR):
         return None
     if random.random() < 0.5:
-        return Plant(f"no factor {number:.4g}", without(site.fed[0]))
+        return Plant(f"no factor {number:.4g}", _only_fed(site))
     return Plant(f"factor {number:.4g} twice", repeated)
 
 
@@ -123,6 +124,10 @@ def softmax_axis(site: Site, random: Random) -> Plant | None:
         return None
     other = random.choice(others)
     return Plant(f"over {other} instead of {dim % len(site.shape)}", with_argument(1, other))
+
+
+def _only_fed(site: Site) -> Edit:
+    return without(site.node.all_input_nodes.index(site.fed[0]))
 
 
 def _alike(site: Site, *nodes: Node) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from benchmarks.power.bed import BATCHES, CONFIDENCE
+from benchmarks.power.bed import BATCHES
+from benchmarks.power.detecting import CONFIDENCE
 from benchmarks.power.findings import Finding, Results
-from benchmarks.power.gates import GATES, OURS, Gate
+from benchmarks.power.gates import GATES, OURS, WHOLE, Gate
 from benchmarks.power.json_file import About
 from benchmarks.power.tally import (
     benign,
@@ -26,12 +27,16 @@ _MOST_LINES = 40
 _ABOUT = f"""Faults are edits of the exported graph of a model that is right, run on the CPU; nothing is recompiled.
 All gates judge the same outputs. The others are shown what the first call gives, after the program was warmed with
 other images, and the CPU's own run at the same dtype as the reference; ours is the suite's own verdict on the calls
-that the suite makes (the images, others, the images again) and on the tapped layers. A fault *changes a detection* if
-in {BATCHES} other batches one of confidence {CONFIDENCE} or more is lost or made up, compared with the same graph
-without the fault. A stale output *warmed with the same images* is listed apart: its first call gives what is right.
+that the suite makes (the images, others, the images again), on the tapped layers, and on the layers compiled alone:
+the same edit in the exported graph of the layer that it is in. A fault *changes a detection* if in {BATCHES} other
+batches one of confidence {CONFIDENCE} or more is lost that the graph without the fault and every other valid CPU run
+has, or one made up that none of them has. A stale output *warmed with the same images* is listed apart: its first
+call gives what is right.
 """
 _DOUBTS = """The rates depend on the mix of faults. Faults are planted in the graph that torch runs itself, without a
-compiler's own rounding on top. Healthy cells of one model are correlated: they share weights, compiled programs and
+compiler's own rounding on top. What a compiler does to a layer can depend on what surrounds it, so that a fault of
+the whole model need not be there when the layer is compiled alone: *ours, whole model* is what is caught without
+that. Healthy cells of one model are correlated: they share weights, compiled programs and
 photographs, so that no alarm in n cells does not bound the rate as n independent ones would. The noise that is
 allowed is measured on the very images that are compared, by runs of torch, not of the compilers in these cells."""
 
@@ -106,8 +111,12 @@ def _kind(name: str, found: Sequence[Finding], gates: Iterable[Gate]) -> list[st
 
 
 def _escapes(results: Results) -> list[str]:
-    missed, layers, near = escaped(results), only_by_layers(results), nearest(results)
-    lines = [f"{len(missed)} of {len(results.planted)}. Caught by a layer alone, all outputs passing: {layers}."]
+    missed, near = escaped(results), nearest(results)
+    layers, alone = only_by_layers(results), only_by_layers(results, WHOLE)
+    lines = [
+        f"{len(missed)} of {len(results.planted)}. Caught by layers alone, all outputs passing: {layers}, of them"
+    ]
+    lines[0] += f" {alone} only by the layer that is compiled alone."
     if near is not None:
         where = f"{near.kind}, {near.system} {near.layer} `{near.site}`, {near.detail}"
         lines += ["", f"Smallest fault that changes a detection: {near.ratio:.3g} times the noise ({where})."]
@@ -134,8 +143,12 @@ def _alarms(results: Results) -> list[str]:
     lines = [f"{len(alarms)} in {len(ratios)} cells."]
     if ratios:
         middle, largest = ratios[len(ratios) // 2], ratios[-1]
-        lines[0] += f" Largest error over noise in a cell: median {middle:.2f}, largest of all cells {largest:.2f}."
-    return lines + [f"- {cell.name}: {cell.ratio:.2f} times the noise" for cell in alarms]
+        lines[0] += f" Largest error over noise in a cell: median {middle:.2f}, largest of all cells {largest:.2f};"
+        alone = max(cell.ratio_alone for cell in results.healthy)
+        lines[0] += f" of the layers compiled alone (not by inductor, for time) {alone:.2f}."
+    return lines + [
+        f"- {cell.name}: {cell.ratio:.2f} times the noise, {cell.ratio_alone:.2f} in a layer alone" for cell in alarms
+    ]
 
 
 def _planted(results: Results) -> list[str]:

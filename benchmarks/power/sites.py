@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -42,20 +42,25 @@ def find_sites(module: GraphModule, trial: Trial) -> list[Site]:
     groups = {outputs[group.output]: group for group in trial.groups or () if group.name == "scores"}
     program = trial.tapped or trial.program
     batch, layers = trial.inputs[0].shape[0], [layer.path for layer in trial.layers]
-    fed = {node for node in module.graph.nodes if node.op == "placeholder"}
     scopes: dict[Node, str] = {}
     sites = []
-    for node in module.graph.nodes:
-        inputs = tuple(value for value in node.all_input_nodes if value in fed)
-        if node.op != "call_function" or not inputs:
-            continue
-        fed.add(node)
+    for node, inputs in fed_nodes(module.graph):
         # an activation that is shared by layers has no scope of its own
         scopes[node] = node_scope(node, program.paths) or scopes.get(inputs[0], "")
         node.meta["layer"] = layer = _layer(scopes[node], layers)
         shape = _shape(node)
         sites.append(Site(node, layer, shape, shape is not None and shape[:1] == (batch,), inputs, groups.get(node)))
     return sites
+
+
+def fed_nodes(graph: Graph) -> Iterator[tuple[Node, tuple[Node, ...]]]:
+    """The operators that depend on the inputs, in the order they run, each with those of its inputs that do."""
+    fed = {node for node in graph.nodes if node.op == "placeholder"}
+    for node in graph.nodes:
+        inputs = tuple(value for value in node.all_input_nodes if value in fed)
+        if node.op == "call_function" and inputs:
+            fed.add(node)
+            yield node, inputs
 
 
 def _output_nodes(graph: Graph) -> list[Node]:

@@ -81,13 +81,15 @@ def nearest(results: Results) -> Finding | None:
 
 def reason(finding: Finding) -> str:
     """Why our gate has not caught a fault."""
-    allowed = limit(finding.dtype).outputs
+    allowed = limit(finding.dtype)
     if finding.hidden:
         return "for the images that are compared no output differs by a bit, only for others"
-    what = f"its largest error in any group, layer and image is {finding.ratio:.2g} times the noise"
-    if finding.ratio <= 1:
+    what = f"{finding.ratio:.2g} times the noise in the whole model (up to {allowed.outputs:g} is allowed)"
+    what += f", {finding.ratio_alone:.2g} in the layer alone (up to {allowed.isolated:g})"
+    if max(finding.ratio, finding.ratio_alone) <= 1:
         return f"{what}: no more than equally valid CPU runs differ"
-    return f"{what}, up to {allowed:g} is allowed" if finding.ratio <= allowed else f"{what}: this should not happen"
+    fits = finding.ratio <= allowed.outputs and finding.ratio_alone <= allowed.isolated
+    return what if fits else f"{what}: this should not happen"
 
 
 def goals(results: Results, dtype: str) -> list[Goal]:
@@ -118,9 +120,9 @@ def goals(results: Results, dtype: str) -> list[Goal]:
     return [*found, Goal(f"no false alarm in at least {enough_cells} healthy cells", cells, quiet)]
 
 
-def only_by_layers(results: Results) -> int:
-    """How many faults are caught by a layer in place alone, while all outputs pass."""
-    return sum(OURS in finding.caught and OUTPUTS_ONLY not in finding.caught for finding in results.planted)
+def only_by_layers(results: Results, gate: str = OUTPUTS_ONLY) -> int:
+    """How many faults are caught by layers alone, while all outputs pass, or all that another gate sees."""
+    return sum(OURS in finding.caught and gate not in finding.caught for finding in results.planted)
 
 
 def share(part: int, whole: int) -> str:

@@ -48,11 +48,14 @@ class Strict(BaseModel):
 
 
 class ImageFigures(Strict):
-    """One image of the batch. `noise_ratio` is its error over the error of equally valid CPU runs."""
+    """One image of the batch. `noise_ratio` is its error over the error of equally valid CPU runs, by the measure
+    that makes it largest: the L2 norm, the peak or the gain (`conformance.compare.metrics`)."""
 
     noise_ratio: float
     rel_l2: float
     cosine: float
+    measure: str = "L2"
+    rel_peak: float | None = None
 
 
 class GroupFigures(Strict):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -18,8 +18,28 @@ def rel_l2(answer: Tensor, reference: Tensor) -> Tensor:
 
     Where the reference is all zero, zeros are right (0) and anything else is infinitely wrong.
     """
-    error, size = (answer - reference).norm(dim=1), reference.norm(dim=1)
+    return _relative((answer - reference).norm(dim=1), reference.norm(dim=1))
+
+
+def rel_peak(answer: Tensor, reference: Tensor) -> Tensor:
+    """The largest error of each row over its largest value: what is wrong in one place alone."""
+    return _relative((answer - reference).abs().amax(dim=1), reference.abs().amax(dim=1))
+
+
+def rel_gain(answer: Tensor, reference: Tensor) -> Tensor:
+    """By which share all of each row is too large or too small: its error along the reference. Rounding has none."""
+    return _relative(((answer - reference) * reference).sum(dim=1).abs(), reference.square().sum(dim=1))
+
+
+def _relative(error: Tensor, size: Tensor) -> Tensor:
     return torch.where(size > 0, error / size, torch.where(error == 0, 0.0, torch.inf))
+
+
+# What errors are measured by. The gain of what has gone through a whole network is no measure: compilers that are
+# right differ in it sixfold.
+MEASURES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"L2": rel_l2, "peak": rel_peak, "gain": rel_gain}
+OF_WHOLE = ("L2", "peak")
+OF_ALONE = ("L2", "peak", "gain")
 
 
 def cosine(answer: Tensor, reference: Tensor) -> Tensor:

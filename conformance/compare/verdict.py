@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from conformance.cases.outcome import GroupFigures, ImageFigures, LayerFigures, PublishedGate
-from conformance.compare.metrics import by_image, cosine, rel_l2, sqnr_db
+from conformance.compare.metrics import MEASURES, by_image, cosine, rel_l2, rel_peak, sqnr_db
 from conformance.systems.protocol import Group
 
-# Of one group or layer: the largest relative error, per image, of equally valid CPU runs.
-Noise = Sequence[float]
+# Of one group or layer, by every measure it is judged by: the largest error, per image, of equally valid CPU runs.
+Noise = Mapping[str, Sequence[float]]
 
 PUBLISHED_COSINE = 0.98
 
@@ -25,18 +25,20 @@ def split_groups(outputs: Sequence[Tensor], groups: tuple[Group, ...] | None) ->
     return {group.name: by_image([group.of(outputs)]) for group in groups}
 
 
-def error_per_image(answer: Tensor, reference: Tensor) -> list[float]:
-    """Relative L2 error of each image. A NaN anywhere in an image makes it NaN."""
-    return [float(error) for error in rel_l2(answer, reference)]
-
-
 def compare_images(answer: Tensor, reference: Tensor, noise: Noise, floor: float) -> list[ImageFigures]:
-    """The figures of each image."""
-    errors = error_per_image(answer, reference)
-    cosines = cosine(answer, reference).tolist()
+    """The figures of each image. A NaN anywhere in an image makes its errors and ratio NaN."""
+    ratios = torch.tensor(
+        [
+            [error / max(allowed, floor) for error, allowed in zip(errors, noise[name], strict=True)]
+            for name, errors in ((name, MEASURES[name](answer, reference).tolist()) for name in noise)
+        ],
+        dtype=torch.float64,
+    )
+    worst, which = (found.tolist() for found in ratios.max(dim=0))  # NaN is the largest
+    figures = (measure(answer, reference).tolist() for measure in (rel_l2, rel_peak, cosine))
     return [
-        ImageFigures(noise_ratio=error / max(allowed, floor), rel_l2=error, cosine=similarity)
-        for error, allowed, similarity in zip(errors, noise, cosines, strict=True)
+        ImageFigures(noise_ratio=ratio, measure=list(noise)[place], rel_l2=l2, rel_peak=peak, cosine=similarity)
+        for ratio, place, l2, peak, similarity in zip(worst, which, *figures, strict=True)
     ]
 
 
@@ -47,7 +49,7 @@ def compare_group(
     images = compare_images(answer, reference, noise, floor)
     ratio = float(torch.tensor([image.noise_ratio for image in images], dtype=torch.float64).max())
     flat, flat_reference = answer.reshape(1, -1), reference.reshape(1, -1)
-    rel = error_per_image(flat, flat_reference)[0]
+    rel = rel_l2(flat, flat_reference).item()
     return GroupFigures(
         noise_ratio=ratio,
         rel_l2=rel,

@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from conformance.detections.boxes import overlaps
 from conformance.detections.postprocess import Detections
 
@@ -62,13 +64,14 @@ def total(images: Sequence[Counts]) -> Counts:
 def _found(some: Detections, others: Detections, confidence: float) -> tuple[int, int]:
     """How many of some score enough, and how many of these are among the others."""
     wanted = some.above(confidence)
-    return len(wanted), _pairs(wanted, others.above(confidence - SLACK))
+    return len(wanted), int(paired(wanted, others.above(confidence - SLACK)).sum())
 
 
-def _pairs(some: Detections, others: Detections) -> int:
-    """How many pairs can be made of detections that are the same."""
+def paired(some: Detections, others: Detections) -> np.ndarray:
+    """Which of some have a partner, (n,) bool, where as many pairs as can be are made of what is the same."""
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import maximum_bipartite_matching
 
     same = (some.classes[:, None] == others.classes) & (overlaps(some.boxes, others.boxes) >= OVERLAP)
-    return int((maximum_bipartite_matching(csr_array(same)) >= 0).sum())
+    partners: np.ndarray = maximum_bipartite_matching(csr_array(same), perm_type="column")
+    return partners >= 0

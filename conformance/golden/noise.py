@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from conformance.autocast import auto_cast
-from conformance.compare.metrics import rel_l2
+from conformance.compare.metrics import MEASURES, OF_WHOLE
 
 Run = Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]
 Parts = Callable[[tuple[Tensor, ...]], Mapping[str, Tensor]]
@@ -65,17 +65,23 @@ def allowed_error(
     reference: Mapping[str, Tensor],
     parts: Parts,
     dtype: str = "float32",
-) -> dict[str, list[float]]:
-    """Per named part and image, the largest relative L2 error of the equally valid runs at a dtype of a case.
+    measures: Sequence[str] = OF_WHOLE,
+) -> dict[str, dict[str, list[float]]]:
+    """Per named part, measure and image, the largest error of the equally valid runs at a dtype of a case.
 
     Module and inputs are already of the dtype that is stored. `parts` names the parts of the module's outputs, each
     (batch, values); `reference` holds the same in float64.
     """
-    worst = {name: torch.zeros(len(values), dtype=torch.float64) for name, values in reference.items()}
-    for outputs in twins(module, inputs, dtype):
-        for name, values in parts(outputs).items():
-            worst[name] = worst[name].maximum(rel_l2(values, reference[name]))
-    return {name: errors.tolist() for name, errors in worst.items()}
+    runs = [parts(outputs) for outputs in twins(module, inputs, dtype)]
+    return {name: largest_errors([run[name] for run in runs], exact, measures) for name, exact in reference.items()}
+
+
+def largest_errors(runs: Sequence[Tensor], exact: Tensor, measures: Sequence[str]) -> dict[str, list[float]]:
+    """Of one part in several runs, (batch, values) each: the largest error by each measure, per image."""
+    return {
+        name: torch.stack([MEASURES[name](values, exact) for values in runs]).amax(dim=0).tolist()
+        for name in measures
+    }
 
 
 @torch.no_grad()

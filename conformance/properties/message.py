@@ -8,6 +8,7 @@ from conformance.cases.case import Case
 from conformance.cases.outcome import Outcome
 from conformance.properties.places import place_id
 from conformance.properties.program import Program
+from conformance.report.failure import group_lines, named
 
 _ACCEPT = "--accept makes it a case that is expected to fail; the search then goes on past it"
 
@@ -17,19 +18,11 @@ def describe(program: Program, outcome: Outcome, place: Case) -> str:
     return "\n".join([*_failure(outcome, place), "", _script(program, place), f"  {_ACCEPT}"])
 
 
-def named(outcome: Outcome) -> str:
-    """`wrong in compare`, `error in lower (RuntimeError)`."""
-    signature = f" ({outcome.signature})" if outcome.signature else ""
-    return f"{outcome.status.value} in {outcome.stage.value}{signature}"
-
-
 def _failure(outcome: Outcome, place: Case) -> Iterator[str]:
     yield f"{named(outcome)} on {place_id(place)}"
     if outcome.detail:
         yield outcome.detail
-    for name, group in outcome.groups.items():
-        mark, ratios = "✗" if group.bad else " ", ", ".join(f"{i.noise_ratio:.3g}" for i in group.per_image)
-        yield f"{mark} {name} noise ratio {group.noise_ratio:.3g} (per image: {ratios}), cosine {group.cosine:.4f}"
+    yield from group_lines(outcome.groups)
     if outcome.defects:
         yield f"  known: {', '.join(outcome.defects)}"
 

@@ -8,8 +8,9 @@ from torch import Tensor
 from conformance.cases.case import stored_dtype
 from conformance.cases.outcome import GroupFigures, Outcome
 from conformance.compare.limits import limit
-from conformance.compare.metrics import rel_l2
+from conformance.compare.metrics import OF_WHOLE
 from conformance.compare.verdict import split_groups
+from conformance.golden.noise import largest_errors
 from conformance.properties.module import Steps, example_inputs
 from conformance.properties.program import Program
 
@@ -26,17 +27,13 @@ def only_rounding(program: Program, outcome: Outcome, dtype: str) -> bool:
     return all(_explained(group, moved[name], allowed) for name, group in outcome.groups.items() if group.bad)
 
 
-def rounding_error(program: Program, dtype: str) -> dict[str, list[float]]:
-    """Per output and image, the largest relative L2 error of a few such runs."""
+def rounding_error(program: Program, dtype: str) -> dict[str, dict[str, list[float]]]:
+    """Per output, measure and image, the largest error of a few such runs."""
     inputs = tuple(x.double() for x in example_inputs(program, 0))
     module = Steps(program).double()
     exact = split_groups(module(*inputs), None)
-    worst = {name: torch.zeros(len(values), dtype=torch.float64) for name, values in exact.items()}
-    for seed in range(_DRAWS):
-        rounded = Rounded(program, dtype, seed)
-        for name, values in split_groups(rounded(*inputs), None).items():
-            worst[name] = worst[name].maximum(rel_l2(values, exact[name]))
-    return {name: errors.tolist() for name, errors in worst.items()}
+    runs = [split_groups(Rounded(program, dtype, seed)(*inputs), None) for seed in range(_DRAWS)]
+    return {name: largest_errors([run[name] for run in runs], values, OF_WHOLE) for name, values in exact.items()}
 
 
 class Rounded(Steps):
@@ -58,8 +55,7 @@ class Rounded(Steps):
         return value * (1 + self.unit * moves)
 
 
-def _explained(group: GroupFigures, moved: list[float], allowed: float) -> bool:
-    wrong = [
-        (image, at) for image, at in zip(group.per_image, moved, strict=True) if not image.noise_ratio <= allowed
-    ]
-    return bool(wrong) and all(image.rel_l2 <= allowed * at for image, at in wrong)
+def _explained(group: GroupFigures, moved: dict[str, list[float]], allowed: float) -> bool:
+    wrong = [place for place, image in enumerate(group.per_image) if not image.noise_ratio <= allowed]
+    errors = {name: [getattr(image, f"rel_{name.lower()}") for image in group.per_image] for name in OF_WHOLE}
+    return bool(wrong) and all(errors[name][i] <= allowed * moved[name][i] for name in OF_WHOLE for i in wrong)

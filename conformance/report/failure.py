@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from math import isnan
 
 import pytest
 
-from conformance.cases.outcome import DetectionCounts, LayerFigures, Record, Stage, Status
+from conformance.cases.outcome import DetectionCounts, GroupFigures, LayerFigures, Outcome, Record, Stage, Status
 from conformance.compare.limits import limit
 from conformance.defects.catalogue import DEFECTS
 from conformance.defects.defect import Defect, MinimalCase
@@ -17,7 +18,7 @@ def require_pass(record: Record) -> None:
     """Fail the test unless the case passed; skip it where there is no verdict."""
     _require_verdict(record)
     if record.status != Status.PASS:
-        _fail(record, [_named(record.stage, record.status, record.signature)])
+        _fail(record, [named(record)])
 
 
 def require_good_layers(record: Record) -> None:
@@ -75,11 +76,7 @@ def _fail(record: Record, headline: list[str]) -> None:
 def _lines(record: Record) -> Iterator[str]:
     if record.detail:
         yield record.detail
-    width = max(map(len, record.groups), default=0)
-    for name, group in record.groups.items():
-        mark, ratios = "✗" if group.bad else " ", ", ".join(f"{i.noise_ratio:.3g}" for i in group.per_image)
-        figures = f"noise ratio {group.noise_ratio:.3g} (per image: {ratios}), cosine {group.cosine:.4f}"
-        yield f"{mark} {name:<{width}} {figures}"
+    yield from group_lines(record.groups)
     first = next((layer for layer in record.layers if layer.bad), None)
     if first is not None and record.layer is None:
         yield f"  first bad layer: {_layer(first).strip()}"
@@ -92,18 +89,34 @@ def _lines(record: Record) -> Iterator[str]:
     yield f"  again: {record.command}"
 
 
+def group_lines(groups: Mapping[str, GroupFigures]) -> Iterator[str]:
+    """`✗ scores noise ratio 48.2 of the peak (per image: 1, 48.2), cosine 0.9999`: a line for each group."""
+    width = max(map(len, groups), default=0)
+    for name, group in groups.items():
+        mark, ratios = "✗" if group.bad else " ", ", ".join(f"{i.noise_ratio:.3g}" for i in group.per_image)
+        yield f"{mark} {name:<{width}} {_ratio(group)} (per image: {ratios}), cosine {group.cosine:.4f}"
+
+
+def named(outcome: Outcome) -> str:
+    """`wrong in compare`, `error in lower (RuntimeError)`."""
+    return _named(outcome.stage, outcome.status, outcome.signature)
+
+
+def _ratio(figures: GroupFigures | LayerFigures) -> str:
+    """The L2 norm is not named."""
+    worst = max(figures.per_image, key=lambda image: (isnan(image.noise_ratio), image.noise_ratio), default=None)
+    by = "" if worst is None or worst.measure == "L2" else f" of the {worst.measure}"
+    return f"noise ratio {figures.noise_ratio:.3g}{by}"
+
+
 def _counts(count: DetectionCounts) -> str:
     kept = f"{share(count.kept, count.reference)} of {count.reference}"
     return f"  confidence {count.confidence:g}: {kept} kept, {count.lost} lost, {count.spurious} spurious"
 
 
 def _layer(layer: LayerFigures) -> str:
-    return f"  {layer.path} ({layer.type}) noise ratio {layer.noise_ratio:.3g}, cosine {layer.cosine:.4f}"
+    return f"  {layer.path} ({layer.type}) {_ratio(layer)}, cosine {layer.cosine:.4f}"
 
 
 def _named(stage: Stage, status: Status, signature: str | None) -> str:
-    return f"{status.value} in {stage.value}{_because(signature)}"
-
-
-def _because(signature: str | None) -> str:
-    return f" ({signature})" if signature else ""
+    return f"{status.value} in {stage.value}{f' ({signature})' if signature else ''}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, isnan
 
 from torch import Tensor
 
@@ -58,7 +58,7 @@ def _verdict(trial: Trial, answers: Answers, limits: Limit) -> tuple[Status, str
     groups = _groups(trial, answers.first, limits)
     if not finite(trial.reference):
         return Status.NONFINITE, "the reference itself", groups
-    if not all(isfinite(error) for errors in trial.noise.values() for error in errors):
+    if not all(isfinite(error) for noise in trial.noise.values() for errors in noise.values() for error in errors):
         return Status.NONFINITE, "the CPU's own runs at this dtype", groups
     if (status := _status(answers.first, groups)) != Status.PASS:
         return status, None, groups
@@ -88,7 +88,8 @@ def _layers(
 ) -> list[LayerFigures]:
     """The tapped layers in place; of an isolated layer, what was found of its output."""
     if trial.isolated:
-        return [as_layer(layer.path, layer.type, "isolated", groups["output"]) for layer in trial.layers]
+        worst = max(groups.values(), key=lambda group: (isnan(group.noise_ratio), group.noise_ratio))
+        return [as_layer(layer.path, layer.type, "isolated", worst) for layer in trial.layers]
     if tapped is None:
         return []
     references, given = trial.parts(trial.reference), trial.parts(tapped)

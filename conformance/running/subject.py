@@ -12,9 +12,9 @@ from torch import Tensor
 
 from conformance.cases.case import Case, stored_dtype
 from conformance.cases.outcome import Conditioning, Outcome
-from conformance.compare.metrics import by_image
+from conformance.compare.metrics import OF_ALONE, OF_WHOLE, by_image
 from conformance.compare.rows import align_rows, without_ties
-from conformance.compare.verdict import split_groups
+from conformance.compare.verdict import Noise, split_groups
 from conformance.defects.workarounds import WORKAROUNDS
 from conformance.golden.conditioning import conditioning
 from conformance.golden.noise import RUNS, allowed_error
@@ -59,7 +59,7 @@ class Trial:
     output_count: int
     groups: tuple[Group, ...] | None
     layers: tuple[Layer, ...]
-    noise: Mapping[str, list[float]]
+    noise: Mapping[str, Noise]
     rows: tuple[int, ...] = ()
     judged: dict[int, Judged] = field(default_factory=dict)
 
@@ -76,12 +76,10 @@ class Trial:
     def parts(self, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
         """The groups of a program's outputs and, under `layer/PATH`, the tapped layers; (batch, values) each.
 
-        Of an isolated layer, all it gives is one group, `output`. Of sets of rows neither the order counts, nor which
+        Of sets of rows neither the order counts, nor which
         of several near ties is the last.
         """
         tensors = [self._ranked(t, self.reference[i]) if i in self.rows else t for i, t in enumerate(tensors)]
-        if self.isolated:
-            return {"output": by_image(tensors)}
         named = split_groups(tensors[: self.output_count], self.groups)
         if len(tensors) > self.output_count:
             named |= {f"layer/{layer.path}": by_image([tensors[i] for i in layer.places]) for layer in self.layers}
@@ -149,13 +147,14 @@ class Subject:
             others=others,
             reference=(reference := self.golden.of_layer(path)),
             output_count=len(reference),
-            groups=None,
+            groups=self.model.groups if self.golden.results[path] == self.golden.outputs else None,
             layers=(Layer(path, self.golden.types[path], tuple(range(len(reference)))),),
             noise={},
             rows=self._rows_of(path),
         )
         references = trial.parts(trial.reference)
-        trial.noise = allowed_error(Isolated(layer, structure), inputs, references, trial.parts, self.precision)
+        module = Isolated(layer, structure)
+        trial.noise = allowed_error(module, inputs, references, trial.parts, self.precision, OF_ALONE)
         return trial
 
     def conditioning(self, dtypes: Sequence[str]) -> dict[str, Conditioning]:
@@ -202,12 +201,13 @@ class Subject:
         """What goes into the layers for the images that are not compared."""
         return record(self.module, self.model.layers, self.others)
 
-    def _noise_of(self, trial: Trial) -> Mapping[str, list[float]]:
+    def _noise_of(self, trial: Trial) -> Mapping[str, Noise]:
         """The allowed error of the whole model's groups and layers, from disk where it was measured before."""
         made_from = {
             "golden": golden_key(self.model.key, self.exact_inputs),
             "dtype": self.precision,
             "runs": list(RUNS),
+            "measures": list(OF_WHOLE),
             "threads": torch.get_num_threads(),
         }
         key, store = digest(made_from), Store("noise")
@@ -216,6 +216,6 @@ class Subject:
                 module = Whole(self.module, taps=self.model.layers)
                 references = trial.parts(trial.reference)
                 noise = allowed_error(module, self.inputs, references, trial.parts, self.precision)
-                store.save(key, {name: torch.tensor(errors) for name, errors in noise.items()}, {})
+                store.save(key, {}, noise)
                 return noise
-        return {name: errors.tolist() for name, errors in entry[0].items()}
+        return entry[1]

@@ -14,9 +14,10 @@ from conformance.cases.errors import UserError
 from conformance.cases.outcome import Outcome
 from conformance.plugin import PROPERTIES
 from conformance.properties.accepted import Accepted, accept
-from conformance.properties.message import describe, named
+from conformance.properties.message import describe
 from conformance.properties.places import place_id
 from conformance.properties.search import Search, right
+from conformance.report.failure import named
 
 
 def test_programs(place: Case, search: Search, pytestconfig: pytest.Config) -> None:
