@@ -23,6 +23,7 @@ app = typer.Typer(
 
 RECORDS = Path("matrices/records")
 TABLES = Path("matrices")
+EXPECTATIONS = Path("matrices/expectations.toml")
 
 
 @app.command()
@@ -93,6 +94,37 @@ def systems(
         typer.echo(report.systems_json(found) if as_json else report.systems_markdown(found))
     else:
         _console().print(report.systems_table(found))
+
+
+@app.command()
+def expect(
+    accept: Annotated[
+        list[str] | None,
+        typer.Option(help="Expect the case of this id, or those of a pattern with *, to end as last."),
+    ] = None,
+    link: Annotated[str | None, typer.Option(help="With --accept: where it is reported.")] = None,
+    reason: Annotated[str | None, typer.Option(help="With --accept: why that is no reason not to ship.")] = None,
+    until: Annotated[str | None, typer.Option(help="With --accept: when it ends to count, YYYY-MM-DD.")] = None,
+    drop: Annotated[list[str] | None, typer.Option(help="Expect nothing of the case of this id any more.")] = None,
+    records: Annotated[Path, typer.Option(help="Folder with the records of the runs.")] = RECORDS,
+    expectations: Annotated[Path, typer.Option(help="The file that is edited.")] = EXPECTATIONS,
+) -> None:
+    """Accept failures as they are, with a reason; without --accept and --drop: list those that are accepted."""
+    from conformance.results import accepting
+    from conformance.results.records import read_all
+
+    try:
+        for case in drop or ():
+            accepting.drop(expectations, case)
+            typer.echo(f"nothing is expected of {case}")
+        why = accepting.Why(link, reason, accepting.day(until))
+        for pattern in accept or ():
+            for entry in accepting.accept(expectations, read_all(records), pattern, why):
+                typer.echo(f"expected: {entry.case} {entry.named}")
+        if not (accept or drop):
+            _list_expectations(expectations, records)
+    except UserError as error:
+        _stop(error)
 
 
 @app.command(name="calibrate-limits")
@@ -214,6 +246,16 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = F
     else:
         host.print_report(facts, Console())
     raise typer.Exit(host.exit_code(facts))
+
+
+def _list_expectations(path: Path, records: Path) -> None:
+    """What is accepted, and how it stands by the records."""
+    from conformance.cases.expectation import read_expectations
+    from conformance.report.expectations import expectations_table
+    from conformance.results.records import read_all
+
+    expected = read_expectations(path)
+    _console().print(expectations_table(expected.values(), read_all(records)) if expected else f"{path}: nothing")
 
 
 def _check_systems(

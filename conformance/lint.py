@@ -154,14 +154,15 @@ def _made(model: str, look: Look) -> tuple[Any, tuple[Tensor, ...]]:
 
 def _of_a_system(model: str, look: Look) -> tuple[Any, tuple[Tensor, ...]]:
     """A model under test with uncalibrated weights, and its inputs."""
-    from conformance.cases.case import Case, model_name
-    from conformance.registry import load_system, system_names
+    from conformance.cases.case import Case
+    from conformance.registry import load_system, models_of, system_names
     from conformance.systems.calibration import graph_only
 
-    systems = [load_system(name) for name in system_names()]
-    named = {model_name(s.name, v, t): (s, v, t) for s in systems for v in s.variants for t in s.tasks}
-    named |= {f"{s.name}{v}": (s, v, s.tasks[0]) for s in systems for v in s.variants}
-    system, variant, task = named[check("model", model, named)]
+    systems = {name: load_system(name) for name in system_names()}
+    short = {f"{name}{variant}": (name, variant, s.tasks[0]) for name, s in systems.items() for variant in s.variants}
+    models = models_of(systems) | short
+    name, variant, task = models[check("model", model, models)]
+    system = systems[name]
     if reason := system.missing():
         raise UserError(reason)
     with graph_only():

@@ -11,10 +11,12 @@ from conformance.cases.errors import UserError
 
 if TYPE_CHECKING:
     from conformance.cases.case import Case
+    from conformance.cases.expectation import Expectation
     from conformance.properties.parameters import Parameters
     from conformance.selection import Request, Selection
 
 SUITE = Path(__file__).resolve().parent / "suite"
+EXPECTED: pytest.StashKey[dict[str, Expectation]] = pytest.StashKey()
 SELECTION: pytest.StashKey[Selection] = pytest.StashKey()
 PROPERTIES: pytest.StashKey[Parameters] = pytest.StashKey()
 
@@ -42,6 +44,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--records", metavar="DIR", help="where records go (default: matrices/records)")
     group.addoption("--case-timeout", type=float, default=900, metavar="SECONDS",
                     help="after which a case is a timeout (default: 900)")  # fmt: skip
+    group.addoption("--expectations", metavar="FILE", help="what is accepted to fail, made by `conformance expect` "
+                    "(default: matrices/expectations.toml)")  # fmt: skip
     group.addoption("--accept", action="store_true", help="property tests: write what fails as a case that is "
                     "expected to fail")  # fmt: skip
     group.addoption("--programs", metavar="DIR", help="where such cases are (default: fixtures/programs)")
@@ -98,8 +102,31 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[SELECTION] = selection = select(request_of(config))
         named = config.getoption("target") is not None
         config.stash[PROPERTIES] = parameters(selection, named, config.getoption("programs"))
+        config.stash[EXPECTED] = _expected(config, selection)
     except UserError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def _expected(config: pytest.Config, selection: Selection) -> dict[str, Expectation]:
+    """What is accepted to fail, by id. Raises UserError, also for the id of a case that cannot be."""
+    from conformance.cases.expectation import FILE, read_expectations
+
+    given = config.getoption("expectations")
+    if given and not Path(given).is_file():
+        raise UserError(f"there is no file {given}; `conformance expect --accept` makes one")
+    path = Path(given) if given else config.rootpath / FILE
+    if expected := read_expectations(path):
+        from conformance.cases.possible import require_possible
+        from conformance.registry import load_system, load_target, system_names, target_names
+
+        systems = {s.name: s for s in map(load_system, [*system_names(), *selection.systems.values()])}
+        targets = {t.name: t for t in map(load_target, [*target_names(), *selection.targets.values()])}
+        for id_ in expected:
+            try:
+                require_possible(id_, systems, targets)
+            except UserError as error:
+                raise UserError(f"{path}: {id_}: {error}") from None
+    return expected
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:

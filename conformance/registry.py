@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from itertools import product
 from typing import TYPE_CHECKING, Any, cast
 
+from conformance.cases.case import model_name
 from conformance.cases.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -58,6 +60,15 @@ def system_names() -> list[str]:
 def target_names() -> list[str]:
     """The targets that are installed, whether or not this host can run them."""
     return sorted(_entries("target"))
+
+
+def models_of(systems: Mapping[str, System]) -> dict[str, tuple[str, str, str]]:
+    """Every model by its name, `yolo26n-detect`: the key of its system, its variant and its task."""
+    return {
+        model_name(system.name, variant, task): (key, variant, task)
+        for key, system in systems.items()
+        for variant, task in product(system.variants, system.tasks)
+    }
 
 
 def missing_packages(needed: dict[str, str], name: str) -> str | None:

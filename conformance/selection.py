@@ -9,14 +9,14 @@ from inspect import signature
 from itertools import product
 from pathlib import Path
 
-from conformance.cases.case import Case, CaseId, model_name, parse_id, weights_name
+from conformance.cases.case import Case, CaseId, parse_id, weights_name
 from conformance.cases.errors import UserError, check
 from conformance.cases.expand import Chosen, check_offers, columns, expand
 from conformance.cases.profile import Models, Profile, load_profile
 from conformance.compare.limits import limit
 from conformance.defects.catalogue import DEFECTS
 from conformance.defects.workarounds import WORKAROUNDS
-from conformance.registry import load_system, load_target
+from conformance.registry import load_system, load_target, models_of
 from conformance.systems.protocol import System
 from conformance.targets.protocol import Target
 
@@ -176,7 +176,8 @@ def _narrowed(
     )
     if ":" in part.model:
         return profile.model_copy(update={"models": []}), chosen
-    spec, variant, task = _resolve(part.model, systems)
+    models = models_of(systems)
+    spec, variant, task = models[check("model", part.model, models)]
     block = Models(
         system=spec,
         variants=[variant],
@@ -197,13 +198,3 @@ def _find(text: str, cases: Sequence[Case]) -> Case:
         near = get_close_matches(text, ids, n=1, cutoff=0)
         raise UserError(f"there is no case {text!r}; the nearest is {near[0]!r}" if near else f"no case {text!r}")
     return ids[text]
-
-
-def _resolve(model: str, systems: Mapping[str, System]) -> tuple[str, str, str]:
-    """(what the system is loaded by, variant, task) of `yolo26n-detect`."""
-    names = {
-        model_name(system.name, variant, task): (spec, variant, task)
-        for spec, system in systems.items()
-        for variant, task in product(system.variants, system.tasks)
-    }
-    return names[check("model", model, names)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from suites import TOY
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -14,3 +15,11 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CONFORMANCE_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture
+def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """A folder with a profile for the toy system, from which the suite is run."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    (pytester.path / "toy.toml").write_text(TOY)
+    return pytester

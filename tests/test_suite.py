@@ -3,55 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from pathlib import Path
 
 import pytest
+from suites import CASES, MINIMAL, SUITE, TOY, records, run
 
 from conformance.cases.outcome import Record
-from conformance.defects.catalogue import DEFECTS
 from conformance.results.records import read_records
-
-ROOT = Path(__file__).parents[1]
-SUITE = str(ROOT / "conformance")
-CASES = [minimal for defect in DEFECTS.values() for minimal in defect.minimal_cases]
-MINIMAL = len(CASES) + sum(len(minimal.workarounds) for minimal in CASES)  # alone, and with each of its workarounds
-TOY = """
-description = "The toy."
-targets = ["toys:HEALTHY"]
-
-[[models]]
-system = "toys:Toy"
-variants = ["1"]
-tasks = ["detect"]
-batches = [1, 2]
-resolutions = ["16x24"]
-
-[[models]]
-isolated = true
-system = "toys:Toy"
-variants = ["1"]
-tasks = ["detect"]
-batches = [2]
-resolutions = ["16x24"]
-"""
-
-
-@pytest.fixture
-def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """A folder with a profile for the toy system, from which the suite is run."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-    (pytester.path / "toy.toml").write_text(TOY)
-    return pytester
-
-
-def run(suite: pytest.Pytester, *options: str, profile: str = "toy.toml") -> pytest.RunResult:
-    return suite.runpytest_subprocess(
-        SUITE, "--profile", profile, "--records", "records", "-p", "no:cacheprovider", "-q", *options
-    )
-
-
-def records(suite: pytest.Pytester) -> list[Record]:
-    return read_records(suite.path / "records")
 
 
 def test_healthy_target_is_green_and_every_case_is_recorded(suite: pytest.Pytester) -> None:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
+from suites import MINIMAL, SUITE
 from torch.nn.functional import interpolate
 from transcripts import Transcript, transcripts
 
 from conformance.cases.case import Case
 from conformance.cases.outcome import Record, Stage, Status
 from conformance.compare.metrics import by_image, rel_l2
-from conformance.defects.catalogue import DEFECTS
 from conformance.defects.resize_scale import resized_by_size
 from conformance.defects.split_with_sizes import read_densely
 from conformance.program import Program, Whole
@@ -35,8 +34,6 @@ if XLA.missing():
     pytest.skip("needs the torch-xla environment", allow_module_level=True)
 os.environ.update(XLA.variables)  # before torch-xla is imported: functionalization off, as torch-neuronx has it
 
-CASES = [minimal for defect in DEFECTS.values() for minimal in defect.minimal_cases]
-MINIMAL = len(CASES) + sum(len(minimal.workarounds) for minimal in CASES)  # alone, and with each of its workarounds
 SPLITS = transcripts("split")
 
 
@@ -179,6 +176,7 @@ def test_weights_that_detect_lose_detections_as_neuron_compiles_them_and_none_wi
 
 
 def test_minimal_cases_on_the_real_front_end(pytester: pytest.Pytester) -> None:
-    suite = Path(__file__).parents[1] / "conformance" / "suite" / "test_regressions.py"
-    result = pytester.runpytest_subprocess(str(suite), "--target", "xla", "--records", "records", "-q")
+    result = pytester.runpytest_subprocess(
+        f"{SUITE}/suite/test_regressions.py", "--target", "xla", "--records", "records", "-q"
+    )
     result.assert_outcomes(passed=MINIMAL)

@@ -27,12 +27,18 @@ class RecordWriter:
 def read_records(folder: Path) -> list[Record]:
     """All records under a folder, the last of each id, in the order of their ids' first appearance.
 
-    Raises UserError for a folder without records, and for a line that is no record: nothing is skipped.
+    Raises UserError as `read_all`.
     """
+    return latest(read_all(folder))
+
+
+def read_all(folder: Path) -> list[Record]:
+    """All records under a folder, of every run. Raises UserError for a folder without records, and for a line that
+    is no record: nothing is skipped."""
     files = sorted(folder.glob("*.jsonl"))
     if not files:
         raise UserError(f"no records in {folder}: run `pytest conformance` first, or name another with --records")
-    return latest(record for file in files for record in _read_file(file))
+    return [record for file in files for record in _read_file(file)]
 
 
 def latest(records: Iterable[Record]) -> list[Record]:

@@ -40,6 +40,10 @@ class Bench:
                 raise pytest.fail.Exception(f"cannot be run: {error}", pytrace=False) from None
         return self._found[case.id]
 
+    def found(self, case: Case) -> Record | None:
+        """The record of a case that was run."""
+        return self._found.get(case.id)
+
     def target(self, case: Case) -> Target:
         """The target of a case."""
         return load_target(self.selection.targets[case.target])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -10,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from conformance.cases.case import Case
-from conformance.plugin import PROPERTIES, SELECTION
+from conformance.plugin import AXES, EXPECTED, PROPERTIES, SELECTION
 from conformance.properties.search import Lab, Search
 from conformance.registry import load_target
 from conformance.results.records import RecordWriter
 from conformance.running.bench import Bench
 from conformance.running.worker import Worker
+from conformance.suite.expecting import failed, passed
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +44,33 @@ def search(place: Case, lab: Lab, pytestconfig: pytest.Config) -> Search:
     spec = pytestconfig.stash[SELECTION].targets[place.target]
     accepted, known_fails = pytestconfig.stash[PROPERTIES].accepted, pytestconfig.getoption("fail_known")
     return Search(lab, place, load_target(spec), spec, accepted, known_fails)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
+    """What is expected of a case decides whether its test may fail, and may pass."""
+    case = next((value for name, value in pyfuncitem.funcargs.items() if name in AXES), None)
+    if not isinstance(case, Case):
+        yield
+        return
+    bench = pyfuncitem.funcargs["bench"]
+    assert isinstance(bench, Bench)
+    expectation, options = pyfuncitem.config.stash[EXPECTED].get(case.id), _options(pyfuncitem.config)
+    failure = None
+    try:
+        yield
+    except pytest.fail.Exception as error:
+        if bench.found(case) is None:
+            raise
+        failure = str(error)
+    if (record := bench.found(case)) is not None:
+        failed(record, failure, expectation, options) if failure else passed(record, expectation, options)
+
+
+def _options(config: pytest.Config) -> str:
+    """Those of `conformance expect` that find the files of this run."""
+    given = ((name, config.getoption(name)) for name in ("records", "expectations"))
+    return "".join(f" --{name} {shlex.quote(value)}" for name, value in given if value)
 
 
 def _threads() -> int:

@@ -1,0 +1,128 @@
+"""From records to what is accepted to fail: the file is edited, and keeps its comments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+from tomlkit.items import AoT
+
+from conformance.cases.errors import UserError
+from conformance.cases.expectation import Expectation, Flaky, read_expectations
+from conformance.cases.outcome import Record, Status
+from conformance.results.records import latest
+
+_HEAD = """\
+# What is accepted to fail, and how. A test that fails so is an expected failure; another failure, a pass, and a date
+# that is over are red. Made by `conformance expect --accept ID --link URL`; comments stay.
+"""
+
+
+@dataclass(frozen=True)
+class Why:
+    """Why a failure is accepted, and until when."""
+
+    link: str | None = None
+    reason: str | None = None
+    until: date | None = None
+
+
+def accept(path: Path, records: Sequence[Record], pattern: str, why: Why) -> list[Expectation]:
+    """Expect the cases of an id, or of a pattern with `*`, to end as they did last. Raises UserError where there is
+    no such record, and for a case that has not failed."""
+    if not (why.link or why.reason):
+        raise UserError("say why it is accepted: --link URL or --reason TEXT")
+    runs: dict[str, list[Record]] = {}
+    for record in records:
+        runs.setdefault(record.id, []).append(record)
+    chosen = [id_ for id_ in runs if fnmatchcase(id_, pattern)]
+    if not chosen:
+        near = get_close_matches(pattern, runs, n=1, cutoff=0)
+        raise UserError(f"no record of {pattern!r}" + (f"; the nearest is {near[0]!r}" if near else ""))
+    accepted = [entry for id_ in chosen if (entry := _expectation(runs[id_], why, named=id_ == pattern))]
+    if not accepted:
+        raise UserError(f"{pattern} has not failed: there is nothing to accept")
+    _edit(path, {entry.case: entry for entry in accepted})
+    return accepted
+
+
+def drop(path: Path, case: str) -> None:
+    """Expect nothing of a case any more. Raises UserError where nothing was expected of it."""
+    known = read_expectations(path)
+    if case not in known:
+        near = get_close_matches(case, known, n=1, cutoff=0)
+        raise UserError(f"nothing is expected of {case!r}" + (f"; the nearest is {near[0]!r}" if near else ""))
+    _edit(path, {}, without=case)
+
+
+def _expectation(runs: Sequence[Record], why: Why, named: bool) -> Expectation | None:
+    """Of the runs of one case; None of one that has not failed. One that passed, too, is flaky."""
+    failures = [record for record in runs if _failed(record, named)]
+    if not failures:
+        return None
+    (last,) = latest(failures)
+    decided = [record for record in runs if record.decided]
+    flaky = Flaky(failed=len(failures), runs=len(decided)) if len(failures) < len(decided) else None
+    return Expectation(
+        case=last.id,
+        status=last.status,
+        stage=last.stage,
+        signature=last.signature,
+        layer=last.first_bad_layer,
+        link=why.link,
+        reason=why.reason,
+        until=why.until,
+        flaky=flaky,
+    )
+
+
+def _failed(record: Record, named: bool) -> bool:
+    """Whether a test of it is red. A minimal case can be so by passing, where its defect is known to strike: it is
+    taken for that where it is `named`, and not only matched."""
+    passed = record.status is Status.PASS and record.first_bad_layer is None
+    return record.decided and not (passed and (record.task or not named))
+
+
+def _edit(path: Path, entries: dict[str, Expectation], without: str | None = None) -> None:
+    """Put entries in the place of those of the same cases, or behind all; take one out."""
+    document = tomlkit.parse(path.read_text(encoding="utf-8") if path.is_file() else _HEAD)
+    table: Any = document.setdefault("expect", tomlkit.aot())
+    assert isinstance(table, AoT)
+    for place in reversed(range(len(table))):
+        case = table[place]["case"]
+        if case == without:
+            del table[place]
+        elif case in entries:
+            _fill(table[place], entries.pop(case))
+    for entry in entries.values():
+        table.append(_fill(tomlkit.table(), entry))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(tomlkit.dumps(document), encoding="utf-8")
+
+
+def _fill(table: Any, entry: Expectation) -> Any:
+    """An entry's table, with what it says of the rest left alone."""
+    for name, value in entry.model_dump(mode="python").items():
+        if isinstance(value, dict):
+            inline = tomlkit.inline_table()
+            inline.update(value)
+            value = inline
+        if value is None:
+            table.pop(name, None)
+        else:
+            table[name] = getattr(value, "value", value)
+    return table
+
+
+def day(text: str | None) -> date | None:
+    """A date as it is written: 2027-03-01. Raises UserError."""
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError:
+        raise UserError(f"{text!r} is no date such as 2027-03-01") from None
