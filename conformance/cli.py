@@ -97,6 +97,30 @@ def systems(
 
 
 @app.command()
+def explain(
+    case: Annotated[str, typer.Argument(help="The id of a case that failed; a pattern with * for several.")],
+    records: Annotated[Path, typer.Option(help="Folder with the records of one or many runs.")] = RECORDS,
+) -> None:
+    """Say what is known of a failure, and what shows it first: model, front end, compiler or device."""
+    from conformance.report.failure import lines, named
+    from conformance.report.tiers import failed, first_tiers
+    from conformance.results.records import matching, read_records
+
+    try:
+        found = read_records(records)
+        chosen = matching(case, found)
+    except UserError as error:
+        _stop(error)
+    tiers = first_tiers(found)
+    for record in chosen:
+        typer.echo(f"{record.id}: {named(record)}")
+        if failed(record):
+            typer.echo("\n".join(lines(record)))
+        if record.id in tiers:
+            typer.echo(f"  comes in with: {tiers[record.id]}")
+
+
+@app.command()
 def expect(
     accept: Annotated[
         list[str] | None,

@@ -11,6 +11,7 @@ from conformance.cases.outcome import DetectionCounts, GroupFigures, LayerFigure
 from conformance.compare.limits import limit
 from conformance.defects.catalogue import DEFECTS
 from conformance.defects.defect import Defect, MinimalCase
+from conformance.defects.error_codes import error_codes, source
 from conformance.report.words import precision, share
 
 
@@ -70,10 +71,11 @@ def _wrong_images(record: Record) -> tuple[int, ...]:
 
 def _fail(record: Record, headline: list[str]) -> None:
     __tracebackhide__ = True
-    pytest.fail("\n".join([*headline, *_lines(record)]), pytrace=False)
+    pytest.fail("\n".join([*headline, *lines(record)]), pytrace=False)
 
 
-def _lines(record: Record) -> Iterator[str]:
+def lines(record: Record) -> Iterator[str]:
+    """What is wrong and what is known of it."""
     if record.detail:
         yield record.detail
     yield from group_lines(record.groups)
@@ -83,10 +85,22 @@ def _lines(record: Record) -> Iterator[str]:
     if record.status == Status.WRONG and record.published_gate and record.published_gate.passes:
         gate = record.published_gate
         yield f"  the published gate ({gate.rule}) would have passed it: {gate.cosine:.4f}"
+    yield from known(record)
+    yield f"  again: {record.command}"
+
+
+def known(record: Record) -> Iterator[str]:
+    """What is known of a failure: the defects that explain it, or what the compiler's code means; or nothing."""
     for defect in (DEFECTS[name] for name in record.defects):
         yield f"  known: {defect.title}; use {', '.join(defect.workarounds) or 'no workaround known'}"
         yield f"         {defect.links[0]}"
-    yield f"  again: {record.command}"
+    if record.defects or record.status is Status.PASS:
+        return
+    if (code := error_codes().get(record.signature or "")) is not None:
+        yield f"  {record.signature}: {code.means}; use {code.use}"
+        yield f"         {source(str(record.signature))}"
+    else:
+        yield "  unknown: no defect of the catalogue explains it"
 
 
 def group_lines(groups: Mapping[str, GroupFigures]) -> Iterator[str]:

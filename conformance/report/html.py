@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from conformance.report import detections, published, words
+from conformance.report import detections, failure, published, words
 from conformance.report.matrix import Matrix
 from conformance.report.strip import layer_strip
 
@@ -34,6 +34,7 @@ def as_html(matrix: Matrix) -> str:
         layer_name=words.layer_name,
         layer_type=words.layer_type,
         layer_strip=layer_strip,
+        known=failure.known,
         share=words.share,
         detections=detections,
         published=published,

@@ -13,12 +13,14 @@ from conformance.report.isolated import IsolatedLayers, isolated_layers
 from conformance.report.known import KnownDefect, known_defects
 from conformance.report.published import Published, published_figures
 from conformance.report.table import Cell, Column, Row, Tables, anchors, column_of, row_of, tables
+from conformance.report.tiers import first_tiers
 from conformance.report.words import natural, one_line
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """All that the four forms show. `measured_with` has the package versions of each real column."""
+    """All that the four forms show. `measured_with` has the package versions of each real column, `first_tiers` where
+    failures come in, by the ids of their records."""
 
     generated: datetime
     models: Tables
@@ -29,6 +31,7 @@ class Matrix:
     gates: tuple[Gate, Gate]
     detections: Tables
     published: Published
+    first_tiers: dict[str, str]
 
     @property
     def defect_anchors(self) -> dict[str, str]:
@@ -61,6 +64,7 @@ def build_matrix(records: list[Record], generated: datetime | None = None) -> Ma
         gates=published_gates(models, anchor_of),
         detections=detections(models, anchor_of),
         published=published_figures(models, anchor_of),
+        first_tiers=first_tiers(records),
     )
 
 

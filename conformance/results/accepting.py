@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from tomlkit.items import AoT
 from conformance.cases.errors import UserError
 from conformance.cases.expectation import Expectation, Flaky, read_expectations
 from conformance.cases.outcome import Record, Status
-from conformance.results.records import latest
+from conformance.results.records import latest, matching
 
 _HEAD = """\
 # What is accepted to fail, and how. A test that fails so is an expected failure; another failure, a pass, and a date
@@ -39,13 +38,9 @@ def accept(path: Path, records: Sequence[Record], pattern: str, why: Why) -> lis
     if not (why.link or why.reason):
         raise UserError("say why it is accepted: --link URL or --reason TEXT")
     runs: dict[str, list[Record]] = {}
-    for record in records:
+    for record in matching(pattern, records):
         runs.setdefault(record.id, []).append(record)
-    chosen = [id_ for id_ in runs if fnmatchcase(id_, pattern)]
-    if not chosen:
-        near = get_close_matches(pattern, runs, n=1, cutoff=0)
-        raise UserError(f"no record of {pattern!r}" + (f"; the nearest is {near[0]!r}" if near else ""))
-    accepted = [entry for id_ in chosen if (entry := _expectation(runs[id_], why, named=id_ == pattern))]
+    accepted = [entry for id_ in runs if (entry := _expectation(runs[id_], why, named=id_ == pattern))]
     if not accepted:
         raise UserError(f"{pattern} has not failed: there is nothing to accept")
     _edit(path, {entry.case: entry for entry in accepted})

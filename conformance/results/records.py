@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -39,6 +41,15 @@ def read_all(folder: Path) -> list[Record]:
     if not files:
         raise UserError(f"no records in {folder}: run `pytest conformance` first, or name another with --records")
     return [record for file in files for record in _read_file(file)]
+
+
+def matching(pattern: str, records: Iterable[Record]) -> list[Record]:
+    """Those of an id, or of a pattern with `*`. Raises UserError where there are none, with the nearest."""
+    records = list(records)
+    if not (chosen := [record for record in records if fnmatchcase(record.id, pattern)]):
+        near = get_close_matches(pattern, {record.id: None for record in records}, n=1, cutoff=0)
+        raise UserError(f"no record of {pattern!r}" + (f"; the nearest is {near[0]!r}" if near else ""))
+    return chosen
 
 
 def latest(records: Iterable[Record]) -> list[Record]:

@@ -1,0 +1,39 @@
+"""What the compiler's codes mean, and what to do (`error_codes.toml`)."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from conformance.cases.outcome import Strict
+from conformance.cases.reading import read_toml
+
+_SDK = "https://github.com/aws-neuron/aws-neuron-sdk/blob/master"
+_PATH = Path(__file__).with_name("error_codes.toml")
+
+
+class ErrorCode(Strict):
+    """Codes of one meaning. `link` is where it is said: a page, the release notes, or each code's own page."""
+
+    codes: list[str]
+    means: str
+    use: str
+    link: str | None = None
+
+
+class _File(Strict):
+    code: list[ErrorCode]
+
+
+@cache
+def error_codes() -> dict[str, ErrorCode]:
+    """Every code that is known."""
+    return {name: entry for entry in read_toml(_PATH, _File).code for name in entry.codes}
+
+
+def source(code: str) -> str:
+    """Where a known code is explained."""
+    link = error_codes()[code].link
+    if link is None:
+        return f"{_SDK}/compiler/error-codes/{code.removeprefix('NCC_')}.rst"
+    return f"{_SDK}/release-notes/components/{link}" if link == "compiler.rst" else link

@@ -1,0 +1,55 @@
+"""Which tier shows a failure first: the front end, the compiler or the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from conformance.cases.case import Case
+from conformance.cases.outcome import Record, Stage, Status
+from conformance.report.failure import named
+
+FRONT_END = "xla"  # what torch-neuronx hands to neuronx-cc
+DEVICES = ("neuron", "neuron-native")
+CONTROLS = ("openvino", "onnxruntime", "inductor")  # compilers that share nothing with Neuron's
+_COMPILER = (Stage.CAPTURE, Stage.LOWER, Stage.COMPILE)
+
+
+def first_tiers(records: Iterable[Record]) -> dict[str, str]:
+    """By the id of each failure of a tier of Neuron's: where it comes in, as far as the other tiers' records tell.
+    What is played is no tier."""
+    programs: dict[Case, list[Record]] = {}
+    for record in records:
+        if record.decided and not record.emulated:
+            programs.setdefault(_program(record), []).append(record)
+    return {
+        record.id: _first_tier(record, beside)
+        for beside in programs.values()
+        for record in beside
+        if failed(record) and record.target in (FRONT_END, *DEVICES)
+    }
+
+
+def _first_tier(record: Record, beside: Sequence[Record]) -> str:
+    controls = [other for other in beside if other.target in CONTROLS]
+    if controls and all(map(failed, controls)):
+        names = sorted({other.target for other in controls})
+        return f"the model or its export: {' and '.join(names)} fail{'s' if len(names) == 1 else ''}, too"
+    if record.target == FRONT_END:
+        return "the front end"
+    front = next((other for other in beside if other.target == FRONT_END), None)
+    if front is None:
+        return f"not known: there is no record on {FRONT_END}"
+    if failed(front):
+        return f"the front end: {FRONT_END} is {named(front)}, too"
+    return f"{'the compiler' if record.stage in _COMPILER else 'the compiler or the device'}: {FRONT_END} passes"
+
+
+def failed(record: Record) -> bool:
+    """Whether it is wrong, or one of its layers in place."""
+    return record.decided and (record.status is not Status.PASS or record.first_bad_layer is not None)
+
+
+def _program(record: Record) -> Case:
+    """The case, whoever computes it: with the same workarounds."""
+    return replace(record.case, target="", hardware="cpu", sdk=None)
