@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from conformance.cases.outcome import Record
+from conformance.cases.releases import releases
 from conformance.defects.catalogue import DEFECTS
 from conformance.defects.defect import Defect
 from conformance.defects.workarounds import WORKAROUNDS
@@ -43,6 +44,19 @@ class KnownDefect:
     def packages(self) -> tuple[str, ...]:
         """The ranges of packages that have it: `torch-xla >=2.5,<2.10`."""
         return tuple(f"{name} {versions}" for name, versions in self.defect.packages.items()) if self.defect else ()
+
+    @property
+    def releases(self) -> str:
+        """`SDK 2.28.0 to 2.29.1, on inf2; fixed in 2.30.0`: which releases have it; empty where none does."""
+        if self.defect is None:
+            return ""
+        have = [sdk for sdk, release in releases().items() if self.defect.affects(release.packages, ())]
+        if not have:
+            return ""
+        where = f", on {', '.join(self.defect.hardware)}" if self.defect.hardware else ""
+        asked = f", at {', '.join(self.defect.dtypes)}" if self.defect.dtypes else ""
+        fixed = f"; fixed in {self.defect.fixed_in}" if self.defect.fixed_in else ""
+        return f"SDK {have[0]}{f' to {have[-1]}' if len(have) > 1 else ''}{where}{asked}{fixed}"
 
     @property
     def workarounds(self) -> tuple[tuple[str, str], ...]:

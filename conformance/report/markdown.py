@@ -126,6 +126,8 @@ def _facts(known: KnownDefect) -> Iterator[str]:
     yield f"Seen in models: {known.seen}"
     if known.packages:
         yield f"Affected: {', '.join(map(escape, known.packages))}"
+    if known.releases:
+        yield f"Releases: {escape(known.releases)}"
     yield from (f"Workaround **{escape(name)}**: {escape(title)}" for name, title in known.workarounds)
     yield from (f"Minimal case **{escape(name)}**: {escape(title)}" for name, title in known.minimal_cases)
     yield from (f"<{link}>" for link in known.links)
