@@ -15,6 +15,8 @@ from transcripts import Transcript, transcripts
 from conformance.cases.case import Case
 from conformance.cases.outcome import Record, Stage, Status
 from conformance.compare.metrics import by_image, rel_l2
+from conformance.defects.catalogue import DEFECTS
+from conformance.defects.defect import MinimalCase
 from conformance.defects.resize_scale import resized_by_size
 from conformance.defects.split_with_sizes import read_densely
 from conformance.program import Program, Whole
@@ -25,7 +27,7 @@ from conformance.running.worker import Worker
 from conformance.selection import Request, select
 from conformance.systems.yolo26 import Yolo26
 from conformance.targets.emulator import Emulator
-from conformance.targets.protocol import Options
+from conformance.targets.protocol import CompileError, Options, Target
 from conformance.targets.xla import Xla
 
 pytestmark = pytest.mark.xla
@@ -81,6 +83,41 @@ def test_fault_model_of_a_scale_factor_equals_the_real_lowering(mode: str, facto
     corners = [False] if mode == "bilinear" else []
     torch.testing.assert_close(resized_by_size(x, None, *corners, [factor, factor]), real)
     assert not torch.allclose(interpolate(x, scale_factor=factor, mode=mode), real, atol=0.01)
+
+
+FRONT_END = {
+    f"{defect.id}:{minimal.name}": minimal
+    for defect in DEFECTS.values()
+    if "torch-xla" in defect.packages
+    for minimal in defect.minimal_cases
+}
+
+
+def came_to(target: Target, hardware: str, minimal: MinimalCase) -> tuple[torch.Tensor, ...] | str:
+    """What a target gives for a minimal case, or the signature of its refusal."""
+    program = Program(Whole(minimal.build().eval()), minimal.inputs(0))
+    try:
+        with torch.no_grad():
+            return target.compile(program, options(hardware))(*program.inputs)
+    except CompileError as error:
+        return error.signature
+    except Exception as error:  # what torch-xla raises
+        return type(error).__name__
+
+
+@pytest.mark.parametrize("name", FRONT_END)
+def test_emulator_is_torch_xla_on_every_front_end_defect(name: str) -> None:
+    minimal = FRONT_END[name]
+    played, real = came_to(Emulator(), "inf2", minimal), came_to(XLA, "cpu", minimal)
+    if minimal.status is not Status.WRONG:
+        assert played == real == minimal.signature
+        return
+    assert not isinstance(played, str) and not isinstance(real, str)
+    right = minimal.build().eval()(*minimal.inputs(0))
+    right = right if isinstance(right, tuple) else (right,)
+    for given, wanted in zip(played, real, strict=True):
+        assert (rel_l2(by_image([given]), by_image([wanted])) <= 1e-3).all()
+    assert any(not torch.allclose(given, wanted, atol=1e-3) for given, wanted in zip(real, right, strict=True))
 
 
 class Relu(torch.nn.Module):

@@ -32,7 +32,7 @@ class Emulator:
     name = "emulator"
     emulated = True
     hardware = ("inf2", "trn1", "trn2")
-    sdks = ("2.28.0", "2.29.0", "2.29.1", "2.31.0")
+    sdks = tuple(releases())
     variables: dict[str, str] = {}
 
     def __init__(self) -> None:

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+from itertools import groupby
+
 from conformance.cases.outcome import Record, Status
+from conformance.cases.releases import releases
+from conformance.defects.catalogue import DEFECTS
 from conformance.report.matrix import build_matrix
 from conformance.report.table import anchors
 
@@ -145,6 +149,19 @@ def test_a_defect_appears_with_its_minimal_cases_and_workarounds(sample):
     ]
     assert known.minimal.real.statuses == ["wrong", "pass", "pass"] * 3
     assert (known.real_cells, known.emulated_cells) == (12, 96)
+
+
+def test_a_defect_says_which_releases_have_it(make_wrong):
+    def said(name):
+        return build_matrix([make_wrong(defects=[name])]).defects[0].releases
+
+    assert said("batch-4-split") == "SDK 2.26.1 to 2.29.1, on inf2, trn1"
+    assert said("multiply-reduce") == "SDK 2.26.0 to 2.31.1; fixed in 2.32.0"
+    assert said("auto-cast-nan") == "SDK 2.28.0 to 2.29.1, at matmult-bf16"
+    assert said("openvino-resize-to-one") == said("no-such-defect") == ""
+    for defect in DEFECTS.values():
+        have = (defect.affects(release.packages, ()) for release in releases().values())
+        assert [has for has, _ in groupby(have)].count(True) <= 1, f"{defect.id} comes and goes: that is no range"
 
 
 def test_a_defect_with_passing_minimal_cases_alone_appears(make):
