@@ -74,7 +74,7 @@ def test_what_cannot_be(chosen: Chosen, message: str) -> None:
         (Request(targets=["toys:ABSENTEE"]), "absentee needs nothing_of_the_kind: pip install"),
         (Request(chosen=Chosen(workarounds=[("slize",)])), "unknown workaround 'slize'; did you mean 'slice'"),
         (Request(chosen=Chosen(hardware=["inf3"])), "unknown hardware of .* 'inf3'; did you mean 'inf2'"),
-        (Request(chosen=Chosen(sdks=["2.26"])), "unknown SDK release of .* '2.26.0'"),
+        (Request(targets=["toys:HEALTHY"], chosen=Chosen(sdks=["2.26"])), "unknown SDK release of .* '2.26.0'"),
         (
             Request(chosen=Chosen(systems=["yolo27"])),
             "unknown system of profile quick 'yolo27'; did you mean 'yolo26'",
