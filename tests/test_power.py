@@ -28,7 +28,7 @@ from benchmarks.power.calls import once
 from benchmarks.power.detecting import differs
 from benchmarks.power.edits import after
 from benchmarks.power.examine import _alone, examine
-from benchmarks.power.faults import BY_NAME, KINDS, Kind
+from benchmarks.power.faults import BY_NAME, KINDS, Kind, kinds_at
 from benchmarks.power.findings import Cell, Finding, Results
 from benchmarks.power.gates import GATES, Given
 from benchmarks.power.json_file import About, as_json
@@ -212,6 +212,11 @@ def test_drawing_is_by_the_seed_and_spread_over_the_layers(bed: Bed) -> None:
     assert len(set(described[0])) == len(described[0])
     gains = draw(BY_NAME["1 % gain"], bed.sites, 5, Random(0))
     assert len({mutant.layer for mutant in gains}) == 5
+
+
+def test_what_was_asked_for_is_no_fault() -> None:
+    names = [{kind.name for kind in kinds_at(dtype)} for dtype in ("float32", "matmult-bf16", "bfloat16")]
+    assert names[0] - names[1] == names[0] - names[2] == {"bf16 where fp32 was asked"}
 
 
 def test_fewer_are_drawn_where_there_are_not_so_many(bed: Bed) -> None:

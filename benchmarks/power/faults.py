@@ -22,13 +22,15 @@ class Kind:
     """A kind of fault. `at` draws one at a site, None where there can be none.
 
     `keeps` says that it keeps something from call to call; `warmed_with_same`, that the program has met the images
-    that are compared before, and nothing else: such faults are listed apart.
+    that are compared before, and nothing else: such faults are listed apart. `dtypes` are those at which it is a
+    fault, all where it is empty.
     """
 
     name: str
     at: At
     keeps: bool = False
     warmed_with_same: bool = False
+    dtypes: tuple[str, ...] = ()
 
 
 def _zeroed_scores(site: Site, random: Random) -> Plant | None:
@@ -148,7 +150,7 @@ KINDS = (
     Kind("one value zeroed", _cell(0.0)),
     Kind("1 % gain", _gain(1.01)),
     Kind("0.1 % gain", _gain(1.001)),
-    Kind("bf16 where fp32 was asked", operators.bfloat16),
+    Kind("bf16 where fp32 was asked", operators.bfloat16, dtypes=("float32",)),  # else it is what was asked
     Kind("dense-stride split", operators.dense_split),
     Kind("transpose without strides", operators.dense_transpose),
     Kind("dropped residual", operators.dropped_residual),
@@ -161,4 +163,11 @@ KINDS = (
     Kind("stale output", _stale, keeps=True),
     Kind("stale output, warmed with the same images", _stale, keeps=True, warmed_with_same=True),
 )
+
+
+def kinds_at(dtype: str) -> tuple[Kind, ...]:
+    """The kinds that are faults at a dtype."""
+    return tuple(kind for kind in KINDS if not kind.dtypes or dtype in kind.dtypes)
+
+
 BY_NAME = {kind.name: kind for kind in KINDS}

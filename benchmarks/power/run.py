@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from benchmarks.power.bed import Bed, make_bed
 from benchmarks.power.examine import examine
-from benchmarks.power.faults import KINDS
+from benchmarks.power.faults import kinds_at
 from benchmarks.power.findings import MAIN, Results
 from benchmarks.power.gates import OURS
 from benchmarks.power.healthy import cells
@@ -99,7 +99,7 @@ def perform(job: Job) -> Results:
 @lru_cache(maxsize=1)
 def _drawn(entry: Entry, dtype: str, per_kind: int, seed: int) -> tuple[Bed, list[Mutant]]:
     bed = make_bed(entry, dtype)
-    return bed, draw_all(bed.sites, per_kind, f"{seed}/{entry.name}")
+    return bed, draw_all(bed.sites, per_kind, f"{seed}/{entry.name}", kinds_at(dtype))
 
 
 def _jobs(plan: Plan) -> list[Job]:
@@ -107,7 +107,7 @@ def _jobs(plan: Plan) -> list[Job]:
     jobs: list[Job] = []
     for dtype in plan.dtypes:
         per_kind = plan.per_kind if dtype == MAIN else ceil(plan.per_kind / 4)
-        parts = ceil(per_kind * len(KINDS) / _MUTANTS_A_JOB)
+        parts = ceil(per_kind * len(kinds_at(dtype)) / _MUTANTS_A_JOB)
         for entry in (ENTRIES[name] for name in plan.systems):
             jobs += [Planting(entry, dtype, per_kind, plan.seed, part, parts) for part in range(parts)]
             if plan.images:
