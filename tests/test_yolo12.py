@@ -15,6 +15,7 @@ from conformance.golden.reference import record
 from conformance.models.area_attention import AreaAttention
 from conformance.systems import attention
 from conformance.systems.attention import Attend
+from conformance.systems.calibration import graph_only
 from conformance.systems.protocol import Model
 from conformance.systems.yolo12 import Yolo12, replace_attention
 
@@ -48,9 +49,20 @@ def test_layers_are_the_blocks_of_every_variant(model: Model) -> None:
 
     for variant in SYSTEM.variants:
         file = yaml_model_load(f"yolo12{variant}.yaml")
-        assert len(file["backbone"] + file["head"]) == len(SYSTEM.layers(variant, "detect")) == 22
+        blocks = [path for path in SYSTEM.layers(variant, "detect") if path.count(".") == 1]
+        assert len(file["backbone"] + file["head"]) == len(blocks) == 22
     assert type(model.module.get_submodule("model.8")).__name__ == "A2C2f"
     assert type(model.module.get_submodule("model.21")).__name__ == "Detect"
+
+
+@pytest.mark.parametrize("variant", ["n", "l"])
+def test_every_attention_is_a_layer_before_its_block(variant: str) -> None:
+    with graph_only():
+        module = SYSTEM.build(variant, "detect").module
+    layers = SYSTEM.layers(variant, "detect")
+    found = [path for path, part in module.named_modules() if type(part).__name__ == "AAttn"]
+    assert found == [path for path in layers if path.endswith("attn")] and len(found) >= 8
+    assert all(layers.index(path) < layers.index(path.partition(".m.")[0]) for path in found)
 
 
 def test_weights_are_the_same_for_every_attention_and_keys_are_not(model: Model) -> None:

@@ -36,8 +36,14 @@ class Yolo12:
         return 32
 
     def layers(self, variant: str, task: str) -> tuple[str, ...]:
-        """The blocks of the YAML file; model.6 and model.8 hold the area attention, model.21 is the head."""
-        return tuple(f"model.{index}" for index in range(22))
+        """The blocks of the YAML file; model.6 and model.8 hold the area attention, model.21 is the head. What is
+        wrong with an attention hardly shows beside the rounding of its block: each is a layer of its own."""
+        pairs = 4 if variant in ("l", "x") else 2
+        attention = {
+            block: [f"model.{block}.m.{pair}.{place}.attn" for pair in range(pairs) for place in (0, 1)]
+            for block in (6, 8)
+        }
+        return tuple(path for block in range(22) for path in (*attention.get(block, ()), f"model.{block}"))
 
     def build(self, variant: str, task: str, weights: str | None = None) -> Model:
         """Fused; the attention that was asked for and the one that is used are in the notes."""
