@@ -15,6 +15,7 @@ from transcripts import Transcript, transcripts
 from conformance.cases.releases import releases
 from conformance.defects.catalogue import DEFECTS, find
 from conformance.defects.defect import MinimalCase
+from conformance.defects.explain import explain
 from conformance.defects.minimal import MinimalCases
 from conformance.defects.sort import SORT
 from conformance.defects.split_with_sizes import SPLIT_WITH_SIZES, read_densely
@@ -331,6 +332,16 @@ def test_edited_minimal_case_does_not_meet_the_reference_of_the_one_before(monke
     assert before == cases.build("two-halves", "").key != cases.build("sdk-1140", "").key
     monkeypatch.setattr("conformance.defects.minimal.getsource", lambda module: f"{module} edited")
     assert cases.build("two-halves", "").key != before
+
+
+def test_defect_of_settings_is_known_by_its_signature_alone() -> None:
+    program = Program(torch.nn.ReLU(), (torch.rand(1, 3),))
+
+    def explained(signature: str, packages: dict[str, str]) -> list[str]:
+        return explain(program, packages, (), "trn1", "float32", None, signature)
+
+    assert explained("NCC_EARG001", {"neuronx-cc": "2.21"}) == ["lnc-mismatch"]
+    assert explained("NCC_EVRF009", {"neuronx-cc": "2.21"}) == explained("NCC_EARG001", {"openvino": "1"}) == []
 
 
 def test_catalogue_is_complete_data() -> None:

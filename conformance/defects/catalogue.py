@@ -17,6 +17,7 @@ from conformance.defects.depthwise_transposed import DEPTHWISE_TRANSPOSED
 from conformance.defects.dilated_convolution import DILATED_CONVOLUTION
 from conformance.defects.dilated_pool import DILATED_POOL
 from conformance.defects.dilated_transposed import DILATED_TRANSPOSED
+from conformance.defects.lnc_mismatch import LNC_MISMATCH
 from conformance.defects.multiply_reduce import MULTIPLY_REDUCE
 from conformance.defects.onnxruntime_transposed import ONNXRUNTIME_TRANSPOSED
 from conformance.defects.openvino_avg_pool import OPENVINO_AVG_POOL
@@ -69,6 +70,7 @@ DEFECTS: dict[str, Defect] = {
         MULTIPLY_REDUCE,
         CLAMP_INFINITY,
         AUTO_CAST_NAN,
+        LNC_MISMATCH,
         XLA_RESIZE,
         ONNXRUNTIME_TRANSPOSED,
         OPENVINO_AVG_POOL,

@@ -31,6 +31,11 @@ def UNSAID(*arguments: Any) -> Any:  # noqa: N802
     raise NotImplementedError
 
 
+def unseen(node: Node) -> bool:
+    """The trigger of a defect that no graph shows: it is of settings, and known by its signature alone."""
+    return False
+
+
 @dataclass(frozen=True)
 class MinimalCase:
     """The smallest program that shows a defect.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from conformance.defects.catalogue import find
+from conformance.defects.catalogue import DEFECTS, find
+from conformance.defects.defect import unseen
 from conformance.graphs.exported import node_scope
 
 if TYPE_CHECKING:
@@ -22,13 +23,16 @@ def explain(
     signature: str | None,
 ) -> list[str]:
     """Ids of the defects that these package versions have, that strike in the first bad layer (anywhere, if
-    none is known), or that refuse with this signature."""
+    none is known), or that refuse with this signature; those that no graph shows are known by it alone."""
     try:
         graph = program.exported.graph
     except Exception:  # a failure that cannot be explained is still a failure, and is recorded
         return []
     found = find(graph, packages, workarounds, hardware, dtype)
-    refused = {defect.id for defect, _ in found if defect.refusal and defect.refusal == signature}
+    settings = [
+        d for d in DEFECTS.values() if d.trigger is unseen and d.affects(packages, workarounds, hardware, dtype)
+    ]
+    refused = {d.id for d in (*settings, *(d for d, _ in found)) if d.refusal and d.refusal == signature}
     wrong = {
         defect.id
         for defect, node in found
