@@ -12,8 +12,10 @@ from conformance.defects.batch_256 import BATCH_256
 from conformance.defects.clamp_infinity import CLAMP_INFINITY
 from conformance.defects.complex_numbers import COMPLEX_NUMBERS
 from conformance.defects.conv3d import CONV3D
+from conformance.defects.convolution_tiles import CONVOLUTION_TILES
 from conformance.defects.defect import Defect
 from conformance.defects.depthwise_transposed import DEPTHWISE_TRANSPOSED
+from conformance.defects.detr_decoder import DETR_DECODER
 from conformance.defects.dilated_convolution import DILATED_CONVOLUTION
 from conformance.defects.dilated_pool import DILATED_POOL
 from conformance.defects.dilated_transposed import DILATED_TRANSPOSED
@@ -35,6 +37,7 @@ from conformance.defects.sort import SORT
 from conformance.defects.split_with_sizes import SPLIT_WITH_SIZES
 from conformance.defects.topk_integers import TOPK_INTEGERS
 from conformance.defects.topk_large import TOPK_LARGE
+from conformance.defects.transpose_annotations import TRANSPOSE_ANNOTATIONS
 from conformance.defects.upsample_1d import UPSAMPLE_1D
 from conformance.defects.views_refused import VIEWS_REFUSED
 from conformance.defects.windows_strides import WINDOWS_STRIDES
@@ -70,6 +73,9 @@ DEFECTS: dict[str, Defect] = {
         MULTIPLY_REDUCE,
         CLAMP_INFINITY,
         AUTO_CAST_NAN,
+        TRANSPOSE_ANNOTATIONS,
+        CONVOLUTION_TILES,
+        DETR_DECODER,
         LNC_MISMATCH,
         XLA_RESIZE,
         ONNXRUNTIME_TRANSPOSED,

@@ -32,7 +32,8 @@ def UNSAID(*arguments: Any) -> Any:  # noqa: N802
 
 
 def unseen(node: Node) -> bool:
-    """The trigger of a defect that no graph shows: it is of settings, and known by its signature alone."""
+    """The trigger of a defect that no graph shows: of settings, known by its signature alone, or of which nobody has
+    said what triggers it."""
     return False
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from conformance.cases.outcome import Strict
 from conformance.cases.reading import read_toml
 
-_SDK = "https://github.com/aws-neuron/aws-neuron-sdk/blob/master"
+_SDK = "https://github.com/aws-neuron/aws-neuron-sdk/blob/81ce03ae"
 _PATH = Path(__file__).with_name("error_codes.toml")
 
 

@@ -16,8 +16,8 @@ LNC_MISMATCH = Defect(
     evidence=Evidence.REPORT,
     seen="AWS's documentation of the logical NeuronCore configuration and of NCC_EARG001",
     links=(
-        "https://github.com/aws-neuron/aws-neuron-sdk/blob/master/about-neuron/arch/neuron-features/logical-neuroncore-config.rst",
-        "https://github.com/aws-neuron/aws-neuron-sdk/blob/master/compiler/error-codes/EARG001.rst",
+        "https://github.com/aws-neuron/aws-neuron-sdk/blob/81ce03ae/about-neuron/arch/neuron-features/logical-neuroncore-config.rst",
+        "https://github.com/aws-neuron/aws-neuron-sdk/blob/81ce03ae/compiler/error-codes/EARG001.rst",
     ),
     packages={"neuronx-cc": ">=2.15"},
     trigger=unseen,

@@ -58,7 +58,7 @@ def test_other_programs_and_what_is_played_tell_nothing(make):
 def test_code_of_the_compiler_is_explained(make):
     text = "\n".join(known(device(make, **ERROR, defects=[])))
     assert "NCC_EVRF009: weights and activations do not fit into the device's memory (HBM); use a smaller" in text
-    assert "https://github.com/aws-neuron/aws-neuron-sdk/blob/master/compiler/error-codes/EVRF009.rst" in text
+    assert "https://github.com/aws-neuron/aws-neuron-sdk/blob/81ce03ae/compiler/error-codes/EVRF009.rst" in text
     other = device(make, **{**ERROR, "signature": "NCC_EXXX999"}, defects=[])
     assert list(known(other)) == ["  unknown: no defect of the catalogue explains it"]
     assert "  known: " in "\n".join(known(device(make, **ERROR, defects=["split-with-sizes"])))
