@@ -63,6 +63,8 @@ def test_golden_is_computed_once_and_read_back_the_same() -> None:
     first = golden(module, "counting", MODEL.layers, INPUTS)
     again = golden(module, "counting", MODEL.layers, INPUTS)
     assert Counting.runs == 1
+    fewer = golden(module, "counting", MODEL.layers[:1], INPUTS)
+    assert Counting.runs == 2 and list(fewer.results) == list(MODEL.layers[:1]), "of other layers it is another one"
     assert first.arguments == again.arguments and first.results == again.results and first.types == again.types
     assert all(torch.equal(a, b) for a, b in zip(first.values, again.values, strict=True))
 

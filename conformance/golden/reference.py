@@ -43,7 +43,7 @@ class Golden:
 
 def golden(module: nn.Module, model_key: str, layers: tuple[str, ...], inputs: tuple[Tensor, ...]) -> Golden:
     """The float64 reference of a model, from disk where it was computed before."""
-    key = golden_key(model_key, inputs)
+    key = golden_key(model_key, layers, inputs)
     store = Store("golden")
     with store.lock(key):
         if (entry := store.load(key)) is not None:
@@ -56,11 +56,12 @@ def golden(module: nn.Module, model_key: str, layers: tuple[str, ...], inputs: t
     return reference
 
 
-def golden_key(model_key: str, inputs: tuple[Tensor, ...]) -> str:
-    """The name of the reference of a model for these inputs."""
+def golden_key(model_key: str, layers: tuple[str, ...], inputs: tuple[Tensor, ...]) -> str:
+    """The name of the reference of a model and its layers for these inputs."""
     content = hashlib.sha256(b"".join(x.numpy().tobytes() for x in inputs)).hexdigest()
     shapes = [list(x.shape) for x in inputs]
-    return digest({"model": model_key, "inputs": content, "shapes": shapes, "torch": torch.__version__})
+    recipe = {"model": model_key, "layers": list(layers), "inputs": content, "shapes": shapes}
+    return digest({**recipe, "torch": torch.__version__})
 
 
 @torch.no_grad()

@@ -66,7 +66,7 @@ def _precision(
 
 def _references(model: Model, batches: Sequence[tuple[Tensor, ...]]) -> list[Tensor]:
     """The model's first output in float64 for each batch, from disk where they were computed before."""
-    key = digest({"batches": [golden_key(model.key, batch) for batch in batches]})
+    key = digest({"batches": [golden_key(model.key, (), batch) for batch in batches]})
     store = Store("detections")
     with store.lock(key):
         if (entry := store.load(key)) is None:

@@ -163,7 +163,7 @@ class Subject:
         if not self.model.layers:
             return {}
         made_from = {
-            "golden": golden_key(self.model.key, self.exact_inputs),
+            "golden": golden_key(self.model.key, self.model.layers, self.exact_inputs),
             "dtypes": list(dtypes),
             "rows": list(self.model.rows),
         }
@@ -204,7 +204,7 @@ class Subject:
     def _noise_of(self, trial: Trial) -> Mapping[str, Noise]:
         """The allowed error of the whole model's groups and layers, from disk where it was measured before."""
         made_from = {
-            "golden": golden_key(self.model.key, self.exact_inputs),
+            "golden": golden_key(self.model.key, self.model.layers, self.exact_inputs),
             "dtype": self.precision,
             "runs": list(RUNS),
             "measures": list(OF_WHOLE),
