@@ -217,12 +217,12 @@ def defects(
 ) -> None:
     """List the known defects: all, those of a release, or what changed between two."""
     from conformance.cases.errors import check
-    from conformance.lint import HARDWARE
     from conformance.report import defects as report
+    from conformance.targets.emulator import Emulator
 
     try:
         if hardware is not None:
-            check("hardware", hardware, HARDWARE)
+            check("hardware", hardware, Emulator.hardware)
         if between is not None:
             found = report.between(*between, hardware)
         else:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
     from torch.fx import Node
 
-HARDWARE = ("inf2", "trn1", "trn2")
 _FACTORY = re.compile(r"[\w.]+:\w+")
 
 
@@ -57,8 +56,9 @@ def lint(model: str, look: Look, hardware: str, sdk: str) -> list[Finding]:
     from conformance.cases.releases import releases, resolve
     from conformance.compare.limits import limit
     from conformance.defects.workarounds import WORKAROUNDS
+    from conformance.targets.emulator import Emulator
 
-    check("hardware", hardware, HARDWARE)
+    check("hardware", hardware, Emulator.hardware)
     limit(look.dtype)
     for name in look.workarounds:
         check("workaround", name, WORKAROUNDS)

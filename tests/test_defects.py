@@ -17,6 +17,7 @@ from conformance.defects.catalogue import DEFECTS, find
 from conformance.defects.defect import MinimalCase, unseen
 from conformance.defects.explain import explain
 from conformance.defects.minimal import MinimalCases
+from conformance.defects.small import calls
 from conformance.defects.sort import SORT
 from conformance.defects.split_with_sizes import SPLIT_WITH_SIZES, read_densely
 from conformance.defects.workarounds import WORKAROUNDS, rewriting
@@ -41,25 +42,14 @@ ALSO = {  # what strikes in a minimal case of another defect
 }
 
 
-class Calls(nn.Module):
-    """A module that calls a function."""
-
-    def __init__(self, function: Callable[[Tensor], object]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, x: Tensor) -> object:
-        return self.function(x)
-
-
 def triggers(function: Callable[[Tensor], object], *shape: int, workarounds: tuple[str, ...] = ()) -> list[str]:
-    program = Program(Whole(Calls(function), workarounds), (torch.zeros(shape),))
+    program = Program(Whole(calls(function), workarounds), (torch.zeros(shape),))
     return [defect.id for defect, _ in find(program.exported.graph, ON_2_29_1, ())]
 
 
 def struck(function: Callable[[Tensor], object], *shape: int) -> list[str]:
     """Of anything that is in use today."""
-    nodes = Program(Whole(Calls(function)), (torch.zeros(shape),)).exported.graph.nodes
+    nodes = Program(Whole(calls(function)), (torch.zeros(shape),)).exported.graph.nodes
     return [defect.id for defect in PRESENT if any(map(defect.trigger, nodes))]
 
 
@@ -247,7 +237,7 @@ ROW = torch.rand(2, 20000)
 def test_operator_triggers(
     defect: str, function: Callable[[Tensor], object] | nn.Module, x: Tensor, strikes: bool
 ) -> None:
-    module = function if isinstance(function, nn.Module) else Calls(function)
+    module = function if isinstance(function, nn.Module) else calls(function)
     nodes = Program(Whole(module), (x,)).exported.graph.nodes
     assert any(map(DEFECTS[defect].trigger, nodes)) == strikes
 
@@ -256,7 +246,7 @@ def test_scope_names_where_it_is() -> None:
     class Outer(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.inner = Calls(lambda x: x.split([2, 4], -1))
+            self.inner = calls(lambda x: x.split([2, 4], -1))
 
         def forward(self, x: Tensor) -> object:
             return self.inner(x)

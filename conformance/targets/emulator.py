@@ -56,12 +56,13 @@ class Emulator:
         options.enter(Stage.LOWER)
         packages = self.packages(options.hardware, options.sdk)
         found = find(graph, packages, options.workarounds, options.hardware, options.dtype)
-        for defect, node in sorted(found, key=lambda pair: list(Stage).index(pair[0].stage)):
-            if defect.refusal:
-                options.enter(defect.stage)
-                failed = Crashed if defect.refusal.startswith("SIG") else CompileError
-                where = node_scope(node, program.paths) or "the model itself"
-                raise failed(defect.refusal, f"{node.target} in {where}")
+        refused = [(defect, node) for defect, node in found if defect.refusal]
+        if refused:
+            defect, node = min(refused, key=lambda pair: list(Stage).index(pair[0].stage))
+            options.enter(defect.stage)
+            failed = Crashed if str(defect.refusal).startswith("SIG") else CompileError
+            where = node_scope(node, program.paths) or "the model itself"
+            raise failed(str(defect.refusal), f"{node.target} in {where}")
         options.enter(Stage.COMPILE)
         defects = frozenset(defect for defect, _ in found)
         known = self._compiled.setdefault(program, {})
