@@ -1,4 +1,4 @@
-"""Reading TOML that people wrote: validated, and an unknown key is an error that names the near match."""
+"""Reading TOML and JSON that people wrote: validated, and an unknown key is an error that names the near match."""
 
 from __future__ import annotations
 
@@ -37,15 +37,30 @@ def _beside(folder: str) -> Path:
 def read_toml(path: Path, shape: type[T]) -> T:
     """Read and validate a TOML file. Raises UserError with one line: file, key, what is wrong."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
+        data = tomllib.loads(_text(path))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not valid TOML: {error}") from None
     try:
         return shape.model_validate(data)
     except ValidationError as error:
         raise UserError(f"{path}: {_first(error, shape)}") from None
+
+
+def read_json(path: Path, shape: type[T]) -> T:
+    """Read and validate a JSON file. Raises UserError with one line, as `read_toml`."""
+    try:
+        return shape.model_validate_json(_text(path))
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not valid JSON: {error}") from None
+    except ValidationError as error:
+        raise UserError(f"{path}: {_first(error, shape)}") from None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
 
 
 def _first(error: ValidationError, shape: type[BaseModel]) -> str:
@@ -55,7 +70,7 @@ def _first(error: ValidationError, shape: type[BaseModel]) -> str:
     where = ".".join(str(part) for part in complaint["loc"])
     if complaint["type"] == "extra_forbidden":
         return str(unknown("key", where, [*_keys(shape, complaint["loc"])]))
-    message = complaint["msg"].removeprefix("Value error, ")
+    message = complaint["msg"].removeprefix("Value error, ").splitlines()[0]
     return f"{where}: {message}" if where else message
 
 

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from pydantic import ValidationError, field_validator
+from pydantic import field_validator
 
 from conformance.cases.case import Case
-from conformance.cases.errors import UserError
 from conformance.cases.outcome import Outcome, Stage, Status, Strict
-from conformance.cases.reading import fixture_path
+from conformance.cases.reading import fixture_path, read_json
 from conformance.properties.program import Program
 from conformance.store import digest
 from conformance.targets.protocol import Target
@@ -93,16 +92,4 @@ def accept(folder: Path, program: Program, outcome: Outcome, place: Case, target
 
 def read_accepted(folder: Path) -> list[Accepted]:
     """All accepted programs of a folder, by name. Raises UserError with one line for a broken file."""
-    return [_read(path) for path in sorted(folder.glob("*.json"))]
-
-
-def _read(path: Path) -> Accepted:
-    try:
-        return Accepted.model_validate_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        message = first["msg"].removeprefix("Value error, ").splitlines()[0]
-        raise UserError(f"{path}: {where}: {message}" if where else f"{path}: {message}") from None
+    return [read_json(path, Accepted) for path in sorted(folder.glob("*.json"))]
