@@ -102,7 +102,7 @@ def explain(
     records: Annotated[Path, typer.Option(help="Folder with the records of one or many runs.")] = RECORDS,
 ) -> None:
     """Say what is known of a failure, and what shows it first: model, front end, compiler or device."""
-    from conformance.report.failure import lines, named
+    from conformance.report.failure import came_to, lines
     from conformance.report.tiers import failed, first_tiers
     from conformance.results.records import matching, read_records
 
@@ -113,7 +113,7 @@ def explain(
         _stop(error)
     tiers = first_tiers(found)
     for record in chosen:
-        typer.echo(f"{record.id}: {named(record)}")
+        typer.echo(f"{record.id}: {came_to(record)}")
         if failed(record):
             typer.echo("\n".join(lines(record)))
         if record.id in tiers:

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from conformance.cases.errors import UserError
 from conformance.cases.expectation import read_expectations
+from conformance.cases.outcome import Status
 from conformance.cases.possible import require_possible
 from conformance.cli import app
 from conformance.results.accepting import Why, accept, drop
@@ -121,6 +122,10 @@ def test_flaky_is_what_was_measured_and_may_pass(suite: pytest.Pytester) -> None
     command(suite, "--accept", "toy1*", "--link", LINK)
     (entry,) = read_expectations(suite.path / FILE).values()
     assert entry.flaky is not None and (entry.flaky.failed, entry.flaky.runs) == (2, 3)
+    found = read_all(suite.path / "records")
+    other = [r.model_copy(update={"environment": {"torch": "1"}}) if r.status is Status.PASS else r for r in found]
+    (entry,) = accept(suite.path / "other.toml", other, CASE, Why(LINK))
+    assert entry.flaky is None, "what passed with other versions of the packages tells nothing"
     result = run(suite, *WRONG, "-rx")
     result.assert_outcomes(xfailed=1)
     result.stdout.fnmatch_lines([f"XFAIL*{LINK}; flaky, failed 2 of 3 runs*"])

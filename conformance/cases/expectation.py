@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import Field, model_validator
 
 from conformance.cases.errors import UserError
-from conformance.cases.outcome import Record, Stage, Status, Strict
+from conformance.cases.outcome import Record, Stage, Status, Strict, named
 from conformance.cases.reading import read_toml
 
 FILE = Path("matrices/expectations.toml")
@@ -81,12 +81,6 @@ def read_expectations(path: Path) -> dict[str, Expectation]:
     if twice:
         raise UserError(f"{path}: two entries for {twice[0]!r}: keep one")
     return {entry.case: entry for entry in found}
-
-
-def named(status: Status, stage: Stage, signature: str | None, layer: str | None) -> str:
-    """`error in compile (NCC_EVRF009)`, `wrong in compare, first in model.10`."""
-    because = f" ({signature})" if signature else ""
-    return f"{status.value} in {stage.value}{because}" + (f", first in {layer}" if layer else "")
 
 
 def how(record: Record) -> str:

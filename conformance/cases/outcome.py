@@ -138,6 +138,12 @@ class Seconds(Strict):
     run: float | None = None
 
 
+def named(status: Status, stage: Stage, signature: str | None, layer: str | None = None) -> str:
+    """`error in compile (NCC_EVRF009)`, `wrong in compare, first in model.10`."""
+    because = f" ({signature})" if signature else ""
+    return f"{status.value} in {stage.value}{because}" + (f", first in {layer}" if layer else "")
+
+
 class Outcome(Strict):
     """What the child process that compiles and runs reports about a case."""
 

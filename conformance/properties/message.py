@@ -8,7 +8,7 @@ from conformance.cases.case import Case
 from conformance.cases.outcome import Outcome
 from conformance.properties.places import place_id
 from conformance.properties.program import Program
-from conformance.report.failure import group_lines, named
+from conformance.report.failure import came_to, group_lines
 
 _ACCEPT = "--accept makes it a case that is expected to fail; the search then goes on past it"
 
@@ -19,7 +19,7 @@ def describe(program: Program, outcome: Outcome, place: Case) -> str:
 
 
 def _failure(outcome: Outcome, place: Case) -> Iterator[str]:
-    yield f"{named(outcome)} on {place_id(place)}"
+    yield f"{came_to(outcome)} on {place_id(place)}"
     if outcome.detail:
         yield outcome.detail
     yield from group_lines(outcome.groups)

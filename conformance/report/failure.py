@@ -7,7 +7,7 @@ from math import isnan
 
 import pytest
 
-from conformance.cases.outcome import DetectionCounts, GroupFigures, LayerFigures, Outcome, Record, Stage, Status
+from conformance.cases.outcome import DetectionCounts, GroupFigures, LayerFigures, Outcome, Record, Status, named
 from conformance.compare.limits import limit
 from conformance.defects.catalogue import DEFECTS
 from conformance.defects.defect import Defect, MinimalCase
@@ -19,7 +19,7 @@ def require_pass(record: Record) -> None:
     """Fail the test unless the case passed; skip it where there is no verdict."""
     _require_verdict(record)
     if record.status != Status.PASS:
-        _fail(record, [named(record)])
+        _fail(record, [came_to(record)])
 
 
 def require_good_layers(record: Record) -> None:
@@ -46,9 +46,9 @@ def require_failure(record: Record, defect: Defect, expected: MinimalCase) -> No
     """Fail the test unless the minimal case failed exactly as the defect is known to."""
     if record.status == Status.PASS:
         _fail(record, [f"unexpected pass: {defect.id} is known to strike here; if it is fixed, narrow its packages"])
-    wanted = defect.stage, expected.status, expected.signature
-    if wanted != (found := (record.stage, record.status, record.signature)):
-        _fail(record, [f"another failure than the known one: {_named(*found)} instead of {_named(*wanted)}"])
+    wanted = named(expected.status, defect.stage, expected.signature)
+    if wanted != came_to(record):
+        _fail(record, [f"another failure than the known one: {came_to(record)} instead of {wanted}"])
     if (wrong := _wrong_images(record)) != expected.wrong_images:
         _fail(record, [f"other images are wrong than those known to be: {wrong} instead of {expected.wrong_images}"])
 
@@ -111,9 +111,9 @@ def group_lines(groups: Mapping[str, GroupFigures]) -> Iterator[str]:
         yield f"{mark} {name:<{width}} {_ratio(group)} (per image: {ratios}), cosine {group.cosine:.4f}"
 
 
-def named(outcome: Outcome) -> str:
+def came_to(outcome: Outcome) -> str:
     """`wrong in compare`, `error in lower (RuntimeError)`."""
-    return _named(outcome.stage, outcome.status, outcome.signature)
+    return named(outcome.status, outcome.stage, outcome.signature)
 
 
 def _ratio(figures: GroupFigures | LayerFigures) -> str:
@@ -130,7 +130,3 @@ def _counts(count: DetectionCounts) -> str:
 
 def _layer(layer: LayerFigures) -> str:
     return f"  {layer.path} ({layer.type}) {_ratio(layer)}, cosine {layer.cosine:.4f}"
-
-
-def _named(stage: Stage, status: Status, signature: str | None) -> str:
-    return f"{status.value} in {stage.value}{f' ({signature})' if signature else ''}"

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from conformance.cases.case import Case
 from conformance.cases.outcome import Record, Stage, Status
-from conformance.report.failure import named
+from conformance.report.failure import came_to
 
 FRONT_END = "xla"  # what torch-neuronx hands to neuronx-cc
 DEVICES = ("neuron", "neuron-native")
@@ -41,7 +41,7 @@ def _first_tier(record: Record, beside: Sequence[Record]) -> str:
     if front is None:
         return f"not known: there is no record on {FRONT_END}"
     if failed(front):
-        return f"the front end: {FRONT_END} is {named(front)}, too"
+        return f"the front end: {FRONT_END} is {came_to(front)}, too"
     return f"{'the compiler' if record.stage in _COMPILER else 'the compiler or the device'}: {FRONT_END} passes"
 
 

@@ -57,13 +57,15 @@ def drop(path: Path, case: str) -> None:
 
 
 def _expectation(runs: Sequence[Record], why: Why, named: bool) -> Expectation | None:
-    """Of the runs of one case; None of one that has not failed. One that passed, too, is flaky."""
+    """Of the runs of one case; None of one that has not failed. One that passed, too, with the same versions of all
+    packages, is flaky."""
     failures = [record for record in runs if _failed(record, named)]
     if not failures:
         return None
     (last,) = latest(failures)
-    decided = [record for record in runs if record.decided]
-    flaky = Flaky(failed=len(failures), runs=len(decided)) if len(failures) < len(decided) else None
+    alike = [record for record in runs if record.decided and record.environment == last.environment]
+    failed = sum(_failed(record, named) for record in alike)
+    flaky = Flaky(failed=failed, runs=len(alike)) if failed < len(alike) else None
     return Expectation(
         case=last.id,
         status=last.status,
@@ -78,10 +80,10 @@ def _expectation(runs: Sequence[Record], why: Why, named: bool) -> Expectation |
 
 
 def _failed(record: Record, named: bool) -> bool:
-    """Whether a test of it is red. A minimal case can be so by passing, where its defect is known to strike: it is
-    taken for that where it is `named`, and not only matched."""
-    passed = record.status is Status.PASS and record.first_bad_layer is None
-    return record.decided and not (passed and (record.task or not named))
+    """Whether its tests are red, as far as the record tells. Of a minimal case it does not: one that fails as it is
+    known to is green, one that passes can be red. It counts where it is `named`, and not only matched."""
+    right = record.status is Status.PASS and record.first_bad_layer is None
+    return record.decided and (not right if record.task else named)
 
 
 def _edit(path: Path, entries: dict[str, Expectation], without: str | None = None) -> None:

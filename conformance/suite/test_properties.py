@@ -17,7 +17,7 @@ from conformance.properties.accepted import Accepted, accept
 from conformance.properties.message import describe
 from conformance.properties.places import place_id
 from conformance.properties.search import Search, right
-from conformance.report.failure import named
+from conformance.report.failure import came_to
 
 
 def test_programs(place: Case, search: Search, pytestconfig: pytest.Config) -> None:
@@ -51,5 +51,5 @@ def test_accepted(accepted: Accepted, place: Case, search: Search) -> None:
     elif right(outcome):
         pytest.fail(f"unexpected pass: {accepted.name}; if it is fixed, narrow its packages", pytrace=False)
     elif not accepted.fails_alike(outcome):
-        wanted = named(Outcome(stage=accepted.stage, status=accepted.status, signature=accepted.signature))
-        pytest.fail(f"another failure than the known one: {named(outcome)} instead of {wanted}", pytrace=False)
+        wanted = came_to(Outcome(stage=accepted.stage, status=accepted.status, signature=accepted.signature))
+        pytest.fail(f"another failure than the known one: {came_to(outcome)} instead of {wanted}", pytrace=False)
