@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from conformance.cases.outcome import GroupFigures, ImageFigures, LayerFigures, PublishedGate
-from conformance.compare.metrics import MEASURES, by_image, cosine, rel_l2, rel_peak, sqnr_db
+from conformance.compare.metrics import MEASURES, by_image, cosine, rel_l2, sqnr_db
 from conformance.systems.protocol import Group
 
 # Of one group or layer, by every measure it is judged by: the largest error, per image, of equally valid CPU runs.
@@ -27,18 +27,21 @@ def split_groups(outputs: Sequence[Tensor], groups: tuple[Group, ...] | None) ->
 
 def compare_images(answer: Tensor, reference: Tensor, noise: Noise, floor: float) -> list[ImageFigures]:
     """The figures of each image. A NaN anywhere in an image makes its errors and ratio NaN."""
-    ratios = torch.tensor(
-        [
-            [error / max(allowed, floor) for error, allowed in zip(errors, noise[name], strict=True)]
-            for name, errors in ((name, MEASURES[name](answer, reference).tolist()) for name in noise)
-        ],
-        dtype=torch.float64,
-    )
-    worst, which = (found.tolist() for found in ratios.max(dim=0))  # NaN is the largest
-    figures = (measure(answer, reference).tolist() for measure in (rel_l2, rel_peak, cosine))
+    errors = {name: MEASURES[name](answer, reference).tolist() for name in noise}
+    ratios = [
+        [error / max(allowed, floor) for error, allowed in zip(errors[name], allowed_errors, strict=True)]
+        for name, allowed_errors in noise.items()
+    ]
+    worst, which = torch.tensor(ratios, dtype=torch.float64).max(dim=0)  # NaN is the largest
     return [
-        ImageFigures(noise_ratio=ratio, measure=list(noise)[place], rel_l2=l2, rel_peak=peak, cosine=similarity)
-        for ratio, place, l2, peak, similarity in zip(worst, which, *figures, strict=True)
+        ImageFigures(
+            noise_ratio=float(worst[image]),
+            measure=list(noise)[int(which[image])],
+            rel_l2=errors["L2"][image],
+            rel_peak=errors["peak"][image] if "peak" in errors else None,
+            cosine=similarity,
+        )
+        for image, similarity in enumerate(cosine(answer, reference).tolist())
     ]
 
 

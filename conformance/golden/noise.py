@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -72,16 +72,19 @@ def allowed_error(
     Module and inputs are already of the dtype that is stored. `parts` names the parts of the module's outputs, each
     (batch, values); `reference` holds the same in float64.
     """
-    runs = [parts(outputs) for outputs in twins(module, inputs, dtype)]
-    return {name: largest_errors([run[name] for run in runs], exact, measures) for name, exact in reference.items()}
+    return largest_errors(map(parts, twins(module, inputs, dtype)), reference, measures)
 
 
-def largest_errors(runs: Sequence[Tensor], exact: Tensor, measures: Sequence[str]) -> dict[str, list[float]]:
-    """Of one part in several runs, (batch, values) each: the largest error by each measure, per image."""
-    return {
-        name: torch.stack([MEASURES[name](values, exact) for values in runs]).amax(dim=0).tolist()
-        for name in measures
-    }
+def largest_errors(
+    runs: Iterable[Mapping[str, Tensor]], reference: Mapping[str, Tensor], measures: Sequence[str]
+) -> dict[str, dict[str, list[float]]]:
+    """Per named part, measure and image, the largest error of the runs, which are looked at one after another."""
+    worst: dict[str, Tensor] = {}
+    for run in runs:
+        for name, values in run.items():
+            errors = torch.stack([MEASURES[measure](values, reference[name]) for measure in measures])
+            worst[name] = errors.maximum(worst.get(name, errors))
+    return {name: dict(zip(measures, errors.tolist(), strict=True)) for name, errors in worst.items()}
 
 
 @torch.no_grad()

@@ -32,8 +32,8 @@ def rounding_error(program: Program, dtype: str) -> dict[str, dict[str, list[flo
     inputs = tuple(x.double() for x in example_inputs(program, 0))
     module = Steps(program).double()
     exact = split_groups(module(*inputs), None)
-    runs = [split_groups(Rounded(program, dtype, seed)(*inputs), None) for seed in range(_DRAWS)]
-    return {name: largest_errors([run[name] for run in runs], values, OF_WHOLE) for name, values in exact.items()}
+    runs = (split_groups(Rounded(program, dtype, seed)(*inputs), None) for seed in range(_DRAWS))
+    return largest_errors(runs, exact, OF_WHOLE)
 
 
 class Rounded(Steps):

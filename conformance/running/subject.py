@@ -76,8 +76,7 @@ class Trial:
     def parts(self, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
         """The groups of a program's outputs and, under `layer/PATH`, the tapped layers; (batch, values) each.
 
-        Of sets of rows neither the order counts, nor which
-        of several near ties is the last.
+        Of sets of rows neither the order counts, nor which of several near ties is the last.
         """
         tensors = [self._ranked(t, self.reference[i]) if i in self.rows else t for i, t in enumerate(tensors)]
         named = split_groups(tensors[: self.output_count], self.groups)
