@@ -19,6 +19,7 @@ from conformance.defects.detr_decoder import DETR_DECODER
 from conformance.defects.dilated_convolution import DILATED_CONVOLUTION
 from conformance.defects.dilated_pool import DILATED_POOL
 from conformance.defects.dilated_transposed import DILATED_TRANSPOSED
+from conformance.defects.large_kernel_backward import LARGE_KERNEL_BACKWARD
 from conformance.defects.lnc_mismatch import LNC_MISMATCH
 from conformance.defects.multiply_reduce import MULTIPLY_REDUCE
 from conformance.defects.onnxruntime_transposed import ONNXRUNTIME_TRANSPOSED
@@ -76,6 +77,7 @@ DEFECTS: dict[str, Defect] = {
         TRANSPOSE_ANNOTATIONS,
         CONVOLUTION_TILES,
         DETR_DECODER,
+        LARGE_KERNEL_BACKWARD,
         LNC_MISMATCH,
         XLA_RESIZE,
         ONNXRUNTIME_TRANSPOSED,

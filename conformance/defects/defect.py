@@ -32,8 +32,8 @@ def UNSAID(*arguments: Any) -> Any:  # noqa: N802
 
 
 def unseen(node: Node) -> bool:
-    """The trigger of a defect that no graph shows: of settings, known by its signature alone, or of which nobody has
-    said what triggers it."""
+    """The trigger of a defect that no graph shows: of settings, known by its signature alone, of training, or
+    of which nobody has said what triggers it."""
     return False
 
 

@@ -84,6 +84,7 @@ SPLIT_WITH_SIZES = Defect(
         "https://github.com/aws-neuron/aws-neuron-sdk/issues/1323",
         "https://github.com/aws-neuron/aws-neuron-sdk/issues/1140",
         "https://github.com/pytorch/xla/issues/8640",
+        "https://github.com/pytorch/xla/issues/8410",
     ),
     packages={"torch-xla": ">=2.5,<2.10"},
     trigger=splits_across_rows,
