@@ -32,7 +32,7 @@ bench-collect: .venv/ready  ## what collecting 20,000 cases costs, side by side 
 	.venv/bin/python benchmarks/collect.py
 
 power: .venv/ready  ## plant faults in healthy models and see which gates notice: matrices/power.{md,json}, two hours
-	.venv/bin/python -m benchmarks.power --workers $(WORKERS)
+	.venv/bin/python -m benchmarks.power --workers $(WORKERS) --parts matrices/records/power.parts
 
 .venv/ready: pyproject.toml $(CPU)
 	$(PYTHON) -m venv .venv

@@ -33,6 +33,7 @@ from benchmarks.power.findings import Cell, Finding, Results
 from benchmarks.power.gates import GATES, Given
 from benchmarks.power.json_file import About, as_json
 from benchmarks.power.mutants import Mutant, draw, draw_all
+from benchmarks.power.parts import Parts
 from benchmarks.power.plant import Plant
 from benchmarks.power.report import as_markdown
 from benchmarks.power.sites import Site
@@ -435,13 +436,19 @@ def test_gate_without_its_package_is_not_measured(monkeypatch: pytest.MonkeyPatc
     assert "| Polygraphy | not measured: Polygraphy is missing |" in as_markdown(RESULTS, ABOUT)
 
 
-def test_run_in_other_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_in_other_processes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(run, "ENTRIES", {"toy": ENTRY})
     plan = run.Plan(("toy",), ("float32",), 1, 0, ("toys:HEALTHY",), 1, 1, workers=1)
     printed = StringIO()
-    found = run.run_plan(plan, Console(file=printed))
+    parts = Parts(tmp_path / "parts.jsonl", plan.key)
+    found = run.run_plan(plan, Console(file=printed), parts)
     assert len(found.findings) == len(KINDS) and len(found.cells) == 1 and found.dtypes == ("float32",)
     assert "toy float32, healthy at b2/16x24: 0 false alarms in 1 cells" in printed.getvalue()
+    monkeypatch.setattr(run, "perform", lambda job: pytest.fail(f"{job} is done"))
+    again = run.run_plan(plan, Console(file=StringIO()), parts)
+    assert again.cells == found.cells and [one.caught for one in again.findings] == [o.caught for o in found.findings]
+    with pytest.raises(UserError, match=r"parts.jsonl is of another run: delete it"):
+        Parts(tmp_path / "parts.jsonl", replace(plan, seed=1).key).read()
     show.print_results(found, Console(file=printed, width=150))
     assert "not reached: no false alarm in at least 200 healthy cells: 0 false alarms in 1" in printed.getvalue()
 

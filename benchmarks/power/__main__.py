@@ -12,6 +12,7 @@ from rich.console import Console
 
 from benchmarks.power.findings import Results
 from benchmarks.power.json_file import About, as_json
+from benchmarks.power.parts import Parts
 from benchmarks.power.report import as_markdown
 from benchmarks.power.run import Plan, run_plan
 from benchmarks.power.show import print_results
@@ -42,6 +43,9 @@ def main(
     output: Annotated[
         Path | None, typer.Option(help="Folder for power.md and power.json; none with --quick.")
     ] = None,
+    parts: Annotated[
+        Path | None, typer.Option(help="File that keeps what is done, so that a run that was ended goes on.")
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="One model, few faults, few cells: does it work?")] = False,
 ) -> None:
     """Plant faults in models that are right and see which gates notice; then see which gates condemn healthy ones."""
@@ -54,7 +58,7 @@ def main(
     console = Console()
     try:
         _check(plan)
-        results = run_plan(plan, console)
+        results = run_plan(plan, console, Parts(parts, plan.key) if parts else None)
     except UserError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
@@ -62,6 +66,8 @@ def main(
     folder = output or (None if quick else Path("matrices"))
     if folder is not None:
         _write(results, folder, seed)
+    if parts is not None:
+        parts.unlink(missing_ok=True)  # the next run measures again
 
 
 def _check(plan: Plan) -> None:

@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from math import ceil
 from multiprocessing import get_context
@@ -23,7 +23,10 @@ from benchmarks.power.findings import MAIN, Results
 from benchmarks.power.gates import OURS
 from benchmarks.power.healthy import cells
 from benchmarks.power.mutants import Mutant, draw_all
+from benchmarks.power.parts import Parts
 from benchmarks.power.systems import ENTRIES, Entry
+from conformance.compare.limits import PATH
+from conformance.store import digest
 
 _MUTANTS_A_JOB = 40
 
@@ -41,6 +44,12 @@ class Plan:
     images: int
     shapes: int
     workers: int
+
+    @property
+    def key(self) -> str:
+        """What results depend on: not how many workers there are."""
+        recipe = {name: value for name, value in asdict(self).items() if name != "workers"}
+        return digest({**recipe, "limits": PATH.read_text(encoding="utf-8")})
 
 
 @dataclass(frozen=True)
@@ -76,15 +85,17 @@ class Control:
 Job = Planting | Control
 
 
-def run_plan(plan: Plan, console: Console) -> Results:
-    """Everything of a plan. Raises UserError where a system cannot be had or is not right."""
+def run_plan(plan: Plan, console: Console, parts: Parts | None = None) -> Results:
+    """Everything of a plan; what a run before has left in `parts` is not done again. Raises UserError where a system
+    cannot be had or is not right."""
     os.environ["OMP_NUM_THREADS"] = "1"  # read when a worker loads torch
-    found = Results()
+    jobs, done = _jobs(plan), parts.read() if parts else {}
     with ProcessPoolExecutor(plan.workers, get_context("spawn"), initializer=_quiet) as pool:
-        done = list(_followed(pool, _jobs(plan), console))
-    for _, results in sorted(done, key=lambda pair: pair[0]):
-        found += results
-    return found
+        for job, results in _followed(pool, [job for job in jobs if str(job) not in done], console):
+            done[str(job)] = results
+            if parts:
+                parts.write(str(job), results)
+    return sum((done[str(job)] for job in jobs), Results())
 
 
 def perform(job: Job) -> Results:
@@ -116,21 +127,21 @@ def _jobs(plan: Plan) -> list[Job]:
     return jobs
 
 
-def _followed(pool: ProcessPoolExecutor, jobs: Sequence[Job], console: Console) -> Iterator[tuple[int, Results]]:
-    """The results as they come, with the place of their job; a bar on a terminal, else a line each."""
+def _followed(pool: ProcessPoolExecutor, jobs: Sequence[Job], console: Console) -> Iterator[tuple[Job, Results]]:
+    """The results as they come, with their job; a bar on a terminal, else a line each."""
     start = perf_counter()
-    places = {pool.submit(perform, job): place for place, job in enumerate(jobs)}
+    submitted = {pool.submit(perform, job): job for job in jobs}
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         bar = progress.add_task("", total=len(jobs))
-        for number, future in enumerate(as_completed(places), 1):
-            place, results = places[future], future.result()
-            line = f"{jobs[place]}: {summary(results)}"
+        for number, future in enumerate(as_completed(submitted), 1):
+            job, results = submitted[future], future.result()
+            line = f"{job}: {summary(results)}"
             progress.update(bar, advance=1, description=line)
             if not console.is_terminal:
                 line = f"{number}/{len(jobs)} {perf_counter() - start:.0f} s  {line}"
                 console.print(line, highlight=False, soft_wrap=True)
-            yield place, results
+            yield job, results
 
 
 def summary(results: Results) -> str:
