@@ -103,7 +103,7 @@ def explain(
 ) -> None:
     """Say what is known of a failure, and what shows it first: model, front end, compiler or device."""
     from conformance.report.failure import came_to, lines
-    from conformance.report.tiers import failed, first_tiers
+    from conformance.report.tiers import first_tiers
     from conformance.results.records import matching, read_records
 
     try:
@@ -114,7 +114,7 @@ def explain(
     tiers = first_tiers(found)
     for record in chosen:
         typer.echo(f"{record.id}: {came_to(record)}")
-        if failed(record):
+        if record.failed:
             typer.echo("\n".join(lines(record)))
         if record.id in tiers:
             typer.echo(f"  comes in with: {tiers[record.id]}")
@@ -142,8 +142,9 @@ def expect(
             accepting.drop(expectations, case)
             typer.echo(f"nothing is expected of {case}")
         why = accepting.Why(link, reason, accepting.day(until))
+        found = read_all(records) if accept else []
         for pattern in accept or ():
-            for entry in accepting.accept(expectations, read_all(records), pattern, why):
+            for entry in accepting.accept(expectations, found, pattern, why):
                 typer.echo(f"expected: {entry.case} {entry.named}")
         if not (accept or drop):
             _list_expectations(expectations, records)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from benchmarks.power.bed import Bed
 from benchmarks.power.calls import ask, once, run
 from benchmarks.power.faults import Kind
 from benchmarks.power.findings import Finding
-from benchmarks.power.gates import flagged
+from benchmarks.power.gates import OURS, flagged
 from benchmarks.power.mutants import Mutant
 from conformance.cases.outcome import Outcome
 from conformance.running.judgement import Answers, judge
@@ -21,12 +22,14 @@ from conformance.running.subject import Trial
 
 def examine(bed: Bed, mutant: Mutant) -> Finding:
     """What came of a mutant."""
-    program = mutant.program(bed.healthy)
-    answers = _answers(bed.trial, mutant.kind, lambda: mutant.program(bed.healthy), bed.dtype)
+    fresh = partial(mutant.program, bed.healthy)
+    program = fresh()
+    answers = _answers(bed.trial, mutant.kind, program, fresh, bed.dtype)
     given = bed.given(answers, lambda: _alone(bed, mutant))
     healthy = bed.answer[: bed.trial.output_count]
     seen = not (same(answers.first, healthy) and same(answers.again, healthy))
     differs, changes_detections = _elsewhere(bed, mutant, program, seen)
+    caught = flagged(given) if differs else ()
     return Finding(
         system=bed.entry.name,
         dtype=bed.dtype,
@@ -34,10 +37,10 @@ def examine(bed: Bed, mutant: Mutant) -> Finding:
         site=mutant.site,
         layer=mutant.layer,
         detail=mutant.detail,
-        caught=flagged(given) if differs else (),
+        caught=caught,
         changes_detections=changes_detections,
         ratio=given.ratio,
-        ratio_alone=given.ratio_alone if differs else 0.0,
+        ratio_alone=given.ratio_alone if differs and OURS not in caught else 0.0,
         benign=not differs,
         hidden=differs and not seen,
         apart=mutant.kind.warmed_with_same,
@@ -54,19 +57,20 @@ def _alone(bed: Bed, mutant: Mutant) -> tuple[Outcome, ...]:
     one = bed.alone.get(mutant.layer)
     if one is None or (node := one.names.get(mutant.node)) is None:
         return ()
-    answers = _answers(one.trial, mutant.kind, lambda: mutant.program(one.healthy, node), bed.dtype)
+    fresh = partial(mutant.program, one.healthy, node)
+    answers = _answers(one.trial, mutant.kind, fresh(), fresh, bed.dtype)
     return (judge(one.trial, answers, bed.dtype),)
 
 
-def _answers(trial: Trial, kind: Kind, make: Callable[[], GraphModule], dtype: str) -> Answers:
-    """As the product asks.
+def _answers(trial: Trial, kind: Kind, program: GraphModule, fresh: Callable[[], GraphModule], dtype: str) -> Answers:
+    """As the product asks. `fresh` gives the program without memory of any call.
 
     A program that keeps nothing gives the same at every call, and the tapped one, which is the same graph, gives it
     too: it is called once. One that does keep something was warmed like any other when it was compiled.
     """
     if not kind.keeps:
-        return once(trial, run(make(), trial.inputs, dtype))
-    program, tapped = make(), make() if trial.tapped is not None else None
+        return once(trial, run(program, trial.inputs, dtype))
+    tapped = fresh() if trial.tapped is not None else None
     for one in filter(None, (program, tapped)):
         run(one, trial.inputs if kind.warmed_with_same else trial.others, dtype)
     return ask(trial, program, tapped, dtype)

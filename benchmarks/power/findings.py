@@ -15,7 +15,7 @@ class Finding:
     made up; None where the model does not detect. `benign`: nothing differs by a bit, for any of the batches;
     `hidden`: nothing does for the images that are compared, so that no gate can see it.
     `ratio` is the largest error over noise of any group, layer in place and image, `ratio_alone` that of the layer
-    compiled alone; `apart`: not counted with the others.
+    compiled alone, of a fault that is not caught; `apart`: not counted with the others.
     """
 
     system: str

@@ -169,6 +169,11 @@ class Outcome(Strict):
         return self.status not in (Status.UNSUPPORTED, Status.NOT_JUDGED, Status.NOT_RUN)
 
     @property
+    def failed(self) -> bool:
+        """Whether it is decided and not right, be it in a layer in place alone."""
+        return self.decided and (self.status is not Status.PASS or self.first_bad_layer is not None)
+
+    @property
     def worst_group(self) -> str | None:
         """Of the bad groups, or of all where none is, the one with the largest relative error; NaN is largest."""
         bad = {name: group for name, group in self.groups.items() if group.bad} or self.groups

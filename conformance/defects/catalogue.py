@@ -104,5 +104,15 @@ def find(
 ) -> list[tuple[Defect, Node]]:
     """Every node of an exported graph at which a target of these package versions is known to go wrong, on any
     hardware and at any dtype, or on a family and at one."""
-    present = [defect for defect in DEFECTS.values() if defect.affects(packages, workarounds, hardware, dtype)]
-    return [(defect, node) for node in graph.nodes for defect in present if defect.trigger(node)]
+    known = present(packages, workarounds, hardware, dtype)
+    return [(defect, node) for node in graph.nodes for defect in known if defect.trigger(node)]
+
+
+def present(
+    packages: Mapping[str, str],
+    workarounds: tuple[str, ...],
+    hardware: str | None = None,
+    dtype: str | None = None,
+) -> list[Defect]:
+    """The defects that a target of these package versions is known to have: see `Defect.affects`."""
+    return [defect for defect in DEFECTS.values() if defect.affects(packages, workarounds, hardware, dtype)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from conformance.defects.catalogue import DEFECTS, find
+from conformance.defects.catalogue import find, present
 from conformance.defects.defect import unseen
 from conformance.graphs.exported import node_scope
 
@@ -29,10 +29,9 @@ def explain(
     except Exception:  # a failure that cannot be explained is still a failure, and is recorded
         return []
     found = find(graph, packages, workarounds, hardware, dtype)
-    settings = [
-        d for d in DEFECTS.values() if d.trigger is unseen and d.affects(packages, workarounds, hardware, dtype)
-    ]
-    refused = {d.id for d in (*settings, *(d for d, _ in found)) if d.refusal and d.refusal == signature}
+    settings = [defect for defect in present(packages, workarounds, hardware, dtype) if defect.trigger is unseen]
+    struck = [*settings, *(defect for defect, _ in found)]
+    refused = {defect.id for defect in struck if defect.refusal and defect.refusal == signature}
     wrong = {
         defect.id
         for defect, node in found

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from conformance.cases.releases import releases, resolve
-from conformance.defects.catalogue import DEFECTS
+from conformance.defects.catalogue import DEFECTS, present
 from conformance.defects.defect import Defect
 
 
@@ -20,7 +20,7 @@ def met(sdk: str | None, hardware: str | None) -> list[Defect]:
     if sdk is None:
         return list(DEFECTS.values())
     packages = releases()[resolve(sdk)].packages
-    return [defect for defect in DEFECTS.values() if defect.affects(packages, (), hardware)]
+    return present(packages, (), hardware)
 
 
 def between(before: str, after: str, hardware: str | None) -> dict[str, list[Defect]]:

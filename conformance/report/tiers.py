@@ -6,12 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from conformance.cases.case import Case
-from conformance.cases.outcome import Record, Stage, Status
+from conformance.cases.outcome import Record, Stage
+from conformance.compare.calibration import FRONT_END, HEALTHY
 from conformance.report.failure import came_to
 
-FRONT_END = "xla"  # what torch-neuronx hands to neuronx-cc
 DEVICES = ("neuron", "neuron-native")
-CONTROLS = ("openvino", "onnxruntime", "inductor")  # compilers that share nothing with Neuron's
 _COMPILER = (Stage.CAPTURE, Stage.LOWER, Stage.COMPILE)
 
 
@@ -26,13 +25,13 @@ def first_tiers(records: Iterable[Record]) -> dict[str, str]:
         record.id: _first_tier(record, beside)
         for beside in programs.values()
         for record in beside
-        if failed(record) and record.target in (FRONT_END, *DEVICES)
+        if record.failed and record.target in (FRONT_END, *DEVICES)
     }
 
 
 def _first_tier(record: Record, beside: Sequence[Record]) -> str:
-    controls = [other for other in beside if other.target in CONTROLS]
-    if controls and all(map(failed, controls)):
+    controls = [other for other in beside if other.target in HEALTHY]
+    if controls and all(other.failed for other in controls):
         names = sorted({other.target for other in controls})
         return f"the model or its export: {' and '.join(names)} fail{'s' if len(names) == 1 else ''}, too"
     if record.target == FRONT_END:
@@ -40,14 +39,9 @@ def _first_tier(record: Record, beside: Sequence[Record]) -> str:
     front = next((other for other in beside if other.target == FRONT_END), None)
     if front is None:
         return f"not known: there is no record on {FRONT_END}"
-    if failed(front):
+    if front.failed:
         return f"the front end: {FRONT_END} is {came_to(front)}, too"
     return f"{'the compiler' if record.stage in _COMPILER else 'the compiler or the device'}: {FRONT_END} passes"
-
-
-def failed(record: Record) -> bool:
-    """Whether it is wrong, or one of its layers in place."""
-    return record.decided and (record.status is not Status.PASS or record.first_bad_layer is not None)
 
 
 def _program(record: Record) -> Case:

@@ -14,7 +14,7 @@ from tomlkit.items import AoT
 
 from conformance.cases.errors import UserError
 from conformance.cases.expectation import Expectation, Flaky, read_expectations
-from conformance.cases.outcome import Record, Status
+from conformance.cases.outcome import Record
 from conformance.results.records import latest, matching
 
 _HEAD = """\
@@ -82,8 +82,7 @@ def _expectation(runs: Sequence[Record], why: Why, named: bool) -> Expectation |
 def _failed(record: Record, named: bool) -> bool:
     """Whether its tests are red, as far as the record tells. Of a minimal case it does not: one that fails as it is
     known to is green, one that passes can be red. It counts where it is `named`, and not only matched."""
-    right = record.status is Status.PASS and record.first_bad_layer is None
-    return record.decided and (not right if record.task else named)
+    return record.failed if record.task else record.decided and named
 
 
 def _edit(path: Path, entries: dict[str, Expectation], without: str | None = None) -> None:

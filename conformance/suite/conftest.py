@@ -64,7 +64,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
             raise
         failure = str(error)
     if (record := bench.found(case)) is not None:
-        failed(record, failure, expectation, options) if failure else passed(record, expectation, options)
+        if failure is None:
+            passed(record, expectation, options)
+        else:
+            failed(record, failure, expectation, options)
 
 
 def _options(config: pytest.Config) -> str:
