@@ -18,6 +18,12 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     return UserError(f"unknown {kind} {name!r}{hint} (known: {', '.join(names) or 'none'})")
 
 
+def not_there(what: str, name: str, known: Iterable[str]) -> UserError:
+    """The error for a name of which there are too many to list, with the nearest."""
+    near = get_close_matches(name, list(known), n=1, cutoff=0)
+    return UserError(f"{what} {name!r}" + (f"; the nearest is {near[0]!r}" if near else ""))
+
+
 def check(kind: str, name: str, known: Collection[str]) -> str:
     """The name, if it is among the known ones. Raises UserError."""
     if name not in known:

@@ -8,12 +8,12 @@ from pathlib import Path
 from conformance.cases.outcome import Strict
 from conformance.cases.reading import read_toml
 
-_SDK = "https://github.com/aws-neuron/aws-neuron-sdk/blob/81ce03ae"
+_PAGES = "https://github.com/aws-neuron/aws-neuron-sdk/blob/81ce03ae/compiler/error-codes"
 _PATH = Path(__file__).with_name("error_codes.toml")
 
 
 class ErrorCode(Strict):
-    """Codes of one meaning. `link` is where it is said: a page, the release notes, or each code's own page."""
+    """Codes of one meaning. `link` is where it is said, if not on each code's own page."""
 
     codes: list[str]
     means: str
@@ -33,7 +33,4 @@ def error_codes() -> dict[str, ErrorCode]:
 
 def source(code: str) -> str:
     """Where a known code is explained."""
-    link = error_codes()[code].link
-    if link is None:
-        return f"{_SDK}/compiler/error-codes/{code.removeprefix('NCC_')}.rst"
-    return f"{_SDK}/release-notes/components/{link}" if link == "compiler.rst" else link
+    return error_codes()[code].link or f"{_PAGES}/{code.removeprefix('NCC_')}.rst"

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import tomlkit
 from tomlkit.items import AoT
 
-from conformance.cases.errors import UserError
+from conformance.cases.errors import UserError, not_there
 from conformance.cases.expectation import Expectation, Flaky, read_expectations
 from conformance.cases.outcome import Record
 from conformance.results.records import latest, matching
@@ -51,8 +50,7 @@ def drop(path: Path, case: str) -> None:
     """Expect nothing of a case any more. Raises UserError where nothing was expected of it."""
     known = read_expectations(path)
     if case not in known:
-        near = get_close_matches(case, known, n=1, cutoff=0)
-        raise UserError(f"nothing is expected of {case!r}" + (f"; the nearest is {near[0]!r}" if near else ""))
+        raise not_there("nothing is expected of", case, known)
     _edit(path, {}, without=case)
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from conformance.cases.errors import UserError
+from conformance.cases.errors import UserError, not_there
 from conformance.cases.outcome import Record
 
 
@@ -47,8 +46,7 @@ def matching(pattern: str, records: Iterable[Record]) -> list[Record]:
     """Those of an id, or of a pattern with `*`. Raises UserError where there are none, with the nearest."""
     records = list(records)
     if not (chosen := [record for record in records if fnmatchcase(record.id, pattern)]):
-        near = get_close_matches(pattern, {record.id: None for record in records}, n=1, cutoff=0)
-        raise UserError(f"no record of {pattern!r}" + (f"; the nearest is {near[0]!r}" if near else ""))
+        raise not_there("no record of", pattern, {record.id: None for record in records})
     return chosen
 
 
