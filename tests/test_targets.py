@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import logging
 from dataclasses import replace
 
 import pytest
@@ -48,6 +50,22 @@ def test_operator_that_a_front_end_lacks_is_not_claimed(name: str, module: torch
     program = Program(Whole(module), (torch.rand(1, 1, 3, 3),))
     with pytest.raises(Unsupported, match=lacking.replace(".", r"\.")):
         target.compile(program, Options("cpu", None, "float32", (), lambda stage: None))
+
+
+def test_compiled_program_outlives_its_model(caplog: pytest.LogCaptureFixture) -> None:
+    target = load_target("openvino")
+    if reason := target.missing():
+        pytest.skip(reason)
+    caplog.set_level(logging.CRITICAL)  # what is logged about a handled error holds the program
+    x = torch.rand(1, 8, 32, 32).bfloat16()
+    program = Program(Whole(torch.nn.Linear(32, 40).bfloat16()), (x,))
+    compiled = target.compile(program, Options("cpu", None, "bfloat16", (), lambda stage: None))
+    (before,) = compiled(x)
+    del program
+    gc.collect()
+    taken = [torch.full((length,), torch.nan, dtype=torch.bfloat16) for length in (40, 32 * 40) for _ in range(2000)]
+    (after,) = compiled(x)
+    assert torch.equal(before, after), f"one of {len(taken)} tensors lies where its weights were"
 
 
 OF_CONTROLS = {

@@ -30,7 +30,8 @@ OPENVINO_CONSTANTS = Defect(
         "copy, which is freed before the model is compiled. What the program adds or multiplies is then whatever is "
         "in that memory: the anchors of YOLO26's head, which are a transposed buffer, give infinite boxes. As what "
         "is read is not determined, there is no minimal case: torch.rand(2100, 2).bfloat16().T as a buffer that is "
-        "added to the input shows it."
+        "added to the input shows it. A view of a contiguous constant dangles too, as soon as the module is given "
+        "back; this target keeps the module for as long as what was compiled of it."
     ),
     evidence=Evidence.REPRODUCED,
     seen="seen here with OpenVINO 2026.4.1: 3327 of 4200 values of such a buffer were wrong, none in float32",

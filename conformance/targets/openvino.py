@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -71,11 +72,11 @@ class OpenVino:
         }
         request = core.compile_model(model, "CPU", settings).create_infer_request()
 
-        def run(*inputs: Tensor) -> tuple[Tensor, ...]:
+        def run(weights: object, *inputs: Tensor) -> tuple[Tensor, ...]:
             request.infer([_to_openvino(x) for x in inputs])
             return tuple(_to_torch(output) for output in request.output_tensors)
 
-        return run
+        return partial(run, decoder)  # what is compiled reads its bfloat16 weights, and does not own them
 
 
 def _to_openvino(x: Tensor) -> Any:
