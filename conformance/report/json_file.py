@@ -26,7 +26,7 @@ def as_json(matrix: Matrix) -> str:
         "measured_with": {column.id: versions for column, versions in matrix.measured_with},
         "with_workarounds": _tables(matrix.with_workarounds),
         "isolated_layers": [_isolated(layers) for layers in matrix.isolated],
-        "defects": [_defect(known) for known in matrix.defects],
+        "defects": [_defect(known) for known in matrix.seen_defects],
         "published_gate": [_missed(miss) for gate in matrix.gates for miss in gate.missed],
         "published_gate_totals": {"real": _gate(matrix.gates[0]), "emulated": _gate(matrix.gates[1])},
         "detections": _tables(matrix.detections),

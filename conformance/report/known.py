@@ -1,8 +1,8 @@
-"""What is known about the defects that appear in the records."""
+"""What is known about every defect of the catalogue, and what the records say of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from conformance.cases.outcome import Record
@@ -10,24 +10,37 @@ from conformance.cases.releases import releases
 from conformance.defects.catalogue import DEFECTS
 from conformance.defects.defect import Defect
 from conformance.defects.workarounds import WORKAROUNDS
-from conformance.report.table import Cell, Tables, anchors, column_of, row_of, tables
+from conformance.report.table import Cell, Column, Row, Tables, anchors, column_of, row_of, tables
 from conformance.report.words import plural
 
 
 @dataclass(frozen=True)
 class KnownDefect:
-    """A defect and its minimal cases. `defect` is None where the catalogue has no such id."""
+    """A defect, its minimal cases and the cells of models that are put down to it.
+
+    `defect` is None where the catalogue has no such id; `appears`: a record names it, or is a minimal case of it.
+    """
 
     id: str
     anchor: str
     defect: Defect | None
     minimal: Tables
-    real_cells: int
-    emulated_cells: int
+    seen_in: tuple[tuple[Row, Column, Cell], ...]
+    appears: bool
+
+    @property
+    def real_cells(self) -> int:
+        """How many cells of models on real targets are put down to it."""
+        return sum(not column.emulated for _, column, _ in self.seen_in)
+
+    @property
+    def emulated_cells(self) -> int:
+        """How many on emulated ones."""
+        return len(self.seen_in) - self.real_cells
 
     @property
     def seen(self) -> str:
-        """`2 real cells and 1 emulated cell`: how many cells of models are put down to it."""
+        """`2 real cells and 1 emulated cell`."""
         return f"{plural(self.real_cells, 'real cell')} and {plural(self.emulated_cells, 'emulated cell')}"
 
     @property
@@ -39,6 +52,13 @@ class KnownDefect:
     def evidence(self) -> str:
         """`report: README of the published port`."""
         return f"{self.defect.evidence.value}: {self.defect.seen}" if self.defect else ""
+
+    @property
+    def shows_in(self) -> str:
+        """`compile: NCC_IGCA030`: the stage, and what the compiler says there."""
+        if self.defect is None:
+            return ""
+        return self.defect.stage.value + (f": {self.defect.refusal}" if self.defect.refusal else "")
 
     @property
     def packages(self) -> tuple[str, ...]:
@@ -77,18 +97,28 @@ class KnownDefect:
 
 
 def known_defects(records: Iterable[Record], anchor_of: Mapping[str, str]) -> tuple[KnownDefect, ...]:
-    """The defects that a record names or is a minimal case of, in the order of the catalogue."""
+    """All of the catalogue in its order, and what else a record names."""
     records = list(records)
     named = dict.fromkeys(id_ for record in records for id_ in (*record.defects, *_minimal_of(record)))
-    ids = [*(id_ for id_ in DEFECTS if id_ in named), *(id_ for id_ in named if id_ not in DEFECTS)]
-    anchor = anchors("defect", ids)
-    return tuple(_known(id_, anchor[id_], records, anchor_of) for id_ in ids)
+    anchor = anchors("defect", (*DEFECTS, *named))
+    return tuple(
+        KnownDefect(
+            id_,
+            anchor[id_],
+            DEFECTS.get(id_),
+            _minimal(id_, records, anchor_of),
+            tuple(_seen_in(id_, records, anchor_of)),
+            id_ in named,
+        )
+        for id_ in anchor
+    )
 
 
-def _known(id_: str, anchor: str, records: list[Record], anchor_of: Mapping[str, str]) -> KnownDefect:
-    seen = [record.emulated for record in records if record.task and not record.layer and id_ in record.defects]
-    minimal = _minimal(id_, records, anchor_of)
-    return KnownDefect(id_, anchor, DEFECTS.get(id_), minimal, seen.count(False), seen.count(True))
+def _seen_in(id_: str, records: Iterable[Record], anchor_of: Mapping[str, str]) -> Iterator[tuple[Row, Column, Cell]]:
+    for record in records:
+        if record.task and record.layer is None and id_ in record.defects:
+            cell = Cell(record, anchor_of[record.id])
+            yield row_of(record, workarounds=False), column_of(record, workarounds=True), cell
 
 
 def _minimal_of(record: Record) -> tuple[str, ...]:

@@ -32,8 +32,8 @@ def as_markdown(matrix: Matrix) -> str:
         *_isolated(matrix),
         *_detections(matrix),
         "## Known defects",
-        *([] if matrix.defects else ["No defect appears in the records."]),
-        *(block for known in matrix.defects for block in _defect(known, matrix)),
+        *([] if matrix.seen_defects else ["No defect appears in the records."]),
+        *(block for known in matrix.seen_defects for block in _defect(known, matrix)),
         "## What the published gate would have said",
         *(block for gate in matrix.gates for block in _gate(gate)),
         *_published(matrix),
@@ -123,6 +123,7 @@ def _defect(known: KnownDefect, matrix: Matrix) -> Iterator[str]:
 def _facts(known: KnownDefect) -> Iterator[str]:
     if known.defect:
         yield f"Evidence: {escape(known.evidence)}"
+        yield f"Shows in: {escape(known.shows_in)}"
     yield f"Seen in models: {known.seen}"
     if known.packages:
         yield f"Affected: {', '.join(map(escape, known.packages))}"

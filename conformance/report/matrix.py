@@ -38,6 +38,11 @@ class Matrix:
         """The anchor of every defect's section."""
         return {known.id: known.anchor for known in self.defects}
 
+    @property
+    def seen_defects(self) -> tuple[KnownDefect, ...]:
+        """Those that appear in the records."""
+        return tuple(known for known in self.defects if known.appears)
+
     def isolated_on(self, emulated: bool) -> tuple[IsolatedLayers, ...]:
         """The isolated layers on emulated targets, or on real ones."""
         return tuple(layers for layers in self.isolated if layers.column.emulated is emulated)

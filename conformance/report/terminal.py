@@ -53,7 +53,7 @@ def print_matrix(matrix: Matrix, console: Console) -> None:
         _print_tables(matrix.with_workarounds, console, notes)
     _print_isolated(matrix, console)
     _print_detections(matrix, console)
-    for known in matrix.defects:
+    for known in matrix.seen_defects:
         _print_defect(known, console)
     _print_gates(matrix, console)
     _print_published(matrix, console)

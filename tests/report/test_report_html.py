@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from conformance.cases.outcome import Conditioning, Status
+from conformance.defects.catalogue import DEFECTS
 from conformance.report.html import as_html
 from conformance.report.matrix import build_matrix
 from conformance.report.strip import layer_strip
@@ -220,9 +221,26 @@ def test_passing_cells_have_no_strip(make_passing):
 def test_workarounds_layers_defects_and_gate_are_there(page):
     assert "+ functionalization" in page.text
     assert "23 of 24 layers pass" in page.text
-    assert "sort-refused: topk and sort are refused (NCC_EVRF029)" in page.text
     assert "24 of 24 wrong cells pass the published gate." in page.text
     assert "x[:, a:b] instead of x.split([...])" in page.text
+
+
+def test_every_known_defect_has_a_page(sample):
+    text = written(sample)
+    for defect in DEFECTS.values():
+        shown = Page(text.partition(f'<article class="page" id="defect-{defect.id}">')[2].partition("</article>")[0])
+        for expected in (
+            defect.title,
+            defect.known,
+            defect.seen,
+            f"Shows in{defect.stage.value}",
+            *defect.workarounds,
+            *(f"{case.name}: {case.title}" for case in defect.minimal_cases),
+        ):
+            assert expected in shown.text, f"{defect.id}: {expected}"
+        assert set(defect.links) <= set(shown.values("href"))
+    split = text.partition('id="defect-split-with-sizes">')[2].partition("</article>")[0]
+    assert split.count("<li>") == 12 + 96, "the cells of models that are put down to it"
 
 
 def test_it_has_a_dark_side(sample):

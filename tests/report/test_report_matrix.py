@@ -153,7 +153,7 @@ def test_a_defect_appears_with_its_minimal_cases_and_workarounds(sample):
 
 def test_a_defect_says_which_releases_have_it(make_wrong):
     def said(name):
-        return build_matrix([make_wrong(defects=[name])]).defects[0].releases
+        return build_matrix([make_wrong(defects=[name])]).seen_defects[0].releases
 
     assert said("batch-4-split") == "SDK 2.26.1 to 2.29.1, on inf2, trn1"
     assert said("multiply-reduce") == "SDK 2.26.0 to 2.31.1; fixed in 2.32.0"
@@ -166,13 +166,22 @@ def test_a_defect_says_which_releases_have_it(make_wrong):
 
 def test_a_defect_with_passing_minimal_cases_alone_appears(make):
     case = make(system="sort-refused", variant="topk", task="", height=None, width=None)
-    assert [known.id for known in build_matrix([case]).defects] == ["sort-refused"]
+    assert [known.id for known in build_matrix([case]).seen_defects] == ["sort-refused"]
 
 
-def test_a_defect_that_does_not_appear_is_not_listed_and_one_that_is_unknown_is(make_wrong):
-    (known,) = build_matrix([make_wrong(defects=["from-the-future"])]).defects
+def test_a_defect_that_does_not_appear_is_not_among_those_seen_and_one_that_is_unknown_is(make_wrong):
+    matrix = build_matrix([make_wrong(defects=["from-the-future"])])
+    (known,) = matrix.seen_defects
     assert known.defect is None
     assert "catalogue" in known.title
+    assert [known.id for known in matrix.defects] == [*DEFECTS, "from-the-future"]
+
+
+def test_a_defect_knows_the_cells_of_models_that_are_put_down_to_it(make_wrong):
+    wrong = make_wrong(defects=["split-with-sizes"], workarounds=["slice"])
+    layer = make_wrong(defects=["split-with-sizes"], layer="model.10")
+    ((row, column, cell),) = build_matrix([wrong, layer]).seen_defects[0].seen_in
+    assert (row.subject, column.title, cell.record) == (wrong.case.subject, "xla + slice", wrong)
 
 
 def test_the_gate_s_list_has_the_wrong_cells_it_passes_and_no_other(make_wrong, make_passing):
@@ -200,4 +209,4 @@ def test_anchors_of_different_ids_differ():
 
 def test_no_records_make_an_empty_matrix():
     matrix = build_matrix([])
-    assert (matrix.models.real.statuses, matrix.defects, matrix.isolated) == ([], (), ())
+    assert (matrix.models.real.statuses, matrix.seen_defects, matrix.isolated) == ([], (), ())
