@@ -34,6 +34,7 @@ from conformance.defects.resize_bilinear import RESIZE_BILINEAR
 from conformance.defects.resize_nearest import RESIZE_NEAREST
 from conformance.defects.resize_scale import RESIZE_SCALE
 from conformance.defects.sbuf import SBUF
+from conformance.defects.small_kernel_training import SMALL_KERNEL_TRAINING
 from conformance.defects.sort import SORT
 from conformance.defects.split_with_sizes import SPLIT_WITH_SIZES
 from conformance.defects.topk_integers import TOPK_INTEGERS
@@ -43,6 +44,7 @@ from conformance.defects.upsample_1d import UPSAMPLE_1D
 from conformance.defects.views_refused import VIEWS_REFUSED
 from conformance.defects.windows_strides import WINDOWS_STRIDES
 from conformance.defects.xla_resize import XLA_RESIZE
+from conformance.defects.yolov5_in_place import YOLOV5_IN_PLACE
 
 if TYPE_CHECKING:
     from torch.fx import Graph, Node
@@ -78,6 +80,8 @@ DEFECTS: dict[str, Defect] = {
         CONVOLUTION_TILES,
         DETR_DECODER,
         LARGE_KERNEL_BACKWARD,
+        SMALL_KERNEL_TRAINING,
+        YOLOV5_IN_PLACE,
         LNC_MISMATCH,
         XLA_RESIZE,
         ONNXRUNTIME_TRANSPOSED,
