@@ -35,6 +35,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         ("resolution", "320x320,384x640"), ("dtype", "float32"), ("hardware", "inf2,trn2"), ("sdk", "2.28,2.29.1"),
     ):  # fmt: skip
         group.addoption(f"--{axis}", metavar="LIST", help=f"instead of the profile's, e.g. {example}")
+    group.addoption("--settings", metavar="LIST", help="of targets that have any: none, or sets joined by +, e.g. "
+                    "O1,O3+lnc1")  # fmt: skip
+    group.addoption("--compile-only", action="store_true", help="compile, and run nothing: targets that need a "
+                    "device compile without one")  # fmt: skip
     group.addoption(
         "--workarounds", metavar="LIST", help="none, or sets joined by +, e.g. none,slice+functionalization"
     )
@@ -63,7 +67,6 @@ def request_of(config: pytest.Config) -> Request:
 
     if (seconds := config.getoption("case_timeout")) <= 0:
         raise UserError(f"--case-timeout {seconds:g} is impossible: seconds, more than 0")
-    sets = names("workarounds")
     chosen = Chosen(
         systems=names("system"),
         variants=names("variant"),
@@ -74,9 +77,19 @@ def request_of(config: pytest.Config) -> Request:
         hardware=names("hardware"),
         sdks=names("sdk"),
         weights=names("weights"),
-        workarounds=[() if s == "none" else tuple(s.split("+")) for s in sets] if sets else None,
+        settings=_settings(_sets(names("settings")), config.getoption("compile_only")),
+        workarounds=_sets(names("workarounds")),
     )
     return Request(config.getoption("profile"), names("target"), chosen, config.getoption("case"))
+
+
+def _sets(texts: list[str] | None) -> list[tuple[str, ...]] | None:
+    """`none,slice+chunk` is no name, and two."""
+    return [() if text == "none" else tuple(text.split("+")) for text in texts] if texts else None
+
+
+def _settings(sets: list[tuple[str, ...]] | None, compile_only: bool) -> list[tuple[str, ...]] | None:
+    return [(*names, "compile-only") for names in sets or [()]] if compile_only else sets
 
 
 def _numbers(option: str, texts: list[str] | None) -> list[int] | None:

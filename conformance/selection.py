@@ -172,6 +172,7 @@ def _narrowed(
     chosen = Chosen(
         hardware=[part.hardware],
         sdks=[part.sdk] if part.sdk else None,
+        settings=[part.settings],
         workarounds=[part.workarounds],
     )
     if ":" in part.model:

@@ -15,6 +15,23 @@ CASES = {
     "yolo26n-detect/b2/320x320/fp32/model.10@xla": Case(
         "yolo26", "n", "detect", 2, 320, 320, "float32", "xla", layer="model.10"
     ),
+    "yolo26n-detect/b2/320x320/fp32@neuron/trn2/sdk-2.29.1/O1/lnc1+slice": Case(
+        "yolo26",
+        "n",
+        "detect",
+        2,
+        320,
+        320,
+        "float32",
+        "neuron",
+        "trn2",
+        "2.29.1",
+        ("slice",),
+        settings=("O1", "lnc1"),
+    ),
+    "yolo26n-detect/b2/320x320/fp32@mine/cpu/O1": Case(
+        "yolo26", "n", "detect", 2, 320, 320, "float32", "mine", settings=("O1",)
+    ),
     "split-with-sizes:sdk-1140/b2/fp32@xla": Case(
         "split-with-sizes", "sdk-1140", "", 2, None, None, "float32", "xla"
     ),
@@ -27,7 +44,18 @@ def test_id_round_trip(text: str) -> None:
     assert case.id == text
     part = parse_id(text)
     assert part.model == case.model
-    for name in ("batch", "height", "width", "dtype", "target", "hardware", "sdk", "workarounds", "layer"):
+    for name in (
+        "batch",
+        "height",
+        "width",
+        "dtype",
+        "target",
+        "hardware",
+        "sdk",
+        "workarounds",
+        "layer",
+        "settings",
+    ):
         assert getattr(part, name) == getattr(case, name), name
 
 

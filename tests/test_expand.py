@@ -8,7 +8,7 @@ import pytest
 import toys
 
 from conformance.cases.errors import UserError
-from conformance.cases.expand import Chosen, expand
+from conformance.cases.expand import Chosen, check_offers, expand
 from conformance.cases.profile import Profile, load_profile, profile_names
 from conformance.cases.releases import releases, resolve
 from conformance.selection import Request, select
@@ -45,6 +45,36 @@ def test_command_line_takes_the_place_of_an_axis_and_repeats_nothing() -> None:
     found = ids(chosen)
     assert found[0] == "toy1-detect/b8/32x8/fp32@emulator/trn2/sdk-2.31.0"
     assert len(found) == 1 + 4
+
+
+class Switched:
+    """A target with settings, on one of the two families that it can stand for."""
+
+    name = "switched"
+    hardware = ("inf2", "trn2")
+    here = ("trn2",)
+    sdks = ("2.29.1 or so",)
+    settings = {"O1": "less", "O3": "more"}
+
+
+def test_settings_are_an_axis_of_the_targets_that_have_them() -> None:
+    targets = {"emulator": Emulator(), "switched": Switched()}
+
+    def columns(chosen: Chosen) -> set[str]:
+        return {case.id.partition("@")[2] for case in expand(PROFILE, chosen, {"toy": toys.Toy()}, targets)}
+
+    mine = {name for name in columns(Chosen(named=True, workarounds=[()])) if name.startswith("switched")}
+    assert mine == {"switched/trn2/sdk-2.29.1 or so"}
+    asked = Chosen(named=True, workarounds=[()], settings=[(), ("O1",), ("O1", "O3")], hardware=["inf2"])
+    assert columns(asked) == {
+        "emulator/inf2/sdk-2.28.0",
+        "emulator/inf2/sdk-2.29.1",
+        "switched/inf2/sdk-2.29.1 or so",
+        "switched/inf2/sdk-2.29.1 or so/O1",
+        "switched/inf2/sdk-2.29.1 or so/O1/O3",
+    }
+    with pytest.raises(UserError, match="unknown setting of emulator and switched 'O2'; did you mean"):
+        check_offers(Chosen(settings=[("O2",)]), targets)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ LONG_DTYPES = {short: long for long, short in SHORT_DTYPES.items()}
 
 _ID = re.compile(
     r"(?P<model>[^/@]+)(?:/(?P<weights>[^/@]+))?/b(?P<batch>\d+)(?:/(?P<height>\d+)x(?P<width>\d+))?/(?P<dtype>[\w-]+)(?:/(?P<layer>[^/@]+))?"
-    r"@(?P<target>[^/+]+)(?:/(?P<hardware>[^/+]+))?(?:/sdk-(?P<sdk>[^/+]+))?(?:\+(?P<workarounds>.+))?"
+    r"@(?P<target>[^/+]+)(?:/(?P<hardware>[^/+]+))?(?:/sdk-(?P<sdk>[^/+]+))?(?:/(?P<settings>[^+]+))?"
+    r"(?:\+(?P<workarounds>.+))?"
 )
 
 
@@ -30,7 +31,8 @@ class Case:
     """One cell. Heights and widths are in pixels; a minimal case of a defect has none, and no task.
 
     A case with a `layer` compiles that one layer alone and feeds it with the reference's own inputs. `weights` is
-    the name of weights that are not the system's seeded ones.
+    the name of weights that are not the system's seeded ones. `settings` are names of the target's, which say how it
+    compiles and runs.
     """
 
     system: str
@@ -46,6 +48,7 @@ class Case:
     workarounds: tuple[str, ...] = ()
     layer: str | None = None
     weights: str | None = None
+    settings: tuple[str, ...] = ()
 
     @property
     def model(self) -> str:
@@ -66,13 +69,14 @@ class Case:
 
     @property
     def column(self) -> str:
-        """Who computes it: target, hardware and SDK, without the workarounds."""
-        hardware = "" if self.hardware == "cpu" else f"/{self.hardware}"
-        return f"{self.target}{hardware}" + (f"/sdk-{self.sdk}" if self.sdk else "")
+        """Who computes it: target, hardware, SDK and settings, without the workarounds."""
+        hardware = () if self.hardware == "cpu" and not self.settings else (self.hardware,)
+        sdk = (f"sdk-{self.sdk}",) if self.sdk else ()
+        return "/".join((self.target, *hardware, *sdk, *self.settings))
 
     @property
     def id(self) -> str:
-        """`yolo26n-detect/b4/384x640/bf16@emulator/inf2/sdk-2.29.1+slice`."""
+        """`yolo26n-detect/b4/384x640/bf16@emulator/inf2/sdk-2.29.1+slice`; settings follow the SDK: `/O1`."""
         layer = f"/{self.layer}" if self.layer else ""
         workarounds = "+" + "+".join(self.workarounds) if self.workarounds else ""
         return f"{self.subject}{layer}@{self.column}{workarounds}"
@@ -110,6 +114,7 @@ class CaseId:
     workarounds: tuple[str, ...]
     layer: str | None
     weights: str | None
+    settings: tuple[str, ...]
 
 
 def parse_id(text: str) -> CaseId:
@@ -130,6 +135,7 @@ def parse_id(text: str) -> CaseId:
         workarounds=tuple(part["workarounds"].split("+")) if part["workarounds"] else (),
         layer=part["layer"],
         weights=part["weights"],
+        settings=tuple(part["settings"].split("/")) if part["settings"] else (),
     )
 
 

@@ -33,6 +33,11 @@ class TargetOffer(Protocol):
     sdks: tuple[str, ...]
 
 
+def settings_of(target: TargetOffer) -> Mapping[str, str]:
+    """The settings that a target knows, with what they do. Most have none."""
+    return getattr(target, "settings", {})
+
+
 @dataclass(frozen=True)
 class Chosen:
     """Axes from the command line; None leaves the profile's. `named`: the targets, too, are from there."""
@@ -46,24 +51,26 @@ class Chosen:
     dtypes: Sequence[str] | None = None
     hardware: Sequence[str] | None = None
     sdks: Sequence[str] | None = None
+    settings: Sequence[tuple[str, ...]] | None = None
     workarounds: Sequence[tuple[str, ...]] | None = None
     weights: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
 class Column:
-    """Who computes a case, and with which workarounds."""
+    """Who computes a case, with which settings and workarounds."""
 
     target: str
     hardware: str
     sdk: str | None
+    settings: tuple[str, ...]
     workarounds: tuple[str, ...]
 
     def of(self, model: Case, layer: str | None = None) -> Case:
         """The case of a model, or of one of its layers, in this column."""
         return Case(
             model.system, model.variant, model.task, model.batch, model.height, model.width, model.dtype,
-            self.target, self.hardware, self.sdk, self.workarounds, layer, model.weights,
+            self.target, self.hardware, self.sdk, self.workarounds, layer, model.weights, self.settings,
         )  # fmt: skip
 
 
@@ -87,28 +94,37 @@ def expand(
 
 
 def columns(profile: Profile, chosen: Chosen, spec: str, target: TargetOffer) -> list[Column]:
-    """Every hardware, SDK and set of workarounds a target is asked for."""
+    """Every hardware, SDK, set of settings and set of workarounds a target is asked for."""
     axes = profile.target.get(spec, TargetAxes())
     # A choice that a target does not offer is an error only where no target offers it: see `check_offers`.
-    hardware = [h for h in chosen.hardware or axes.hardware or target.hardware if h in target.hardware]
+    here = getattr(target, "here", target.hardware)
+    hardware = [h for h in chosen.hardware or axes.hardware or here if h in target.hardware]
     sdks: Sequence[str | None] = [None]
     if target.sdks:
-        asked = [resolve(sdk) for sdk in chosen.sdks or axes.sdks or target.sdks]
-        sdks = [sdk for sdk in asked if sdk in target.sdks]
-    workarounds = chosen.workarounds
+        asked = [resolve(sdk) for sdk in chosen.sdks or axes.sdks or ()]
+        sdks = [sdk for sdk in asked or target.sdks if sdk in target.sdks]
+    settings, workarounds = chosen.settings, chosen.workarounds
+    if settings is None:
+        settings = [tuple(names) for names in axes.settings]
     if workarounds is None:
         workarounds = [tuple(names) for names in axes.workarounds]
-    return [Column(target.name, *values) for values in product(hardware, sdks, workarounds)]
+    settings = [names for names in settings if set(names) <= set(settings_of(target))]
+    return [Column(target.name, *values) for values in product(hardware, sdks, settings, workarounds)]
 
 
 def check_offers(chosen: Chosen, targets: Mapping[str, TargetOffer]) -> None:
-    """Raises UserError where a hardware or SDK was asked for that none of the targets stands for."""
+    """Raises UserError where a hardware, SDK or setting was asked for that none of the targets offers."""
     for kind, asked, offered in (
         ("hardware", chosen.hardware, [h for t in targets.values() for h in t.hardware]),
         (
             "SDK release",
             [resolve(s) for s in chosen.sdks or ()],
             [s for t in targets.values() for s in t.sdks],
+        ),
+        (
+            "setting",
+            [name for names in chosen.settings or () for name in names],
+            [s for t in targets.values() for s in settings_of(t)],
         ),
     ):
         for value in asked or ():

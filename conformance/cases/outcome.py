@@ -198,6 +198,7 @@ class Record(Outcome):
     hardware: str
     sdk: str | None
     workarounds: list[str]
+    settings: list[str] = Field(default_factory=list)
     command: str
     started: datetime
     finished: datetime
@@ -208,4 +209,5 @@ class Record(Outcome):
         return Case(
             self.system, self.variant, self.task, self.batch, self.height, self.width, self.dtype,
             self.target, self.hardware, self.sdk, tuple(self.workarounds), self.layer, self.weights,
+            tuple(self.settings),
         )  # fmt: skip

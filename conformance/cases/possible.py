@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from conformance.cases.case import parse_id
 from conformance.cases.errors import check
+from conformance.cases.expand import settings_of
 from conformance.defects.catalogue import known_defect
 from conformance.defects.minimal import MinimalCases
 from conformance.defects.workarounds import WORKAROUNDS
@@ -30,5 +31,7 @@ def require_possible(text: str, systems: Mapping[str, System], targets: Mapping[
     check(f"hardware of {target.name}", part.hardware, target.hardware)
     if part.sdk:
         check(f"SDK release of {target.name}", part.sdk, target.sdks)
+    for setting in part.settings:
+        check(f"setting of {target.name}", setting, settings_of(target))
     for workaround in part.workarounds:
         check("workaround", workaround, WORKAROUNDS)

@@ -30,10 +30,11 @@ class Models(Strict):
 
 
 class TargetAxes(Strict):
-    """What a target is asked to stand for: all it offers where a list is absent; [[]] is no workaround."""
+    """What a target is asked to stand for: all it offers where a list is absent; [[]] is none of them."""
 
     hardware: list[str] | None = None
     sdks: list[str] | None = None
+    settings: list[list[str]] = Field(default=[[]])
     workarounds: list[list[str]] = Field(default=[[]])
 
 

@@ -66,8 +66,8 @@ def from_json(text: str) -> Program:
 
 
 def case_of(program: Program, place: Case) -> Case:
-    """The case of a program at a place: target, hardware, SDK, dtype and workarounds of another case."""
+    """The case of a program at a place: target, hardware, SDK, settings, dtype and workarounds of another case."""
     return Case(
         Programs.name, program.model_dump_json(), TASK, program.batch, None, None, place.dtype,
-        place.target, place.hardware, place.sdk, place.workarounds,
+        place.target, place.hardware, place.sdk, place.workarounds, settings=place.settings,
     )  # fmt: skip

@@ -54,6 +54,7 @@ def _column(column: Column) -> dict[str, Any]:
         "target": column.target,
         "hardware": column.hardware,
         "sdk": column.sdk,
+        "settings": list(column.settings),
         "workarounds": list(column.workarounds),
     }
 

@@ -57,7 +57,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Column:
-    """Who computes it: target, hardware, SDK, workarounds; and whether that is only emulated."""
+    """Who computes it: target, hardware, SDK, settings, workarounds; and whether that is only emulated."""
 
     name: str
     target: str
@@ -65,6 +65,7 @@ class Column:
     sdk: str | None
     emulated: bool
     workarounds: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -76,7 +77,7 @@ class Column:
         """`emulator`, `inf2`, `SDK 2.29.1`, `+ slice`: a heading, one part a line."""
         hardware = () if self.hardware == "cpu" else (self.hardware,)
         sdk = (f"SDK {self.sdk}",) if self.sdk else ()
-        return (self.target, *hardware, *sdk, *(f"+ {name}" for name in self.workarounds))
+        return (self.target, *hardware, *sdk, *self.settings, *(f"+ {name}" for name in self.workarounds))
 
     @property
     def title(self) -> str:
@@ -91,7 +92,7 @@ def merged_lines(columns: Sequence[Column]) -> list[str]:
     lines = [columns[0].target]
     for hardware, group in groupby(columns, key=lambda column: column.hardware):
         lines.append(" ".join((hardware, "SDK", *(column.sdk or "-" for column in group))))
-    return lines + [f"+ {name}" for name in columns[0].workarounds]
+    return [*lines, *columns[0].settings, *(f"+ {name}" for name in columns[0].workarounds)]
 
 
 @dataclass(frozen=True)
@@ -150,12 +151,12 @@ class Table:
         return HEADINGS[self.emulated]
 
     def merged(self) -> list[tuple[Column, ...]]:
-        """The columns, those together that are of one target with the same workarounds and say the same in
-        every row: releases with the same known defects."""
+        """The columns, those together that are of one target with the same settings and workarounds and say the
+        same in every row: releases with the same known defects."""
         alike: dict[object, list[Column]] = {}
         for column in self.columns:
             said = tuple((str(cell.text), cell.defects) for cell in (self.cell(row, column) for row in self.rows))
-            alike.setdefault((column.target, column.workarounds, said), []).append(column)
+            alike.setdefault((column.target, column.settings, column.workarounds, said), []).append(column)
         return [tuple(columns) for columns in alike.values()]
 
     def split(self, limit: int) -> list[Table]:
@@ -193,7 +194,7 @@ def column_of(record: Record, *, workarounds: bool) -> Column:
     """The column of a record; `workarounds`: whether the columns have the workarounds, or the rows."""
     case = record.case
     names = case.workarounds if workarounds else ()
-    return Column(case.column, case.target, case.hardware, case.sdk, record.emulated, names)
+    return Column(case.column, case.target, case.hardware, case.sdk, record.emulated, names, case.settings)
 
 
 def sorted_rows(rows: Iterable[Row]) -> tuple[Row, ...]:

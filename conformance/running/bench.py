@@ -75,6 +75,7 @@ class Bench:
             hardware=case.hardware,
             sdk=case.sdk,
             workarounds=list(case.workarounds),
+            settings=list(case.settings),
             command=self._command(case, job),
             started=started,
             finished=datetime.now(timezone.utc),

@@ -50,7 +50,7 @@ def run_case(
     progress.enter(Stage.CAPTURE)
     subject = _subject_of(case, system, weights)
     trial = subject.trial(case.layer, case.workarounds)
-    options = Options(case.hardware, case.sdk, case.dtype, case.workarounds, progress.enter)
+    options = Options(case.hardware, case.sdk, case.dtype, case.workarounds, progress.enter, settings=case.settings)
     graphs: list[Graph] = []
     try:
         start = perf_counter()
@@ -167,7 +167,7 @@ def system_of(case: Case, name: str) -> System:
 
 def _subject_of(case: Case, system: str, weights: str | None) -> Subject:
     """The subject of a case; the last one is kept, for the next target or workaround."""
-    whoever = replace(case, target="", hardware="", sdk=None, workarounds=(), layer=None)
+    whoever = replace(case, target="", hardware="", sdk=None, workarounds=(), settings=(), layer=None)
     return _subject(whoever, system, weights)
 
 

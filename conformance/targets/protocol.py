@@ -68,6 +68,7 @@ class Options:
     products of matrices, or everything, to bfloat16. `enter` is called with a stage before it begins, so that a crash
     is known by its stage.
 
+    `settings` are those that the case asks for, of the target's own.
     A target that can show what it has made of the program gives it to `lowered`: operators that are gone are found.
     """
 
@@ -77,10 +78,15 @@ class Options:
     workarounds: tuple[str, ...]
     enter: Callable[[Stage], None]
     lowered: Callable[[Graph], None] = _ignore
+    settings: tuple[str, ...] = ()
 
 
 class Target(Protocol):
-    """A device under test. `hardware` and `sdks` are what it can be asked to stand for."""
+    """A device under test. `hardware` and `sdks` are what it can be asked to stand for.
+
+    One that has switches also has `settings: Mapping[str, str]`, what each of them does by its name: cases ask for
+    them (`--settings O1`), and `here: tuple[str, ...]` where it can stand for more than is asked for by default.
+    """
 
     name: str
     emulated: bool

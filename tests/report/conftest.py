@@ -114,8 +114,8 @@ def record(status: Status = Status.PASS, **changes: Any) -> Record:
         "seconds": Seconds(compile=38.2, run=0.031),
         **changes,
     }
-    case = Case(**{name: values.get(name) for name in Case.__dataclass_fields__ if name != "workarounds"})
-    case = Case(**{**case.__dict__, "workarounds": tuple(values["workarounds"])})
+    tuples = {name: tuple(values.get(name, ())) for name in ("workarounds", "settings")}
+    case = Case(**{name: values.get(name) for name in Case.__dataclass_fields__} | tuples)
     values.setdefault("id", case.id)
     values.setdefault("command", f"pytest conformance --case '{case.id}'")
     return Record(status=status, **values)
