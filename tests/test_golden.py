@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 
+import pytest
 import torch
 import toys
 from torch import Tensor, nn
 
-from conformance.compare.metrics import OF_WHOLE, by_image
-from conformance.golden.noise import RUNS, allowed_error, twins
+from conformance.compare.metrics import OF_ALONE, OF_WHOLE, by_image
+from conformance.golden.noise import RUNS, allowed_error, largest_errors, twins
 from conformance.golden.reference import golden, record
 from conformance.program import Isolated, Program, Whole
 
@@ -78,6 +79,18 @@ def test_twins_are_valid_and_leave_the_module_as_it_is() -> None:
     assert all(torch.allclose(output[0].double(), exact, rtol=1e-5) for output in outputs)
     assert torch.get_num_threads() == threads and torch.backends.mkldnn.flags is not None
     assert all(torch.equal(before[name], value) for name, value in MODEL.module.state_dict().items())
+
+
+def test_gain_that_is_allowed_is_that_of_independent_rounding_where_all_runs_round_alike() -> None:
+    reference = torch.ones(2, 100, dtype=torch.float64)
+    alike = reference.clone()
+    alike[0, ::2] += 0.01
+    alike[0, 1::2] -= 0.01  # an error of 1 % in the L2 norm and, by luck, none in the gain
+    alike[1] *= 1.01
+    found = largest_errors([{"all": alike}, {"all": alike}], {"all": reference}, OF_ALONE)["all"]
+    assert found["L2"] == pytest.approx([0.01, 0.01])
+    assert found["gain"] == pytest.approx([0.001, 0.01])
+    assert "gain" not in largest_errors([{"all": alike}], {"all": reference}, OF_WHOLE)["all"]
 
 
 def test_allowed_error_is_the_largest_of_the_runs_per_image() -> None:
