@@ -46,9 +46,10 @@ def package_folder(module: str) -> Path | None:
 
 @dataclass(frozen=True)
 class Host:
-    """The host that is examined. `patience` is how many seconds a tool may take."""
+    """The host that is examined. `patience` is how many seconds a tool may take. `root` is where its /dev, /sys and
+    /opt are; in a container that sees them elsewhere, `$CONFORMANCE_HOST` says where."""
 
-    root: Path = Path("/")
+    root: Path = field(default_factory=lambda: Path(os.environ.get("CONFORMANCE_HOST") or "/"))
     path: str | None = None  # where tools are searched; None is PATH
     patience: float = 10.0
     environment: Path = Path(sys.prefix)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from conformance.cases.case import Case
 from conformance.cases.outcome import Outcome, Stage, Status
-from conformance.defects.workarounds import variables
 from conformance.properties.program import Program
 from conformance.properties.system import SYSTEM, case_of
+from conformance.running.leases import Leases
 from conformance.running.worker import Job, Worker
 from conformance.targets.protocol import Target
 
@@ -41,6 +41,7 @@ class Lab:
 
     def __init__(self, threads: int, timeout: float) -> None:
         self.worker = Worker(threads, min(timeout, LONGEST))
+        self.leases = Leases()
         self.folder = Path(tempfile.mkdtemp(prefix="conformance-programs-"))
         self._run = 0
 
@@ -49,7 +50,7 @@ class Lab:
         self._run += 1
         if self._run % _FRESH_AFTER == 0:
             shutil.rmtree(self.folder, ignore_errors=True)
-        environment = {**target.variables, **variables(place.workarounds), "CONFORMANCE_CACHE": str(self.folder)}
+        environment = {**self.leases.process(target, place), "CONFORMANCE_CACHE": str(self.folder)}
         return self.worker.run(Job(case_of(program, place), SYSTEM, target_spec), environment)
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from conformance.cases.outcome import Record, Status
+from conformance.cases.outcome import Record, Stage, Status
 
 NOT_TESTED = "not_tested"
 DASH = "\u2013"
@@ -38,7 +38,7 @@ def cell_text(record: Record | None) -> CellText:
     if record.status is Status.PASS:
         return CellText("✓", "pass", f"but tapped {_where(record)} is wrong" if record.first_bad_layer else "")
     if record.status is Status.NOT_RUN:
-        return CellText(DASH, "not run")
+        return CellText(DASH, "compiled, not run" if record.stage is Stage.COMPILE else "not run")
     if record.status is Status.UNSUPPORTED:
         return CellText(DASH, "unsupported")
     if record.status is Status.NOT_JUDGED:

@@ -10,10 +10,10 @@ import pytest
 from conformance.cases.case import Case
 from conformance.cases.errors import UserError
 from conformance.cases.outcome import Record
-from conformance.defects.workarounds import variables
 from conformance.host.look import installed_version
 from conformance.registry import load_target
 from conformance.results.records import RecordWriter
+from conformance.running.leases import Leases
 from conformance.running.worker import Job, Worker
 from conformance.selection import Selection
 from conformance.targets.protocol import Target
@@ -29,6 +29,7 @@ class Bench:
         self.worker = worker
         self.writer = writer
         self._found: dict[str, Record] = {}
+        self.leases = Leases()
 
     def run(self, case: Case) -> Record:
         """The record of a case; it is run the first time it is asked for. One that cannot be, as its weights cannot
@@ -57,7 +58,7 @@ class Bench:
             self.selection.weights.get(case.weights or ""),
         )
         started = datetime.now(timezone.utc)
-        outcome = self.worker.run(job, {**target.variables, **variables(case.workarounds)})
+        outcome = self.worker.run(job, self.leases.process(target, case))
         record = Record(
             **dict(outcome.model_copy(update={"environment": self._environment(case, target)})),
             id=case.id,

@@ -23,7 +23,7 @@ from conformance.running.detecting import detect
 from conformance.running.judgement import Answers, judge
 from conformance.running.subject import Judged, Subject, Trial
 from conformance.systems.protocol import Model, System
-from conformance.targets.protocol import Compiled, CompileError, Crashed, Options, Target, Unsupported
+from conformance.targets.protocol import Compiled, CompileError, Crashed, NotRun, Options, Target, Unsupported
 
 _LONGEST_DETAIL = 2000
 _NCC_CODE = re.compile(r"NCC_[A-Z]{4}\d{3}")
@@ -146,6 +146,8 @@ def _call(compiled: Compiled, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 def _failed(stage: Stage, error: Exception) -> Outcome:
     """The outcome of a target that raised. A compiler's own code is the signature, if it names one."""
     text = str(error)
+    if isinstance(error, NotRun):
+        return Outcome(stage=Stage.COMPILE, status=Status.NOT_RUN, detail=text)
     if isinstance(error, Unsupported):
         return Outcome(stage=stage, status=Status.UNSUPPORTED, detail=error.detail)
     if isinstance(error, Crashed):

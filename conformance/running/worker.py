@@ -20,6 +20,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from conformance.cases.case import Case
 from conformance.cases.outcome import Outcome, Stage, Status
+from conformance.host.cores import VISIBLE
 from conformance.running import child
 
 _STAGES = list(Stage)
@@ -50,6 +51,8 @@ class Worker:
 
     def run(self, job: Job, variables: Mapping[str, str]) -> Outcome:
         """The outcome of a job, whatever becomes of the child. Errors of our own are raised."""
+        if VISIBLE in variables:  # a child of other variables would hold the same NeuronCores
+            self._end_all_but(frozenset(variables.items()))
         log_start = self._log.stat().st_size
         self._shared[:] = [0, 0]
         task = self._pool(variables).schedule(
@@ -74,13 +77,16 @@ class Worker:
 
     def close(self) -> None:
         """End the children and whatever they had started."""
-        for pool in self._pools.values():
-            pool.stop()  # type: ignore[no-untyped-call]
-            pool.join()
-        self._pools.clear()
+        self._end_all_but(None)
         for child_id in {*self._children, self._shared[1]}:
             _end_group(child_id)
         self._log.unlink(missing_ok=True)
+
+    def _end_all_but(self, kept: frozenset[tuple[str, str]] | None) -> None:
+        for name in self._pools.keys() - {kept}:
+            pool = self._pools.pop(name)
+            pool.stop()  # type: ignore[no-untyped-call]
+            pool.join()
 
     def _pool(self, variables: Mapping[str, str]) -> ProcessPool:
         name = frozenset(variables.items())

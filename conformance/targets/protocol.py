@@ -58,6 +58,10 @@ class Unsupported(CompileError):
         super().__init__("unsupported", detail)
 
 
+class NotRun(Exception):
+    """It was compiled, and was to be no more than that."""
+
+
 def _ignore(graph: Graph) -> None:
     """Nobody wants to see the graph."""
 
@@ -81,11 +85,25 @@ class Options:
     settings: tuple[str, ...] = ()
 
 
+def cores_needed(target: Target, settings: tuple[str, ...]) -> int:
+    """How many NeuronCores a case with these settings needs for itself; most targets have none."""
+    needed: Callable[[tuple[str, ...]], int] = getattr(target, "cores", lambda settings: 0)
+    return needed(settings)
+
+
+def process_variables(target: Target, settings: tuple[str, ...]) -> dict[str, str]:
+    """The environment variables of a case with these settings, beside those of all cases."""
+    asked: Callable[[tuple[str, ...]], dict[str, str]] = getattr(target, "process", lambda settings: {})
+    return asked(settings)
+
+
 class Target(Protocol):
     """A device under test. `hardware` and `sdks` are what it can be asked to stand for.
 
     One that has switches also has `settings: Mapping[str, str]`, what each of them does by its name: cases ask for
     them (`--settings O1`), and `here: tuple[str, ...]` where it can stand for more than is asked for by default.
+    One with NeuronCores also has `cores(settings) -> int`, how many of them a case needs, and `process(settings)`,
+    environment variables beside `variables`.
     """
 
     name: str

@@ -1,0 +1,75 @@
+"""The NeuronCores that this process may use, and what family of instances they are of."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+from conformance.cases.errors import UserError
+from conformance.host.look import Host
+from conformance.host.machine import find_machine
+from conformance.host.neuron import find_neuron
+
+VISIBLE, COUNT, LNC = "NEURON_RT_VISIBLE_CORES", "NEURON_RT_NUM_CORES", "NEURON_LOGICAL_NC_CONFIG"
+_ARCHITECTURE = "sys/devices/virtual/neuron_device/neuron0/neuron_core0/info/architecture"
+_FAMILY = re.compile(r"(inf\d|trn\d)")
+
+
+@dataclass(frozen=True)
+class Cores:
+    """`indices` are the logical NeuronCores that are visible; `family` is inf2, trn1, trn2, None where it is not
+    known. `lnc`: how many physical cores make a logical one. `trouble` is why there are none, and what helps."""
+
+    family: str | None
+    indices: tuple[int, ...]
+    lnc: int
+    trouble: str | None = None
+
+
+@cache
+def cores_here() -> Cores:
+    """Those of this host. Raises UserError for a variable that is none."""
+    return find_cores(Host())
+
+
+def find_cores(host: Host) -> Cores:
+    """Those of a host: all that neuron-ls lists, or the part that the environment makes visible."""
+    neuron, named = find_neuron(host)
+    instance = find_machine(host, named).instance_type or host.read(f"{_ARCHITECTURE}/instance_type")
+    family = _FAMILY.match((instance or "").lower())
+    count = sum(device.logical_cores for device in neuron.devices)
+    lnc = next((d.physical_cores // d.logical_cores for d in neuron.devices if d.logical_cores), 1)
+    trouble: str | None
+    if not neuron.nodes:
+        trouble, count = "there is no /dev/neuron*: no Neuron device, or its driver is not loaded", 0
+    elif count:
+        trouble = None if family else "nothing says what instance this is, and so what to compile for"
+    else:
+        trouble = neuron.trouble or "no neuron-ls lists the cores: install aws-neuronx-tools"
+    given = host.environ.get(LNC)
+    return Cores(family[1] if family else None, _visible(host, count), _lnc(given, lnc), trouble)
+
+
+def _visible(host: Host, count: int) -> tuple[int, ...]:
+    if text := host.environ.get(VISIBLE):
+        return _listed(text)
+    limit = host.environ.get(COUNT, "")
+    return tuple(range(min(count, int(limit)) if limit.isdecimal() and int(limit) else count))
+
+
+def _listed(text: str) -> tuple[int, ...]:
+    """`0-3,6` are 0, 1, 2, 3 and 6."""
+    found: dict[int, None] = {}
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+        if match is None:
+            raise UserError(f"{VISIBLE}={text} is no list of cores, such as 0 or 0-3")
+        found |= dict.fromkeys(range(int(match[1]), int(match[2] or match[1]) + 1))
+    return tuple(found)
+
+
+def _lnc(given: str | None, listed: int) -> int:
+    if given in (None, "", "1", "2"):
+        return int(given or listed)
+    raise UserError(f"{LNC}={given}: physical cores that make a logical one, 1 or 2")

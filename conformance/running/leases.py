@@ -1,0 +1,72 @@
+"""What a process needs to run a case: its environment, and NeuronCores that no other process of this host has."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from conformance.cases.case import Case
+from conformance.cases.errors import UserError
+from conformance.defects.workarounds import variables
+from conformance.host.cores import VISIBLE, Cores, cores_here
+from conformance.targets.protocol import Target, cores_needed, process_variables
+
+
+class Leases:
+    """The cores that this process holds: as many as its last case needed, next to each other."""
+
+    def __init__(self, find: Callable[[], Cores] = cores_here, folder: Path | None = None) -> None:
+        self._find = find
+        self._folder = folder or Path(tempfile.gettempdir()) / "neuron-conformance"
+        self._held: dict[int, FileLock] = {}
+
+    def process(self, target: Target, case: Case) -> dict[str, str]:
+        """The environment variables of a process for a case: the target's, those of its workarounds and settings, and
+        where it needs NeuronCores these, and no others, visible. Raises UserError where they are not free."""
+        found = {**target.variables, **variables(case.workarounds), **process_variables(target, case.settings)}
+        count = cores_needed(target, case.settings)
+        if not count:
+            return found
+        if len(self._held) != count:
+            self.release()
+            self._take(count)
+        first, last = min(self._held), max(self._held)
+        return found | {VISIBLE: str(first) if first == last else f"{first}-{last}"}
+
+    def release(self) -> None:
+        """Give all back."""
+        for lock in self._held.values():
+            lock.release()
+        self._held.clear()
+
+    def _take(self, count: int) -> None:
+        cores = self._find()
+        visible = cores.indices
+        if len(visible) < count:
+            why = cores.trouble or f"{VISIBLE} makes {len(visible)} visible"
+            needed = "a NeuronCore is" if count == 1 else f"{count} NeuronCores are"
+            raise UserError(f"{needed} needed: {why}; --compile-only needs none")
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for first in visible:
+            wanted = range(first, first + count)
+            if set(wanted) <= set(visible) and self._lock(wanted):
+                return
+        wanted_ones = "core is" if count == 1 else f"{count} neighbouring cores are"
+        raise UserError(
+            f"no {wanted_ones} free of the {len(visible)} that are visible: run fewer workers (-n), or wait for the "
+            "other run on this host"
+        )
+
+    def _lock(self, wanted: range) -> bool:
+        for core in wanted:
+            lock = FileLock(self._folder / f"core-{core}.lock", timeout=0)
+            try:
+                lock.acquire()
+            except Timeout:
+                self.release()
+                return False
+            self._held[core] = lock
+        return True

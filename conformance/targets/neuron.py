@@ -1,0 +1,205 @@
+"""torch-neuronx up to 2.9, `torch_neuronx.trace`: inf2, trn1 and trn2, or their compiler alone on any x86 host.
+
+https://awsdocs-neuron.readthedocs-hosted.com/en/latest/frameworks/torch/torch-neuronx/api-reference-guide/inference/
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from conformance.cases.outcome import Stage
+from conformance.cases.releases import releases
+from conformance.host.cores import LNC, cores_here
+from conformance.host.facts import TorchNeuronx
+from conformance.host.look import installed_version
+from conformance.host.sdk import COMPILER, FRAMEWORK, identify, public, torch_neuronx_kind
+from conformance.targets.artifacts import artifact, artifact_key
+from conformance.targets.neuronx_cc import arguments, compiling
+from conformance.targets.protocol import Compiled, NotRun, Options, Unsupported
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from conformance.program import Program
+
+_PACKAGES = (COMPILER, FRAMEWORK, "libneuronxla", "torch-xla")
+_SPLIT = 2  # NeuronCores that a case with data-parallel uses
+
+
+@dataclass(frozen=True)
+class How:
+    """What the settings of a case say."""
+
+    optlevel: int
+    lnc: int
+    compile_only: bool
+    weights_outside: bool
+    data_parallel: bool
+    dynamic_batch: bool
+
+
+class Neuron:
+    """Compiles with explicit arguments, saves, loads on the core that the process was given, and runs."""
+
+    name = "neuron"
+    emulated = False
+    hardware = ("inf2", "trn1", "trn2")
+    variables = {"NEURON_RT_STOCHASTIC_ROUNDING_EN": "0"}
+    settings: Mapping[str, str] = {
+        "O1": "--optlevel 1 instead of 2",
+        "O3": "--optlevel 3 instead of 2",
+        "lnc1": "a physical NeuronCore is a logical one, for the compiler and the runtime",
+        "lnc2": "two physical NeuronCores make a logical one, for the compiler and the runtime",
+        "weights-outside": "inline_weights_to_neff=False: the weights are not in the NEFF",
+        "data-parallel": f"torch_neuronx.DataParallel: compiled for a part of the batch, on {_SPLIT} cores",
+        "dynamic-batch": "torch_neuronx.dynamic_batch: compiled for one image",
+        "compile-only": "cpu_backend=True: compiled, and nothing is run",
+    }
+
+    @property
+    def here(self) -> tuple[str, ...]:
+        """The family of this host; all where it has none: they can be compiled for."""
+        family = cores_here().family
+        return (family,) if family in self.hardware else self.hardware
+
+    @property
+    def sdks(self) -> tuple[str, ...]:
+        """The installed release, `near-2.31.1` for a combination of packages that was never released."""
+        found = identify({name: installed_version(name) for name in (COMPILER, FRAMEWORK)}, releases())
+        if found is None:
+            return ()
+        return (found.release or f"near-{found.closest}",)
+
+    def missing(self) -> str | None:
+        """What to install where there is no torch-neuronx that traces."""
+        framework, compiler = installed_version(FRAMEWORK), installed_version(COMPILER)
+        index = "https://pip.repos.neuron.amazonaws.com"
+        if framework is None or compiler is None:
+            absent = FRAMEWORK if framework is None else COMPILER
+            return f"neuron needs {absent}: pip install --extra-index-url {index} 'neuronx-cc' 'torch-neuronx==2.9.*'"
+        if torch_neuronx_kind(framework) is not TorchNeuronx.XLA:
+            return f"neuron needs the torch-neuronx that traces, 2.9 or older; {framework} is installed"
+        return None
+
+    def packages(self, hardware: str, sdk: str | None) -> dict[str, str]:
+        """Those that decide which known defects it has, without the builds of AWS's wheels."""
+        return {name: public(found) for name in _PACKAGES if (found := installed_version(name))}
+
+    def cores(self, settings: tuple[str, ...]) -> int:
+        """How many NeuronCores a case with these settings needs."""
+        if "compile-only" in settings:
+            return 0
+        return _SPLIT if "data-parallel" in settings else 1
+
+    def process(self, settings: tuple[str, ...]) -> dict[str, str]:
+        """The environment variables of a process that runs cases with these settings: the runtime's logical cores
+        are always the compiler's."""
+        lnc = next((name.removeprefix("lnc") for name in settings if name.startswith("lnc")), None)
+        return {LNC: lnc} if lnc else {}
+
+    def compile(self, program: Program, options: Options) -> Compiled:
+        """Trace and save, or take what was compiled before; load and place."""
+        how = _how(options)
+        if not how.compile_only:
+            self._require_device(options.hardware)
+        options.enter(Stage.CAPTURE)
+        words = arguments(options.hardware, options.dtype, how.optlevel, how.lnc, str(installed_version(COMPILER)))
+        program = _for_one_core(program, how)
+        recipe = {
+            "arguments": words,
+            "packages": self.packages(options.hardware, options.sdk),
+            "weights outside": how.weights_outside,
+        }
+        with TemporaryDirectory(prefix="conformance-neuron-") as name:
+            folder = Path(name)
+            path = artifact(
+                artifact_key(program, recipe), folder, lambda path: _trace(program, path, words, how, options, folder)
+            )
+            if how.compile_only:
+                raise NotRun(f"compiled for {options.hardware}, as asked; nothing was run")
+            options.enter(Stage.LOAD)
+            return _load(path, how)
+
+    def _require_device(self, hardware: str) -> None:
+        """Raises Unsupported where this host cannot run what is compiled for a family."""
+        here = cores_here()
+        if here.trouble:
+            raise Unsupported(f"{here.trouble}; --compile-only needs no device")
+        if here.family != hardware:
+            raise Unsupported(f"this host is {here.family}; --compile-only compiles for {hardware}")
+
+
+def _how(options: Options) -> How:
+    """Raises Unsupported for settings that exclude each other."""
+    asked = set(options.settings)
+    for both in ({"O1", "O3"}, {"lnc1", "lnc2"}, {"data-parallel", "dynamic-batch"}):
+        if both <= asked:
+            raise Unsupported(f"{' and '.join(sorted(both))} exclude each other")
+    if asked & {"lnc1", "lnc2"} and options.hardware in ("inf2", "trn1"):
+        raise Unsupported(f"{options.hardware} has no logical NeuronCores of more than one")
+    default = 1 if options.hardware in ("inf2", "trn1") else (cores_here().lnc if cores_here().indices else 2)
+    return How(
+        optlevel=1 if "O1" in asked else 3 if "O3" in asked else 2,
+        lnc=1 if "lnc1" in asked else 2 if "lnc2" in asked else default,
+        compile_only="compile-only" in asked,
+        weights_outside="weights-outside" in asked,
+        data_parallel="data-parallel" in asked,
+        dynamic_batch="dynamic-batch" in asked,
+    )
+
+
+def _for_one_core(program: Program, how: How) -> Program:
+    """The program for the images that one core gets at a time. Raises Unsupported where they cannot be parted."""
+    if not (how.data_parallel or how.dynamic_batch):
+        return program
+    batches = {len(x) for x in program.inputs}
+    count = batches.pop()
+    images = 1 if how.dynamic_batch else count // _SPLIT
+    if batches or images * (count if how.dynamic_batch else _SPLIT) != count:
+        raise Unsupported(f"a batch of {count} cannot be parted evenly among {_SPLIT} NeuronCores")
+    return type(program)(program.module, tuple(x[:images] for x in program.inputs))
+
+
+def _trace(program: Program, path: Path, words: list[str], how: How, options: Options, folder: Path) -> None:
+    """Trace, compile and save."""
+    import torch
+    import torch_neuronx
+
+    options.enter(Stage.LOWER)
+    with compiling(folder, options.enter):
+        traced = torch_neuronx.trace(
+            copy.deepcopy(program.module),
+            program.inputs,
+            compiler_workdir=str(folder / "work"),
+            compiler_args=words,
+            inline_weights_to_neff=not how.weights_outside,
+            cpu_backend=how.compile_only,
+        )
+    options.enter(Stage.COMPILE)
+    torch.jit.save(traced, str(path))
+
+
+def _load(path: Path, how: How) -> Compiled:
+    """On the first of the cores that are visible, or on all of them."""
+    import torch
+    import torch_neuronx
+
+    from conformance.program import tensors
+
+    loaded: Any = torch.jit.load(str(path))  # type: ignore[no-untyped-call]
+    if how.weights_outside:
+        torch_neuronx.move_trace_to_device(loaded, 0)
+    if how.dynamic_batch:
+        torch_neuronx.dynamic_batch(loaded)
+    if how.data_parallel:
+        loaded = torch_neuronx.DataParallel(loaded, device_ids=list(range(_SPLIT)), set_dynamic_batching=False)
+
+    def run(*inputs: Tensor) -> tuple[Tensor, ...]:
+        return tensors(loaded(*inputs))
+
+    return run

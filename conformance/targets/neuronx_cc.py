@@ -1,0 +1,111 @@
+"""The compiler's side of a trace: its arguments, when it starts, and what it said when it failed."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+from packaging.version import Version
+
+from conformance.cases.case import AUTO_CAST
+from conformance.cases.outcome import Stage
+from conformance.targets.protocol import CompileError, Crashed
+
+NAME = "neuronx-cc"
+# What torch_neuronx.trace raises: with the exit status of the compiler, or the negative number of a signal.
+_FAILED = re.compile(r"neuronx-cc failed with (-?\d+)")
+_CODE = re.compile(r"NCC_[A-Z]{4}\d{3}|\[[A-Z]{3,4}\d{3}\]")
+_LONGEST = 2000
+# Since SDK 2.32 the compiler can be told, and from the next release on its default is another one.
+_TELLS_INTEGERS = Version("2.27.5334")
+
+
+def arguments(hardware: str, dtype: str, optlevel: int, lnc: int, compiler: str) -> list[str]:
+    """Everything that has a default is said, so that a release with other defaults compiles the same program."""
+    words = ["--target", hardware, "--model-type", "generic", "--optlevel", str(optlevel)]
+    words += ["--auto-cast", AUTO_CAST.get(dtype, "none")]
+    if dtype in AUTO_CAST:
+        words += ["--auto-cast-type", "bf16"]
+    if hardware not in ("inf2", "trn1"):
+        words += ["--logical-nc-config", str(lnc)]
+    if Version(compiler.partition("+")[0]) >= _TELLS_INTEGERS:
+        words += ["--native-int64", "disabled", "--implicit-integer-downcast", "all"]
+    return words
+
+
+@contextmanager
+def compiling(folder: Path, enter: Callable[[Stage], None]) -> Iterator[None]:
+    """While torch_neuronx traces: enters the stage of the compiler when that starts, and raises what it failed with,
+    a CompileError or Crashed, in the place of a RuntimeError that does not say."""
+    printed, done = folder / "printed.txt", threading.Event()
+    watch = threading.Thread(target=_watch, args=[done, enter], daemon=True)
+    watch.start()
+    try:
+        with _kept(printed):
+            yield
+    except RuntimeError as error:
+        found = _FAILED.search(str(error))
+        if found is None:
+            raise
+        done.set()
+        watch.join()
+        enter(Stage.COMPILE)
+        raise _failure(int(found[1]), _said(folder, printed)) from None
+    finally:
+        done.set()
+        watch.join()
+
+
+def _watch(done: threading.Event, enter: Callable[[Stage], None]) -> None:
+    """Whether the compiler runs: a compiler that hangs or is killed is then known by its stage."""
+    here = psutil.Process()
+    while not done.wait(0.2):
+        for process in here.children(recursive=True):
+            try:
+                if NAME in process.name() or any(Path(word).name == NAME for word in process.cmdline()[:2]):
+                    enter(Stage.COMPILE)
+                    return
+            except psutil.Error:  # it is gone already
+                continue
+
+
+@contextmanager
+def _kept(path: Path) -> Iterator[None]:
+    """What this process and those that it starts print meanwhile is in a file, too."""
+    streams = (sys.stdout, sys.stderr)
+    for stream in streams:
+        stream.flush()
+    before = os.dup(1), os.dup(2)
+    try:
+        with path.open("wb") as file:
+            for number in (1, 2):
+                os.dup2(file.fileno(), number)
+        yield
+    finally:
+        for stream in streams:
+            stream.flush()
+        for number, kept in zip((1, 2), before, strict=True):
+            os.dup2(kept, number)
+            os.close(kept)
+        os.write(2, path.read_bytes())
+
+
+def _said(folder: Path, printed: Path) -> str:
+    """The compiler's own log, and what it printed."""
+    logs = sorted(folder.rglob("log-neuron-cc.txt"))
+    return "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in (*logs, printed)).strip()
+
+
+def _failure(status: int, said: str) -> CompileError:
+    detail = said[-_LONGEST:]
+    if status < 0:
+        return Crashed(signal.Signals(-status).name, detail)
+    code = _CODE.search(said)
+    return CompileError(code[0].strip("[]") if code else f"exit {status}", detail)

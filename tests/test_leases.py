@@ -1,0 +1,66 @@
+"""NeuronCores go to one process at a time, and never to more than there are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import toys
+
+from conformance.cases.errors import UserError
+from conformance.host.cores import Cores
+from conformance.running.leases import Leases
+
+
+class OnCores:
+    """A target that needs as many cores as its settings say."""
+
+    variables = {"A": "1"}
+
+    def cores(self, settings: tuple[str, ...]) -> int:
+        return int(settings[0])
+
+    def process(self, settings: tuple[str, ...]) -> dict[str, str]:
+        return {"B": settings[0]}
+
+
+def leases(folder: Path, *indices: int, trouble: str | None = None) -> Leases:
+    return Leases(lambda: Cores("trn2", indices, 2, trouble), folder)
+
+
+def visible(of: Leases, count: int) -> str | None:
+    case = replace(toys.CASE, settings=(str(count),))
+    return of.process(OnCores(), case).get("NEURON_RT_VISIBLE_CORES")  # type: ignore[arg-type]
+
+
+def test_two_processes_have_different_cores_and_give_them_back(tmp_path: Path) -> None:
+    first, second = leases(tmp_path, 2, 3), leases(tmp_path, 2, 3)
+    assert (visible(first, 1), visible(second, 1)) == ("2", "3")
+    assert visible(first, 1) == "2", "kept for the next case"
+    with pytest.raises(UserError, match=r"no core is free of the 2 that are visible: run fewer workers \(-n\)"):
+        visible(leases(tmp_path, 2, 3), 1)
+    first.release()
+    assert visible(leases(tmp_path, 2, 3), 1) == "2"
+
+
+def test_several_cores_are_neighbours(tmp_path: Path) -> None:
+    other = leases(tmp_path, 0, 1, 2, 3)
+    assert visible(other, 1) == "0"
+    mine = leases(tmp_path, 0, 1, 2, 3)
+    assert visible(mine, 1) == "1"
+    assert visible(mine, 2) == "1-2", "its own is given back first"
+    with pytest.raises(UserError, match="no 2 neighbouring cores are free of the 2"):
+        visible(leases(tmp_path, 4, 6), 2)
+
+
+def test_case_without_cores_has_its_variables_and_asks_nobody(tmp_path: Path) -> None:
+    case = replace(toys.CASE, settings=("0",), workarounds=("functionalization",))
+    found = leases(tmp_path).process(OnCores(), case)  # type: ignore[arg-type]
+    assert found == {"A": "1", "B": "0", "XLA_DISABLE_FUNCTIONALIZATION": "0"}
+    assert leases(tmp_path).process(toys.HEALTHY, toys.CASE) == dict(toys.HEALTHY.variables)
+
+
+def test_host_without_cores_says_why(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="a NeuronCore is needed: no driver; --compile-only needs none"):
+        visible(leases(tmp_path, trouble="no driver"), 1)
