@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from functools import cache
 
 from conformance.cases.errors import UserError
+from conformance.host.instance import find_instance_type
 from conformance.host.look import Host
-from conformance.host.machine import find_machine
 from conformance.host.neuron import find_neuron
 
 VISIBLE, COUNT, LNC = "NEURON_RT_VISIBLE_CORES", "NEURON_RT_NUM_CORES", "NEURON_LOGICAL_NC_CONFIG"
-_ARCHITECTURE = "sys/devices/virtual/neuron_device/neuron0/neuron_core0/info/architecture"
 _FAMILY = re.compile(r"(inf\d|trn\d)")
 
 
@@ -35,9 +34,8 @@ def cores_here() -> Cores:
 
 def find_cores(host: Host) -> Cores:
     """Those of a host: all that neuron-ls lists, or the part that the environment makes visible."""
-    neuron, named = find_neuron(host)
-    instance = find_machine(host, named).instance_type or host.read(f"{_ARCHITECTURE}/instance_type")
-    family = _FAMILY.match((instance or "").lower())
+    neuron, listed = find_neuron(host)
+    family = _FAMILY.match(find_instance_type(host, listed, bool(neuron.nodes)) or "")
     count = sum(device.logical_cores for device in neuron.devices)
     lnc = next((d.physical_cores // d.logical_cores for d in neuron.devices if d.logical_cores), 1)
     trouble: str | None

@@ -15,6 +15,7 @@ from conformance import registry
 from conformance.cases.releases import releases
 from conformance.host.advice import advise
 from conformance.host.facts import Device, Facts, Packages, Sdk, TorchNeuronx, Usable
+from conformance.host.instance import find_instance_type
 from conformance.host.look import Host
 from conformance.host.machine import find_machine
 from conformance.host.neuron import find_neuron
@@ -34,9 +35,9 @@ Row = tuple[str, str, str]  # label, text, style
 def examine(host: Host | None = None) -> Facts:
     """Find out about this host, or the one given. Takes up to `host.patience` seconds a tool, imports no torch."""
     host = host or Host()
-    neuron, instance_type = find_neuron(host)
+    neuron, listed = find_neuron(host)
     return Facts(
-        machine=find_machine(host, instance_type),
+        machine=find_machine(host, find_instance_type(host, listed, bool(neuron.nodes))),
         neuron=neuron,
         packages=find_packages(host, releases()),
         variables={name: host.environ[name] for name in VARIABLES if name in host.environ},

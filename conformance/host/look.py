@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Timer
+from urllib.request import Request, urlopen
 
 
 class ToolError(Exception):
@@ -33,6 +35,16 @@ def requirements(package: str) -> list[str]:
         return requires(package) or []
     except PackageNotFoundError:
         return []
+
+
+def fetched(method: str, url: str, headers: Mapping[str, str]) -> str | None:
+    """What an HTTP service of the host answers within a second; None where there is none."""
+    try:
+        with urlopen(Request(url, method=method, headers=dict(headers)), timeout=1) as answer:
+            text: str = answer.read().decode()
+    except (OSError, ValueError):
+        return None
+    return text.strip() or None
 
 
 def package_folder(module: str) -> Path | None:
@@ -57,6 +69,7 @@ class Host:
     version: Callable[[str], str | None] = installed_version
     requirements: Callable[[str], list[str]] = requirements
     folder: Callable[[str], Path | None] = package_folder
+    fetch: Callable[[str, str, Mapping[str, str]], str | None] = fetched
 
     def read(self, path: str | Path) -> str | None:
         """The text of a file of the host; None where it cannot be read or is empty."""
@@ -69,6 +82,30 @@ class Host:
         """Where a tool is. AWS's lie in a folder that only login shells have on PATH."""
         aws = self.root / "opt/aws/neuron/bin"
         return shutil.which(name, path=self.path) or shutil.which(name, path=str(aws))
+
+    def first_line(self, *command: str) -> str:
+        """The first line that a tool prints which does not end by itself. Raises ToolError where none comes."""
+        name = Path(command[0]).name
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                encoding="utf-8",
+                errors="replace",
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ToolError(f"{name} cannot be started: {error.strerror}") from None
+        limit = Timer(self.patience, _kill, [process])
+        limit.start()
+        line = process.stdout.readline() if process.stdout else ""
+        limit.cancel()
+        _end(process)
+        if not line:
+            raise ToolError(f"{name} printed nothing within {self.patience:g} s")
+        return line
 
     def output(self, *command: str) -> str:
         """What a tool prints. Raises ToolError where it fails or takes too long."""
@@ -95,10 +132,14 @@ class Host:
         return printed
 
 
-def _end(process: subprocess.Popen[str]) -> None:
-    """Kill a tool and what it started. One that hangs in the driver cannot be killed, and is not waited for."""
+def _kill(process: subprocess.Popen[str]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Kill a tool and what it started. One that hangs in the driver cannot be killed, and is not waited for."""
+    _kill(process)
     with suppress(subprocess.TimeoutExpired):
         process.communicate(timeout=1)
 

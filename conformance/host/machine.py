@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 from contextlib import suppress
 
 from conformance.host.facts import Machine
 from conformance.host.look import Host
 
-# Elsewhere the same file holds the name of a laptop or a mainboard.
-_INSTANCE = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+")
-
 
 def find_machine(host: Host, instance_type: str | None = None) -> Machine:
-    """The machine. `instance_type` is what is believed where the firmware does not say."""
+    """The machine, as that of an instance type: see `conformance.host.instance`."""
     return Machine(
         platform=f"{platform.system()} {platform.release()} {platform.machine()}",
         python=platform.python_version(),
         environment=str(host.environment),
         cpus=_cpus(),
         memory=_memory(host),
-        instance_type=_instance_type(host) or instance_type,
+        instance_type=instance_type,
     )
 
 
@@ -40,8 +36,3 @@ def _memory(host: Host) -> int | None:
     with suppress(AttributeError, OSError, ValueError):  # not every system has them
         sizes.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     return min(sizes, default=None)
-
-
-def _instance_type(host: Host) -> str | None:
-    name = host.read("sys/devices/virtual/dmi/id/product_name") or ""
-    return name if _INSTANCE.fullmatch(name) else None

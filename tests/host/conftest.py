@@ -29,6 +29,7 @@ def bare(tmp_path: Path) -> Host:
         version=lambda name: None,
         requirements=lambda name: [],
         folder=lambda name: None,
+        fetch=lambda method, url, headers: None,
     )
 
 

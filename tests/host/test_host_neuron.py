@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from conformance.host.facts import Device, Process
+from conformance.host.instance import find_instance_type
+from conformance.host.look import fetched
 from conformance.host.machine import find_machine
 from conformance.host.neuron import find_neuron
 
@@ -109,7 +111,7 @@ def test_no_driver(bare, with_tool):
 def test_instance_type_is_that_of_the_firmware_where_it_is_one(bare, with_file, product, listed, expected):
     if product:
         with_file("sys/devices/virtual/dmi/id/product_name", product)
-    assert find_machine(bare, listed).instance_type == expected
+    assert find_instance_type(bare, listed, devices=False) == expected
 
 
 def test_memory_is_what_the_container_may_use(bare, with_file):
@@ -118,3 +120,43 @@ def test_memory_is_what_the_container_may_use(bare, with_file):
     assert find_machine(bare).memory == whole
     with_file("sys/fs/cgroup/memory.max", "1048576\n")
     assert find_machine(bare).memory == 1048576
+
+
+MONITOR = """echo '{"instance_info": {"instance_type": "trn2.48xlarge"}}'; sleep 60"""
+
+
+@pytest.fixture
+def metadata(bare):
+    """The bare host with EC2's metadata service, which answers to its token alone."""
+
+    def fetch(method, url, headers):
+        if (method, url.rpartition("/")[2]) == ("PUT", "token"):
+            return "secret" if headers == {"X-aws-ec2-metadata-token-ttl-seconds": "60"} else None
+        return "inf2.8xlarge" if headers == {"X-aws-ec2-metadata-token": "secret"} else None
+
+    return replace(bare, fetch=fetch)
+
+
+def test_instance_type_is_that_of_the_first_who_knows(metadata, with_tool, with_file):
+    def found(devices=True, listed=None):
+        return find_instance_type(metadata, listed, devices)
+
+    assert (found(devices=False), found()) == (None, "inf2.8xlarge"), "nothing slow is asked without a device"
+    with_tool("neuron-monitor", MONITOR)
+    start = time.monotonic()
+    assert found() == "trn2.48xlarge" and time.monotonic() - start < 5, "the tool does not end by itself"
+    with_file("sys/devices/virtual/neuron_device/neuron0/neuron_core0/info/architecture/instance_type", "Trn1")
+    assert found() == "trn1"
+    assert found(listed="trn1.32xlarge") == "trn1.32xlarge"
+    with_file("sys/devices/virtual/dmi/id/product_name", "trn1n.32xlarge")
+    assert found(listed="trn1.32xlarge") == "trn1n.32xlarge"
+
+
+@pytest.mark.parametrize("script", ["true", "exit 1", "echo no JSON", "echo '{}'", "echo '[]'", "sleep 60"])
+def test_monitor_that_says_nothing_is_passed_over(metadata, with_tool, script):
+    with_tool("neuron-monitor", script)
+    assert find_instance_type(replace(metadata, patience=0.5), None, devices=True) == "inf2.8xlarge"
+
+
+def test_metadata_service_that_is_none_is_none():
+    assert fetched("GET", "http://127.0.0.1:9/latest", {}) is None
