@@ -1,15 +1,16 @@
-"""A host with the stand-in of torch-neuronx (tests/neuron_double), for processes that are started with it."""
+"""A host with a stand-in of torch-neuronx, for processes that are started with it: `neuron_double` of the one that
+traces, `native_double` of the one that compiles."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-DOUBLE = Path(__file__).parent / "neuron_double"
+HERE = Path(__file__).parent
 INSTANCES = {"inf2": "inf2.xlarge", "trn1": "trn1.2xlarge", "trn2": "trn2.3xlarge"}
 
 
-def neuron_host(folder: Path, family: str | None) -> dict[str, str]:
+def neuron_host(folder: Path, family: str | None, double: str = "neuron_double") -> dict[str, str]:
     """The environment variables of a host of this family, whose /dev and /sys are made in a folder; None has no
     device."""
     root = folder / (family or "none")
@@ -17,8 +18,8 @@ def neuron_host(folder: Path, family: str | None) -> dict[str, str]:
     firmware.parent.mkdir(parents=True, exist_ok=True)
     firmware.write_text(INSTANCES[family] if family else "Standard PC")
     found = {
-        "PYTHONPATH": os.pathsep.join([str(DOUBLE), str(DOUBLE.parent)]),
-        "PATH": os.pathsep.join([str(DOUBLE / "bin"), os.environ["PATH"]]),
+        "PYTHONPATH": os.pathsep.join([str(HERE / double), str(HERE)]),
+        "PATH": os.pathsep.join([str(HERE / "neuron_double" / "bin"), os.environ["PATH"]]),
         "CONFORMANCE_HOST": str(root),
     }
     if family is None:

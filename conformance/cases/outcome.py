@@ -25,7 +25,8 @@ class Stage(str, Enum):
 class Status(str, Enum):
     """How a case ended. `error` carries the compiler's code, `crash` the signal, as the signature.
 
-    `mismatch`: another number of outputs, or other shapes. `unsupported`: the target does not claim to do it.
+    `mismatch`: another number of outputs, or other shapes. `fallback`: operators ran on the CPU, not on the device.
+    `unsupported`: the target does not claim to do it.
     `not_judged`: it ran, but right and wrong cannot be told apart at this dtype.
     """
 
@@ -36,6 +37,7 @@ class Status(str, Enum):
     ERROR = "error"
     CRASH = "crash"
     TIMEOUT = "timeout"
+    FALLBACK = "fallback"
     UNSUPPORTED = "unsupported"
     NOT_JUDGED = "not_judged"
     NOT_RUN = "not_run"

@@ -30,7 +30,7 @@ def identify(versions: Mapping[str, str | None], known: Mapping[str, Release]) -
     if not installed:
         return None
     owners = {
-        package: [name for name, release in known.items() if found in _versions(release, package)]
+        package: [name for name, release in known.items() if _has(release, package, found)]
         for package, found in installed.items()
     }
     common = [name for name in known if all(name in names for names in owners.values())]
@@ -46,8 +46,12 @@ def public(version: str) -> str:
     return version.partition("+")[0]
 
 
-def _versions(release: Release, package: str) -> list[str]:
-    return [release.neuronx_cc] if package == COMPILER else release.torch_neuronx
+def _has(release: Release, package: str, version: str) -> bool:
+    """Of the native library a release's versions are known without their last part."""
+    if package == COMPILER:
+        return version == release.neuronx_cc
+    native = (f"{known}." for known in release.torch_neuronx_native)
+    return version in release.torch_neuronx or f"{version}.".startswith(tuple(native))
 
 
 def _nearest(compiler: str | None, known: Mapping[str, Release]) -> str | None:

@@ -23,7 +23,16 @@ from conformance.running.detecting import detect
 from conformance.running.judgement import Answers, judge
 from conformance.running.subject import Judged, Subject, Trial
 from conformance.systems.protocol import Model, System
-from conformance.targets.protocol import Compiled, CompileError, Crashed, NotRun, Options, Target, Unsupported
+from conformance.targets.protocol import (
+    Compiled,
+    CompileError,
+    Crashed,
+    FellBack,
+    NotRun,
+    Options,
+    Target,
+    Unsupported,
+)
 
 _LONGEST_DETAIL = 2000
 _NCC_CODE = re.compile(r"NCC_[A-Z]{4}\d{3}")
@@ -148,6 +157,9 @@ def _failed(stage: Stage, error: Exception) -> Outcome:
     text = str(error)
     if isinstance(error, NotRun):
         return Outcome(stage=Stage.COMPILE, status=Status.NOT_RUN, detail=text)
+    if isinstance(error, FellBack):
+        detail = f"computed on the CPU instead: {text}"[:_LONGEST_DETAIL]
+        return Outcome(stage=Stage.RUN, status=Status.FALLBACK, detail=detail)
     if isinstance(error, Unsupported):
         return Outcome(stage=stage, status=Status.UNSUPPORTED, detail=error.detail)
     if isinstance(error, Crashed):

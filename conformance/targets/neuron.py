@@ -13,12 +13,19 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from conformance.cases.outcome import Stage
-from conformance.cases.releases import releases
-from conformance.host.cores import LNC, cores_here
+from conformance.host.cores import cores_here
 from conformance.host.facts import TorchNeuronx
 from conformance.host.look import installed_version
-from conformance.host.sdk import COMPILER, FRAMEWORK, identify, public, torch_neuronx_kind
+from conformance.host.sdk import COMPILER, FRAMEWORK, torch_neuronx_kind
 from conformance.targets.artifacts import artifact, artifact_key
+from conformance.targets.neuron_host import (
+    LOGICAL_CORES,
+    families,
+    installed_release,
+    lnc_variables,
+    package_versions,
+    require_device,
+)
 from conformance.targets.neuronx_cc import arguments, compiling
 from conformance.targets.protocol import Compiled, NotRun, Options, Unsupported
 
@@ -27,7 +34,6 @@ if TYPE_CHECKING:
 
     from conformance.program import Program
 
-_PACKAGES = (COMPILER, FRAMEWORK, "libneuronxla", "torch-xla")
 _SPLIT = 2  # NeuronCores that a case with data-parallel uses
 
 
@@ -53,8 +59,7 @@ class Neuron:
     settings: Mapping[str, str] = {
         "O1": "--optlevel 1 instead of 2",
         "O3": "--optlevel 3 instead of 2",
-        "lnc1": "a physical NeuronCore is a logical one, for the compiler and the runtime",
-        "lnc2": "two physical NeuronCores make a logical one, for the compiler and the runtime",
+        **LOGICAL_CORES,
         "weights-outside": "inline_weights_to_neff=False: the weights are not in the NEFF",
         "data-parallel": f"torch_neuronx.DataParallel: compiled for a part of the batch, on {_SPLIT} cores",
         "dynamic-batch": "torch_neuronx.dynamic_batch: compiled for one image",
@@ -64,16 +69,12 @@ class Neuron:
     @property
     def here(self) -> tuple[str, ...]:
         """The family of this host; all where it has none: they can be compiled for."""
-        family = cores_here().family
-        return (family,) if family in self.hardware else self.hardware
+        return families(self.hardware)
 
     @property
     def sdks(self) -> tuple[str, ...]:
-        """The installed release, `near-2.31.1` for a combination of packages that was never released."""
-        found = identify({name: installed_version(name) for name in (COMPILER, FRAMEWORK)}, releases())
-        if found is None:
-            return ()
-        return (found.release or f"near-{found.closest}",)
+        """The installed release."""
+        return installed_release()
 
     def missing(self) -> str | None:
         """What to install where there is no torch-neuronx that traces."""
@@ -87,8 +88,8 @@ class Neuron:
         return None
 
     def packages(self, hardware: str, sdk: str | None) -> dict[str, str]:
-        """Those that decide which known defects it has, without the builds of AWS's wheels."""
-        return {name: public(found) for name in _PACKAGES if (found := installed_version(name))}
+        """Those that decide which known defects it has."""
+        return package_versions()
 
     def cores(self, settings: tuple[str, ...]) -> int:
         """How many NeuronCores a case with these settings needs."""
@@ -97,22 +98,20 @@ class Neuron:
         return _SPLIT if "data-parallel" in settings else 1
 
     def process(self, settings: tuple[str, ...]) -> dict[str, str]:
-        """The environment variables of a process that runs cases with these settings: the runtime's logical cores
-        are always the compiler's."""
-        lnc = next((name.removeprefix("lnc") for name in settings if name.startswith("lnc")), None)
-        return {LNC: lnc} if lnc else {}
+        """The runtime's logical cores are always the compiler's."""
+        return lnc_variables(settings)
 
     def compile(self, program: Program, options: Options) -> Compiled:
         """Trace and save, or take what was compiled before; load and place."""
         how = _how(options)
         if not how.compile_only:
-            self._require_device(options.hardware)
+            require_device(options.hardware, "; --compile-only needs no device")
         options.enter(Stage.CAPTURE)
         words = arguments(options.hardware, options.dtype, how.optlevel, how.lnc, str(installed_version(COMPILER)))
         program = _for_one_core(program, how)
         recipe = {
             "arguments": words,
-            "packages": self.packages(options.hardware, options.sdk),
+            "packages": package_versions(),
             "weights outside": how.weights_outside,
         }
         with TemporaryDirectory(prefix="conformance-neuron-") as name:
@@ -124,14 +123,6 @@ class Neuron:
                 raise NotRun(f"compiled for {options.hardware}, as asked; nothing was run")
             options.enter(Stage.LOAD)
             return _load(path, how)
-
-    def _require_device(self, hardware: str) -> None:
-        """Raises Unsupported where this host cannot run what is compiled for a family."""
-        here = cores_here()
-        if here.trouble:
-            raise Unsupported(f"{here.trouble}; --compile-only needs no device")
-        if here.family != hardware:
-            raise Unsupported(f"this host is {here.family}; --compile-only compiles for {hardware}")
 
 
 def _how(options: Options) -> How:

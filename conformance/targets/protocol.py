@@ -58,6 +58,10 @@ class Unsupported(CompileError):
         super().__init__("unsupported", detail)
 
 
+class FellBack(Exception):
+    """It ran, and not on the device alone: the operators that were computed on the CPU instead."""
+
+
 class NotRun(Exception):
     """It was compiled, and was to be no more than that."""
 

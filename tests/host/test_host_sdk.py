@@ -65,3 +65,9 @@ def test_nothing_installed_is_no_sdk(known):
 )
 def test_two_libraries_are_called_torch_neuronx(version, kind):
     assert torch_neuronx_kind(version) is kind
+
+
+@pytest.mark.parametrize("version", ["2.13.3.0", "2.14.3.0.5678"])
+def test_native_torch_neuronx_is_of_its_release_too(version):
+    found = identify({"neuronx-cc": "2.28.7631.0+1a2b3c4d", "torch-neuronx": version}, releases())
+    assert (found.release, found.closest) == ("2.33.0", "2.33.0")

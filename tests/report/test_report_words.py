@@ -14,12 +14,13 @@ def test_a_cell_without_a_record_says_not_tested():
     ("status", "signature", "text"),
     [
         (Status.PASS, None, "✓ pass"),
-        (Status.NOT_RUN, None, "\u2013 not run"),
+        (Status.NOT_RUN, None, "\u2013 compiled, not run"),
         (Status.ERROR, "NCC_EVRF029", "✗ NCC_EVRF029"),
         (Status.ERROR, None, "✗ error"),
         (Status.CRASH, "SIGSEGV", "✗ crash SIGSEGV"),
         (Status.CRASH, None, "✗ crash"),
         (Status.TIMEOUT, None, "✗ timeout"),
+        (Status.FALLBACK, None, "✗ fallback"),
         (Status.UNSUPPORTED, None, "\u2013 unsupported"),
         (Status.NOT_JUDGED, None, "\u2013 not judged"),
         (Status.MISMATCH, None, "✗ mismatch"),
@@ -29,6 +30,10 @@ def test_a_cell_without_a_record_says_not_tested():
 )
 def test_a_cell_says_how_the_case_ended(make, status, signature, text):
     assert str(cell_text(make(status, signature=signature, stage=Stage.COMPILE))) == text
+
+
+def test_a_cell_that_was_not_even_compiled_does_not_say_so(make):
+    assert str(cell_text(make(Status.NOT_RUN, stage=Stage.CAPTURE))) == "\u2013 not run"
 
 
 def test_a_wrong_cell_says_first_bad_layer_with_its_type_and_worst_group(make_wrong):

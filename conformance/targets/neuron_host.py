@@ -1,0 +1,47 @@
+"""What the two targets called neuron know of their host: its family, its release, its logical cores."""
+
+from __future__ import annotations
+
+from conformance.cases.releases import releases
+from conformance.host.cores import LNC, cores_here
+from conformance.host.look import installed_version
+from conformance.host.sdk import COMPILER, FRAMEWORK, identify, public
+from conformance.targets.protocol import Unsupported
+
+LOGICAL_CORES = {
+    "lnc1": "a physical NeuronCore is a logical one, for the compiler and the runtime",
+    "lnc2": "two physical NeuronCores make a logical one, for the compiler and the runtime",
+}
+
+
+def families(offered: tuple[str, ...]) -> tuple[str, ...]:
+    """The family of this host where it is among those offered; else all of them."""
+    family = cores_here().family
+    return (family,) if family in offered else offered
+
+
+def installed_release() -> tuple[str, ...]:
+    """The SDK release, `near-2.31.1` for a combination of packages that was never released; none of none."""
+    found = identify({name: installed_version(name) for name in (COMPILER, FRAMEWORK)}, releases())
+    return () if found is None else (found.release or f"near-{found.closest}",)
+
+
+def package_versions() -> dict[str, str]:
+    """The installed ones that decide which known defects there are, without the builds of AWS's wheels."""
+    names = (COMPILER, FRAMEWORK, "libneuronxla", "torch-xla")
+    return {name: public(found) for name in names if (found := installed_version(name))}
+
+
+def lnc_variables(settings: tuple[str, ...]) -> dict[str, str]:
+    """The environment in which the runtime has the logical cores that a case asks for."""
+    lnc = next((name.removeprefix("lnc") for name in settings if name in LOGICAL_CORES), None)
+    return {LNC: lnc} if lnc else {}
+
+
+def require_device(hardware: str, instead: str) -> None:
+    """Raises Unsupported where this host cannot run what is for a family; `instead` says what it can do."""
+    here = cores_here()
+    if here.trouble:
+        raise Unsupported(f"{here.trouble}{instead}")
+    if here.family != hardware:
+        raise Unsupported(f"this host is {here.family}, not {hardware}{instead}")

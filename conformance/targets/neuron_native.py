@@ -1,0 +1,95 @@
+"""TorchNeuron, the torch-neuronx from 2.13 on: the device `neuron`, `torch.compile(backend="neuron")`. trn2 and trn3.
+
+https://awsdocs-neuron.readthedocs-hosted.com/en/latest/torch/compile/reference-torch-compile.html
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from conformance.cases.case import AUTO_CAST
+from conformance.cases.outcome import Stage
+from conformance.host.facts import TorchNeuronx
+from conformance.host.look import installed_version
+from conformance.host.sdk import FRAMEWORK, torch_neuronx_kind
+from conformance.targets.neuron_host import (
+    LOGICAL_CORES,
+    families,
+    installed_release,
+    lnc_variables,
+    package_versions,
+    require_device,
+)
+from conformance.targets.protocol import Compiled, FellBack, Options, Unsupported
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from conformance.program import Program
+
+
+class NeuronNative:
+    """What it cannot do on the device it does on the CPU, and does not say so: that is a status of its own here."""
+
+    name = "neuron-native"
+    emulated = False
+    hardware = ("trn2", "trn3")
+    variables = {"NEURON_RT_STOCHASTIC_ROUNDING_EN": "0", "TORCH_NEURONX_DISABLE_FALLBACK_EXECUTION": "1"}
+    settings: Mapping[str, str] = {"eager": "operator by operator, without torch.compile", **LOGICAL_CORES}
+
+    @property
+    def here(self) -> tuple[str, ...]:
+        """The family of this host, or all."""
+        return families(self.hardware)
+
+    @property
+    def sdks(self) -> tuple[str, ...]:
+        """The installed release."""
+        return installed_release()
+
+    def missing(self) -> str | None:
+        """What to install where there is no TorchNeuron."""
+        found = installed_version(FRAMEWORK)
+        if torch_neuronx_kind(found) is TorchNeuronx.NATIVE:
+            return None
+        have = f"; {found} is the one that traces, for --target neuron" if found else ""
+        return f"neuron-native needs torch-neuronx 2.13 or newer{have}"
+
+    def packages(self, hardware: str, sdk: str | None) -> dict[str, str]:
+        """Those that decide which known defects it has."""
+        return package_versions()
+
+    def cores(self, settings: tuple[str, ...]) -> int:
+        """Every case needs a NeuronCore."""
+        return 1
+
+    def process(self, settings: tuple[str, ...]) -> dict[str, str]:
+        """The runtime's logical cores."""
+        return lnc_variables(settings)
+
+    def compile(self, program: Program, options: Options) -> Compiled:
+        """Move the module, compile all of it at the first call."""
+        if options.dtype in AUTO_CAST:
+            raise Unsupported(f"no auto-cast, {options.dtype}")
+        require_device(options.hardware, "")
+        options.enter(Stage.CAPTURE)
+        import torch
+        import torch_neuronx
+
+        module: Callable[..., tuple[Tensor, ...]] = copy.deepcopy(program.module).to("neuron")
+        if "eager" not in options.settings:
+            module = torch.compile(module, backend="neuron", fullgraph=True, dynamic=False)
+
+        def run(*inputs: Tensor) -> tuple[Tensor, ...]:
+            torch_neuronx.clear_op_tracking()
+            outputs = tuple(output.to("cpu") for output in module(*(x.to("neuron") for x in inputs)))
+            if fallen := Counter(map(str, torch_neuronx.get_fallback_ops())):
+                raise FellBack(", ".join(f"{name} ({count})" for name, count in fallen.most_common()))
+            return outputs
+
+        options.enter(Stage.COMPILE)
+        run(*program.inputs)
+        return run

@@ -1,0 +1,58 @@
+"""The suite on `neuron-native`, with a stand-in for TorchNeuron behind its calls."""
+
+from __future__ import annotations
+
+import pytest
+import suites
+from doubles import neuron_host
+
+from conformance.cases.outcome import Record, Stage, Status
+
+MODELS = "test_model and b2"
+
+
+@pytest.fixture
+def on(suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """The suite, on a trn2."""
+    for name, value in neuron_host(suite.path, "trn2", "native_double").items():
+        monkeypatch.setenv(name, value)
+    return suite
+
+
+def run(suite: pytest.Pytester, *options: str) -> list[Record]:
+    suites.run(suite, "--target", "neuron-native", *options)
+    return suites.records(suite)
+
+
+def test_what_is_right_passes_and_has_its_release(on: pytest.Pytester) -> None:
+    found = run(on, "-k", MODELS, "--settings", "none,eager")
+    assert {record.id.partition("@")[2]: record.status for record in found} == {
+        "neuron-native/trn2/sdk-2.33.0": Status.PASS,
+        "neuron-native/trn2/sdk-2.33.0/eager": Status.PASS,
+    }, [(record.id, record.detail) for record in found]
+
+
+def test_operator_on_the_cpu_is_no_pass_however_right_the_numbers(
+    on: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEURON_DOUBLE_FALLBACK", "sigmoid")
+    (record,) = run(on, "-k", MODELS)
+    assert (record.status, record.stage) == (Status.FALLBACK, Stage.RUN)
+    assert record.failed and str(record.detail).startswith("computed on the CPU instead: aten::sigmoid (")
+
+
+def test_refusal_has_the_compilers_code(on: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEURON_DOUBLE_REFUSE", "sigmoid")
+    (record,) = run(on, "-k", MODELS)
+    assert (record.status, record.stage, record.signature) == (Status.ERROR, Stage.COMPILE, "NCC_EVRF029")
+
+
+def test_the_two_packages_of_one_name_are_told_apart(on: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    suites.run(on, "--target", "neuron").stderr.fnmatch_lines(
+        ["*neuron needs the torch-neuronx that traces, 2.9 or older; 2.13.3.0 is installed"]
+    )
+    for name, value in neuron_host(on.path, "trn2").items():
+        monkeypatch.setenv(name, value)
+    suites.run(on, "--target", "neuron-native").stderr.fnmatch_lines(
+        ["*neuron-native needs torch-neuronx 2.13 or newer; 2.9.0.2.13.26312+8e870898 is the one that traces*"]
+    )
