@@ -13,6 +13,8 @@ from conformance.cases.errors import UserError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from conformance.named import Look
+
 app = typer.Typer(
     name="conformance",
     help="Is a vision model, compiled for Trainium or Inferentia, right? Cases run with: pytest conformance --help",
@@ -191,13 +193,10 @@ def lint(
 ) -> None:
     """Name what of a model is known to go wrong on a device: no compile, no run. Exit code 1 where there is any."""
     from conformance import lint as linting
-    from conformance.cases.case import parse_resolution
     from conformance.report import findings as report
 
     try:
-        on = tuple(workarounds.split("+")) if workarounds else ()
-        look = linting.Look((batch, *parse_resolution(resolution)), dtype, on)
-        found = linting.lint(model, look, hardware, sdk)
+        found = linting.lint(model, _look(batch, resolution, dtype, workarounds), hardware, sdk)
     except UserError as error:
         _stop(error)
     if as_json or sarif:
@@ -205,6 +204,30 @@ def lint(
     else:
         report.print_findings(found, f"{model} on {hardware} with SDK {sdk}", _console())
     raise typer.Exit(1 if found else 0)
+
+
+@app.command()
+def analyze(
+    model: Annotated[str, typer.Argument(help="yolo26x-detect, or package.module:factory.")],
+    batch: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 1,
+    resolution: Annotated[str, typer.Option(help="Height x width of the images in pixels.")] = "640x640",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+    workarounds: Annotated[str | None, typer.Option(help="Those that are on, joined by +.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Ask the installed neuronx-cc about every operator of a model. Exit code 1 where one does not compile."""
+    from conformance import analyzing
+    from conformance.report import support
+
+    try:
+        found = analyzing.analyze(model, _look(batch, resolution, dtype, workarounds))
+    except UserError as error:
+        _stop(error)
+    if as_json:
+        typer.echo(support.support_json(found))
+    else:
+        support.print_support(found, model, _console())
+    raise typer.Exit(1 if any(one.fails_in for one in found) else 0)
 
 
 @app.command()
@@ -299,6 +322,14 @@ def _check_systems(
     else:
         _console().print(report.check_table(found))
     raise typer.Exit(0 if all(model.alive for model in found) else 1)
+
+
+def _look(batch: int, resolution: str, dtype: str, workarounds: str | None) -> Look:
+    """How a model is looked at. Raises UserError."""
+    from conformance.cases.case import parse_resolution
+    from conformance.named import Look
+
+    return Look((batch, *parse_resolution(resolution)), dtype, tuple(workarounds.split("+")) if workarounds else ())
 
 
 def _list(text: str | None) -> list[str] | None:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
-import re
-import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from conformance.cases.errors import UserError, check
+from conformance.named import Look, named_program
 
 if TYPE_CHECKING:
-    from torch import Tensor
     from torch.export import ExportedProgram
     from torch.fx import Node
-
-_FACTORY = re.compile(r"[\w.]+:\w+")
 
 
 @dataclass(frozen=True)
@@ -36,15 +31,6 @@ class Finding:
     certainty: str
     workarounds: tuple[str, ...]
     links: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Look:
-    """What is looked at: for which shape and dtype, with which workarounds."""
-
-    shape: tuple[int, int, int]
-    dtype: str = "float32"
-    workarounds: tuple[str, ...] = ()
 
 
 def lint(model: str, look: Look, hardware: str, sdk: str) -> list[Finding]:
@@ -101,17 +87,10 @@ def _shape(node: Node) -> tuple[int, ...]:
 
 def _exported(model: str, look: Look) -> tuple[ExportedProgram, frozenset[str]]:
     """The graph of a model, and the paths of its modules."""
-    import torch
 
     if Path(model).suffix == ".pt2":
         return _loaded(model)
-    from conformance.cases.case import stored_dtype
-    from conformance.program import Program, Whole
-
-    module, inputs = _made(model, look) if _FACTORY.fullmatch(model) else _of_a_system(model, look)
-    dtype = getattr(torch, stored_dtype(look.dtype))
-    inputs = tuple(x.to(dtype) if x.is_floating_point() else x for x in inputs)
-    program = Program(Whole(module.to(dtype), look.workarounds), inputs)
+    program = named_program(model, look)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what modules keep while they are traced
@@ -130,41 +109,3 @@ def _loaded(path: str) -> tuple[ExportedProgram, frozenset[str]]:
         raise UserError(f"{path} cannot be read: {reason.splitlines()[0]}") from None
     stacks = [(node.meta.get("nn_module_stack") or {}).values() for node in exported.graph.nodes]
     return exported, frozenset(str(path) for stack in stacks for path, _ in stack if path)
-
-
-def _made(model: str, look: Look) -> tuple[Any, tuple[Tensor, ...]]:
-    """What a factory returns: a module, which is given images of the shape, or a module and its inputs."""
-    import torch
-
-    name, _, attribute = model.partition(":")
-    sys.path.insert(0, "")  # as python -m has it: what lies in the current folder
-    try:
-        factory = getattr(importlib.import_module(name), attribute)
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"{model} cannot be loaded: {error}") from None
-    finally:
-        sys.path.remove("")
-    made = factory()
-    module, inputs = made if isinstance(made, tuple | list) else (made, None)
-    if not isinstance(module, torch.nn.Module):
-        raise UserError(f"{model} returns {type(module).__name__}; expected an nn.Module, or one and its inputs")
-    batch, height, width = look.shape
-    return module.eval(), tuple(inputs) if inputs is not None else (torch.zeros(batch, 3, height, width),)
-
-
-def _of_a_system(model: str, look: Look) -> tuple[Any, tuple[Tensor, ...]]:
-    """A model under test with uncalibrated weights, and its inputs."""
-    from conformance.cases.case import Case
-    from conformance.registry import load_system, models_of, system_names
-    from conformance.systems.calibration import graph_only
-
-    systems = {name: load_system(name) for name in system_names()}
-    short = {f"{name}{variant}": (name, variant, s.tasks[0]) for name, s in systems.items() for variant in s.variants}
-    models = models_of(systems) | short
-    name, variant, task = models[check("model", model, models)]
-    system = systems[name]
-    if reason := system.missing():
-        raise UserError(reason)
-    with graph_only():
-        module = system.build(variant, task).module
-        return module, system.inputs(Case(system.name, variant, task, *look.shape, "float32", ""), 0)
