@@ -51,6 +51,34 @@ def matrix(
 
 
 @app.command()
+def diff(
+    before: Annotated[Path, typer.Argument(help="Folder with the records of the run before.")],
+    after: Annotated[Path, typer.Argument(help="Folder with those of this one.")] = RECORDS,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown.")] = False,
+    issues: Annotated[
+        Path | None, typer.Option(help="Folder for an issue of each failure that is new or another.")
+    ] = None,
+) -> None:
+    """What is different between two runs. Exit code 1 where a failure is new, or another one than before."""
+    from conformance.report import difference as report
+    from conformance.results.difference import Kind, differences
+    from conformance.results.records import read_records
+
+    try:
+        found = differences(read_records(before), read_records(after))
+    except UserError as error:
+        _stop(error)
+    if issues is not None:
+        report.write_issues(found, issues)
+    if as_json or markdown:
+        typer.echo(report.as_json(found) if as_json else report.as_markdown(found))
+    else:
+        report.print_difference(found, _console())
+    raise typer.Exit(1 if any(change.kind in (Kind.NEW_FAILURE, Kind.OTHER_FAILURE) for change in found) else 0)
+
+
+@app.command()
 def cases(
     profile: Annotated[str, typer.Option(help="A profile's name, or a TOML file.")] = "quick",
     target: Annotated[str | None, typer.Option(help="Targets, separated by commas; else the profile's.")] = None,

@@ -1,0 +1,54 @@
+"""What is different between two runs: failures that are new, that are others than before, and that are gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from conformance.cases.outcome import Record, named
+
+
+class Kind(str, Enum):
+    """What has become of a case."""
+
+    NEW_FAILURE = "new failure"
+    OTHER_FAILURE = "another failure"
+    FIXED = "fixed"
+    NOT_TESTED = "not tested any more"
+
+
+@dataclass(frozen=True)
+class Change:
+    """A case, how it ended before, and its record now; the record before where there is none."""
+
+    kind: Kind
+    before: str | None
+    after: str | None
+    record: Record
+
+
+def differences(before: Iterable[Record], after: Iterable[Record]) -> list[Change]:
+    """Those between the last records of each case, new failures first. A case that failed and was not judged again
+    has not been fixed."""
+    old = {record.id: record for record in before}
+    new = {record.id: record for record in after}
+    found = [change for id_, record in new.items() for change in _change(old.get(id_), record)]
+    gone = (record for id_, record in old.items() if id_ not in new and record.decided)
+    found += [Change(Kind.NOT_TESTED, ended(record), None, record) for record in gone]
+    return sorted(found, key=lambda change: list(Kind).index(change.kind))
+
+
+def _change(old: Record | None, new: Record) -> Iterator[Change]:
+    before, after = ended(old) if old else None, ended(new)
+    if new.failed and not (old and old.failed):
+        yield Change(Kind.NEW_FAILURE, before, after, new)
+    elif new.failed and before != after:
+        yield Change(Kind.OTHER_FAILURE, before, after, new)
+    elif old and old.failed and not new.failed:
+        yield Change(Kind.FIXED if new.decided else Kind.NOT_TESTED, before, after, new)
+
+
+def ended(record: Record) -> str:
+    """`wrong in compare, first in model.10`."""
+    return named(record.status, record.stage, record.signature, record.first_bad_layer)
