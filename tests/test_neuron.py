@@ -49,8 +49,8 @@ def test_what_is_right_passes_whole_and_alone_and_says_what_made_it(on: pytest.P
         ("dynamic-batch",),
     }
     assert {record.id.partition("@")[2] for record in wholes} >= {
-        "neuron/trn2/sdk-2.29.1",
-        "neuron/trn2/sdk-2.29.1/O1/weights-outside",
+        "neuron/trn2/sdk-2.29.1+slice",
+        "neuron/trn2/sdk-2.29.1/O1/weights-outside+slice",
     }
     assert wholes[0].environment["neuronx-cc"] == "2.24.8799.0" and not wholes[0].emulated
     alone = [record for record in found if record.layer is not None]
@@ -84,10 +84,11 @@ def test_compiler_that_dies_or_hangs(
 
 
 def test_what_was_compiled_is_not_compiled_again(on: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [record.status for record in run(on, "-k", MODELS)] == [Status.PASS]
+    right = ("-k", MODELS, "--workarounds", "slice")
+    assert [record.status for record in run(on, *right)] == [Status.PASS]
     monkeypatch.setenv("NEURON_DOUBLE_COMPILER", "kill")
-    assert [record.status for record in run(on, "-k", MODELS)] == [Status.PASS]
-    changed = run(on, "-k", MODELS, "--settings", "O3")
+    assert [record.status for record in run(on, *right)] == [Status.PASS]
+    changed = run(on, *right, "--settings", "O3")
     assert {record.status for record in changed if record.settings} == {Status.CRASH}, "other arguments"
 
 
@@ -104,7 +105,7 @@ def test_compile_only_needs_no_device_and_claims_nothing(
         monkeypatch.setenv(name, value)
     result = suites.run(suite, "--target", "neuron", "-k", MODELS, "--hardware", "inf2")
     result.stdout.fnmatch_lines(["*a NeuronCore is needed: there is no /dev/neuron*; --compile-only needs none*"])
-    assert suites.records(suite) == [], "it was not tested"
+    assert not (suite.path / "records").exists(), "it was not tested"
     found = run(suite, "-k", f"({MODELS}) or sort-refused", "--hardware", "inf2", "--compile-only")
     model = next(record for record in found if record.task)
     assert model.id.endswith("@neuron/inf2/sdk-2.29.1/compile-only")

@@ -33,7 +33,7 @@ def trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, play: str) -> None:
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("NEURON_DOUBLE_COMPILER", play)
     (tmp_path / "model").write_text("")
-    (tmp_path / "graph.txt").write_text("%1 = f32[3] sort(%0)")
+    (tmp_path / "graph.txt").write_text('instructions { opcode: "sort" }')
     command = ["neuronx-cc", "compile", "model", "--framework", "XLA", "--target", "trn2", "--output", "neff"]
     status = subprocess.run(command, cwd=tmp_path, env=os.environ).returncode
     raise RuntimeError(f"neuronx-cc failed with {status}")
