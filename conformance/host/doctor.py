@@ -73,7 +73,7 @@ def _print_section(console: Console, title: str, rows: Iterable[Row]) -> None:
     """A title and its rows. Lines are not cut: the terminal wraps them, and a command can be copied whole."""
     console.print(Text(title, "bold"))
     for label, text, style in rows:
-        console.print(Text(f"  {label:{_LABEL_WIDTH}}").append(text, style), soft_wrap=True)
+        console.print(Text(f"  {label:{_LABEL_WIDTH - 1}} ").append(text, style), soft_wrap=True)
     console.print()
 
 

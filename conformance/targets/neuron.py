@@ -107,6 +107,8 @@ class Neuron:
         if not how.compile_only:
             require_device(options.hardware, "; --compile-only needs no device")
         options.enter(Stage.CAPTURE)
+        import torch_neuronx  # noqa: F401 (it sets variables that say how programs are lowered, and are in their key)
+
         words = arguments(options.hardware, options.dtype, how.optlevel, how.lnc, str(installed_version(COMPILER)))
         program = _for_one_core(program, how)
         recipe = {
