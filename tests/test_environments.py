@@ -30,12 +30,13 @@ def test_environments_name_what_there_is(noxfile: ModuleType) -> None:
     extras = noxfile.tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert {"cpu", "xla", "sdk-2.29.1", "sdk-2.33.0"} <= set(noxfile.ENVIRONMENTS)
     for name, environment in noxfile.ENVIRONMENTS.items():
-        assert set(environment) <= {"description", "targets", "extras", "pins", "sdk", "framework"}, name
+        assert set(environment) <= {"description", "targets", "extras", "pins", "sdk", "framework", "image"}, name
         assert set(environment["targets"]) <= set(target_names()) and set(environment["extras"]) <= set(extras), name
         assert "pins" not in environment or (noxfile.MATRICES / "environments" / environment["pins"]).is_file()
         if "sdk" in environment:
             assert environment["sdk"] in releases() and name == f"sdk-{environment['sdk']}"
             assert "pins" not in environment, "AWS's packages bring their torch"
+            assert f"-sdk{environment['sdk']}-" in environment.get("image", f"-sdk{environment['sdk']}-")
 
 
 def test_packages_of_a_release(noxfile: ModuleType) -> None:
