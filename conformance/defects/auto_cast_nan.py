@@ -41,11 +41,15 @@ AUTO_CAST_NAN = Defect(
     known=(
         "Reported for every variant of YOLO26, a network of convolutions, on trn2 and inf2 with SDK 2.28 and 2.29; "
         "by which operator is not said. The suite expects it of convolutions that go into SiLU, which is a rule of "
-        "our own. Until SDK 2.26 matmult was what neuronx-cc did without a flag. Use --auto-cast=none."
+        "our own. Until SDK 2.26 matmult was what neuronx-cc did without a flag. Use --auto-cast=none. (The same "
+        "is reported of the LoRA products in S3Diff's VAE and UNet, where --model-type=unet-inference helped.)"
     ),
     evidence=Evidence.REPORT,
     seen="README of the published YOLO26 port; where it strikes is inferred",
-    links=("https://github.com/aws-neuron/neuronx-distributed-inference/pull/151",),
+    links=(
+        "https://github.com/aws-neuron/neuronx-distributed-inference/pull/151",
+        "https://github.com/jimburtoft/neuronx-distributed-inference",
+    ),
     packages={"neuronx-cc": ">=2.23,<2.25"},
     dtypes=("matmult-bf16",),
     trigger=is_a_block_of_yolo,

@@ -43,11 +43,17 @@ SBUF = Defect(
         "neuronx-cc fails to allocate on-chip memory for YOLO26 m, l and x in float32 at 640 px, and compiles them "
         "in bfloat16; n and s compile in float32. Reported for SDK 2.28 and 2.29 on inf2 and trn2. The reports give "
         "no mechanism: the suite expects it where a convolution's result for one image is larger than the 24 MiB of "
-        "SBUF, which is a rule of our own that fits them. Cast the model to bfloat16, or take a smaller input."
+        "SBUF, which is a rule of our own that fits them. Cast the model to bfloat16, or take a smaller input. The "
+        "same is reported of a VAE's tiles of more than 64 latent pixels (trn2, SDK 2.29) and of convolutions in "
+        "one dimension at some lengths (SDK 2.27), which the rule does not know."
     ),
     evidence=Evidence.REPORT,
     seen="README of the published YOLO26 port; where it strikes is inferred",
-    links=("https://github.com/aws-neuron/neuronx-distributed-inference/pull/151",),
+    links=(
+        "https://github.com/aws-neuron/neuronx-distributed-inference/pull/151",
+        "https://github.com/aws-neuron/neuronx-distributed-inference/pull/116",
+        "https://github.com/aws-neuron/neuronx-distributed-inference/pull/71",
+    ),
     packages={"neuronx-cc": ">=2.23,<2.25"},
     trigger=outgrows_sbuf,
     stage=Stage.COMPILE,
