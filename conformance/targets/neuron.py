@@ -151,11 +151,11 @@ def _for_one_core(program: Program, how: How) -> Program:
     if not (how.data_parallel or how.dynamic_batch):
         return program
     batches = {len(x) for x in program.inputs}
-    count = batches.pop()
-    images = 1 if how.dynamic_batch else count // _SPLIT
-    if batches or images * (count if how.dynamic_batch else _SPLIT) != count:
+    count = max(batches)
+    parts = count if how.dynamic_batch else _SPLIT
+    if len(batches) > 1 or count % parts:
         raise Unsupported(f"a batch of {count} cannot be parted evenly among {_SPLIT} NeuronCores")
-    return type(program)(program.module, tuple(x[:images] for x in program.inputs))
+    return type(program)(program.module, tuple(x[: count // parts] for x in program.inputs))
 
 
 def _trace(program: Program, path: Path, words: list[str], how: How, options: Options, folder: Path) -> None:
