@@ -26,7 +26,7 @@ from conformance.targets.neuron_host import (
     package_versions,
     require_device,
 )
-from conformance.targets.neuronx_cc import arguments, compiling
+from conformance.targets.neuronx_cc import LOG, arguments, compiling
 from conformance.targets.protocol import Compiled, NotRun, Options, Unsupported
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def _trace(program: Program, path: Path, words: list[str], how: How, options: Op
             copy.deepcopy(program.module),
             program.inputs,
             compiler_workdir=str(folder / "work"),
-            compiler_args=words,
+            compiler_args=[*words, "--logfile", str(folder / LOG)],
             inline_weights_to_neff=not how.weights_outside,
             cpu_backend=how.compile_only,
         )

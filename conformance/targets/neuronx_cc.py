@@ -19,6 +19,7 @@ from conformance.cases.outcome import Stage
 from conformance.targets.protocol import CompileError, Crashed
 
 NAME = "neuronx-cc"
+LOG = "log-neuron-cc.txt"
 # What torch_neuronx.trace raises: with the exit status of the compiler, or the negative number of a signal.
 _FAILED = re.compile(r"neuronx-cc failed with (-?\d+)")
 _CODE = re.compile(r"NCC_[A-Z]{4}\d{3}|\[[A-Z]{3,4}\d{3}\]")
@@ -99,7 +100,7 @@ def _kept(path: Path) -> Iterator[None]:
 
 def _said(folder: Path, printed: Path) -> str:
     """The compiler's own log, and what it printed."""
-    logs = sorted(folder.rglob("log-neuron-cc.txt"))
+    logs = sorted(folder.rglob(LOG))
     return "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in (*logs, printed)).strip()
 
 
