@@ -104,7 +104,8 @@ def lines(record: Record) -> Iterator[str]:
 def known(record: Record) -> Iterator[str]:
     """What is known of a failure: the defects that explain it, or what the compiler's code means; or nothing."""
     for defect in (DEFECTS[name] for name in record.defects):
-        yield f"  known: {defect.title}; use {', '.join(defect.workarounds) or 'no workaround known'}"
+        instead = ", ".join(defect.workarounds) or "no workaround known"
+        yield f"  known: {defect.title} (evidence: {defect.evidence.value}); use {instead}"
         yield f"         {defect.links[0]}"
     if record.defects or record.status is Status.PASS:
         return

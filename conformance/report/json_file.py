@@ -91,6 +91,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "cosine": _number(worst.cosine) if worst else None,
         "signature": record.signature,
         "defects": list(cell.defects),
+        "evidence": cell.evidence,
         "same_program_as": record.same_program_as,
         "detections": _plain(record.detections) if record.detections else None,
         "conditioning": {dtype: _plain(found) for dtype, found in record.conditioning.items()},

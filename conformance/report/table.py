@@ -8,6 +8,7 @@ from itertools import groupby
 
 from conformance.cases.case import SHORT_DTYPES, Case
 from conformance.cases.outcome import Record, Status
+from conformance.defects.catalogue import DEFECTS
 from conformance.report.words import HEADINGS, NOT_TESTED, CellText, cell_text, natural
 
 _SIZES = "tnsmclex"
@@ -121,6 +122,11 @@ class Cell:
     def defects(self) -> tuple[str, ...]:
         """The ids of the known defects it is put down to."""
         return tuple(dict.fromkeys(self.record.defects)) if self.record else ()
+
+    @property
+    def evidence(self) -> dict[str, str]:
+        """How sure each of them is: `{"split-with-sizes": "reproduced"}`."""
+        return {id_: DEFECTS[id_].evidence.value for id_ in self.defects if id_ in DEFECTS}
 
 
 @dataclass(frozen=True)

@@ -243,6 +243,11 @@ def test_every_known_defect_has_a_page(sample):
     assert split.count("<li>") == 12 + 96, "the cells of models that are put down to it"
 
 
+def test_a_cell_says_how_sure_its_defect_is(make_wrong):
+    text = Page(written([make_wrong(defects=["batch-4-split", "from-the-future"], target="emulator")])).text
+    assert "batch-4-split (report), from-the-future" in " ".join(text.split("\n"))
+
+
 def test_it_has_a_dark_side(sample):
     text = written(sample)
     assert "@media (prefers-color-scheme: dark)" in text

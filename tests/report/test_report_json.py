@@ -41,6 +41,7 @@ def test_a_cell_has_what_is_needed_to_see_it_again(make_wrong):
         "cosine": 0.0512,
         "signature": None,
         "defects": ["split-with-sizes"],
+        "evidence": {"split-with-sizes": "reproduced"},
         "same_program_as": None,
         "detections": None,
         "conditioning": {},

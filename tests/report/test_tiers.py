@@ -61,7 +61,8 @@ def test_code_of_the_compiler_is_explained(make):
     assert "https://github.com/aws-neuron/aws-neuron-sdk/blob/81ce03ae/compiler/error-codes/EVRF009.rst" in text
     other = device(make, **{**ERROR, "signature": "NCC_EXXX999"}, defects=[])
     assert list(known(other)) == ["  unknown: no defect of the catalogue explains it"]
-    assert "  known: " in "\n".join(known(device(make, **ERROR, defects=["split-with-sizes"])))
+    said = "\n".join(known(device(make, **ERROR, defects=["split-with-sizes"])))
+    assert "  known: " in said and "(evidence: reproduced); use slice, chunk" in said
     assert not list(known(make()))
 
 
