@@ -31,7 +31,7 @@ lint: .venv/ready
 bench-collect: .venv/ready  ## what collecting 20,000 cases costs, side by side with stock pytest
 	.venv/bin/python benchmarks/collect.py
 
-power: .venv/ready  ## plant faults in healthy models and see which gates notice: matrices/power.{md,json}, two hours
+power: .venv/ready  ## plant faults in healthy models and see which gates notice: matrices/power.{md,json}, an hour
 	.venv/bin/python -m benchmarks.power --workers $(WORKERS) --parts matrices/records/power.parts
 
 .venv/ready: pyproject.toml $(CPU)

@@ -37,8 +37,8 @@ def main(
     ] = 40,
     seed: Annotated[int, typer.Option(help="Of the sites and of what exactly is wrong there.")] = 0,
     targets: Annotated[str | None, typer.Option(help=f"Compilers of the healthy cells, else {_TARGETS}.")] = None,
-    images: Annotated[int, typer.Option(min=0, help="Batches of images through each compiled program.")] = 9,
-    shapes: Annotated[int, typer.Option(min=1, max=3, help="Shapes of the healthy cells of each system.")] = 3,
+    images: Annotated[int, typer.Option(min=0, help="Batches of images through each compiled program.")] = 13,
+    shapes: Annotated[int, typer.Option(min=1, max=3, help="Shapes of the healthy cells of each system.")] = 2,
     workers: Annotated[int, typer.Option(min=1, help="Processes, of one thread each.")] = 2,
     output: Annotated[
         Path | None, typer.Option(help="Folder for power.md and power.json; none with --quick.")
