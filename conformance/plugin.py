@@ -28,8 +28,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The suite's options. Those that name an axis take a list, `n,s`, and replace the profile's."""
     group = parser.getgroup("conformance", "conformance: is a compiled vision model right? (pytest conformance)")
     group.addoption("--profile", default="quick", metavar="NAME", help="quick, full, or a TOML file (default: quick)")
-    group.addoption("--target", metavar="NAMES", help="devices under test: emulator, xla, openvino, onnxruntime, "
-                    "inductor, or package.module:attribute (default: the profile's)")  # fmt: skip
+    group.addoption("--target", metavar="NAMES", help="devices under test: emulator, xla, neuron, neuron-native, "
+                    "openvino, onnxruntime, inductor, or package.module:attribute (default: profile's)")  # fmt: skip
     for axis, example in (
         ("system", "yolo26"), ("variant", "n,s"), ("task", "detect"), ("batch", "1,2,4"),
         ("resolution", "320x320,384x640"), ("dtype", "float32"), ("hardware", "inf2,trn2"), ("sdk", "2.28,2.29.1"),
