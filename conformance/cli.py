@@ -62,7 +62,7 @@ def diff(
 ) -> None:
     """What is different between two runs. Exit code 1 where a failure is new, or another one than before."""
     from conformance.report import difference as report
-    from conformance.results.difference import Kind, differences
+    from conformance.results.difference import FAILURES, differences
     from conformance.results.records import read_records
 
     try:
@@ -75,7 +75,7 @@ def diff(
         typer.echo(report.as_json(found) if as_json else report.as_markdown(found))
     else:
         report.print_difference(found, _console())
-    raise typer.Exit(1 if any(change.kind in (Kind.NEW_FAILURE, Kind.OTHER_FAILURE) for change in found) else 0)
+    raise typer.Exit(1 if any(change.kind in FAILURES for change in found) else 0)
 
 
 @app.command()

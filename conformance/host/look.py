@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -85,19 +85,7 @@ class Host:
 
     def first_line(self, *command: str) -> str:
         """The first line that a tool prints which does not end by itself. Raises ToolError where none comes."""
-        name = Path(command[0]).name
-        try:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                encoding="utf-8",
-                errors="replace",
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise ToolError(f"{name} cannot be started: {error.strerror}") from None
+        name, process = Path(command[0]).name, _started(command, subprocess.DEVNULL)
         limit = Timer(self.patience, _kill, [process])
         limit.start()
         line = process.stdout.readline() if process.stdout else ""
@@ -109,19 +97,7 @@ class Host:
 
     def output(self, *command: str) -> str:
         """What a tool prints. Raises ToolError where it fails or takes too long."""
-        name = Path(command[0]).name
-        try:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                encoding="utf-8",
-                errors="replace",
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise ToolError(f"{name} cannot be started: {error.strerror}") from None
+        name, process = Path(command[0]).name, _started(command, subprocess.PIPE)
         try:
             printed, complaint = process.communicate(timeout=self.patience)
         except subprocess.TimeoutExpired:
@@ -130,6 +106,22 @@ class Host:
         if process.returncode:
             raise ToolError(f"{name} {_ending(process.returncode)}{_quoted(complaint or printed)}")
         return printed
+
+
+def _started(command: Sequence[str], errors: int) -> subprocess.Popen[str]:
+    """A tool in a process group of its own, so that it can be ended with what it starts. Raises ToolError."""
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise ToolError(f"{Path(command[0]).name} cannot be started: {error.strerror}") from None
 
 
 def _kill(process: subprocess.Popen[str]) -> None:

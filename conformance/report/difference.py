@@ -14,9 +14,7 @@ from conformance.cases.outcome import Record
 from conformance.report.failure import lines
 from conformance.report.markdown import escape
 from conformance.report.words import plural
-from conformance.results.difference import Change, Kind
-
-_TO_REPORT = (Kind.NEW_FAILURE, Kind.OTHER_FAILURE)
+from conformance.results.difference import FAILURES, Change, Kind
 
 
 def print_difference(changes: Sequence[Change], console: Console) -> None:
@@ -57,7 +55,7 @@ def write_issues(changes: Iterable[Change], folder: Path) -> list[Path]:
     known and how to see it again."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for number, change in enumerate(change for change in changes if change.kind in _TO_REPORT):
+    for number, change in enumerate(change for change in changes if change.kind in FAILURES):
         path = folder / f"{number:03}.md"
         path.write_text(f"{change.record.id}: {change.after}\n\n{_body(change)}\n", encoding="utf-8")
         paths.append(path)
@@ -68,7 +66,7 @@ def summary(changes: Iterable[Change]) -> str:
     """`2 new failures, 1 fixed`, or that nothing is different."""
     kinds = [change.kind for change in changes]
     counts = {kind: kinds.count(kind) for kind in Kind if kind in kinds}
-    said = [plural(n, kind.value) if kind in _TO_REPORT else f"{n} {kind.value}" for kind, n in counts.items()]
+    said = [plural(n, kind.value) if kind in FAILURES else f"{n} {kind.value}" for kind, n in counts.items()]
     return ", ".join(said) or "nothing is different"
 
 

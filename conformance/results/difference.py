@@ -18,6 +18,9 @@ class Kind(str, Enum):
     NOT_TESTED = "not tested any more"
 
 
+FAILURES = (Kind.NEW_FAILURE, Kind.OTHER_FAILURE)
+
+
 @dataclass(frozen=True)
 class Change:
     """A case, how it ended before, and its record now; the record before where there is none."""

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from conformance.cases.outcome import Stage
+from conformance.host.advice import INDEX
 from conformance.host.cores import cores_here
 from conformance.host.facts import TorchNeuronx
 from conformance.host.look import installed_version
@@ -26,7 +27,7 @@ from conformance.targets.neuron_host import (
     package_versions,
     require_device,
 )
-from conformance.targets.neuronx_cc import LOG, arguments, compiling
+from conformance.targets.neuronx_cc import LOG, WITHOUT_LNC, arguments, compiling
 from conformance.targets.protocol import Compiled, NotRun, Options, Unsupported
 
 if TYPE_CHECKING:
@@ -79,10 +80,9 @@ class Neuron:
     def missing(self) -> str | None:
         """What to install where there is no torch-neuronx that traces."""
         framework, compiler = installed_version(FRAMEWORK), installed_version(COMPILER)
-        index = "https://pip.repos.neuron.amazonaws.com"
         if framework is None or compiler is None:
             absent = FRAMEWORK if framework is None else COMPILER
-            return f"neuron needs {absent}: pip install --extra-index-url {index} 'neuronx-cc' 'torch-neuronx==2.9.*'"
+            return f"neuron needs {absent}: pip install --extra-index-url {INDEX} 'neuronx-cc' 'torch-neuronx==2.9.*'"
         if torch_neuronx_kind(framework) is not TorchNeuronx.XLA:
             return f"neuron needs the torch-neuronx that traces, 2.9 or older; {framework} is installed"
         return None
@@ -133,9 +133,9 @@ def _how(options: Options) -> How:
     for both in ({"O1", "O3"}, {"lnc1", "lnc2"}, {"data-parallel", "dynamic-batch"}):
         if both <= asked:
             raise Unsupported(f"{' and '.join(sorted(both))} exclude each other")
-    if asked & {"lnc1", "lnc2"} and options.hardware in ("inf2", "trn1"):
+    if asked & {"lnc1", "lnc2"} and options.hardware in WITHOUT_LNC:
         raise Unsupported(f"{options.hardware} has no logical NeuronCores of more than one")
-    default = 1 if options.hardware in ("inf2", "trn1") else (cores_here().lnc if cores_here().indices else 2)
+    default = 1 if options.hardware in WITHOUT_LNC else (cores_here().lnc if cores_here().indices else 2)
     return How(
         optlevel=1 if "O1" in asked else 3 if "O3" in asked else 2,
         lnc=1 if "lnc1" in asked else 2 if "lnc2" in asked else default,

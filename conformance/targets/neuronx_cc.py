@@ -20,6 +20,7 @@ from conformance.targets.protocol import CompileError, Crashed
 
 NAME = "neuronx-cc"
 LOG = "log-neuron-cc.txt"
+WITHOUT_LNC = ("inf2", "trn1")  # a logical NeuronCore is a physical one there
 # What torch_neuronx.trace raises: with the exit status of the compiler, or the negative number of a signal.
 _FAILED = re.compile(r"neuronx-cc failed with (-?\d+)")
 _CODE = re.compile(r"NCC_[A-Z]{4}\d{3}|\[[A-Z]{3,4}\d{3}\]")
@@ -34,7 +35,7 @@ def arguments(hardware: str, dtype: str, optlevel: int, lnc: int, compiler: str)
     words += ["--auto-cast", AUTO_CAST.get(dtype, "none")]
     if dtype in AUTO_CAST:
         words += ["--auto-cast-type", "bf16"]
-    if hardware not in ("inf2", "trn1"):
+    if hardware not in WITHOUT_LNC:
         words += ["--logical-nc-config", str(lnc)]
     if Version(compiler.partition("+")[0]) >= _TELLS_INTEGERS:
         words += ["--native-int64", "disabled", "--implicit-integer-downcast", "all"]
