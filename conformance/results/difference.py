@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from conformance.cases.outcome import Record, named
+from conformance.cases.expectation import how
+from conformance.cases.outcome import Record
 
 
 class Kind(str, Enum):
@@ -38,20 +39,15 @@ def differences(before: Iterable[Record], after: Iterable[Record]) -> list[Chang
     new = {record.id: record for record in after}
     found = [change for id_, record in new.items() for change in _change(old.get(id_), record)]
     gone = (record for id_, record in old.items() if id_ not in new and record.decided)
-    found += [Change(Kind.NOT_TESTED, ended(record), None, record) for record in gone]
+    found += [Change(Kind.NOT_TESTED, how(record), None, record) for record in gone]
     return sorted(found, key=lambda change: list(Kind).index(change.kind))
 
 
 def _change(old: Record | None, new: Record) -> Iterator[Change]:
-    before, after = ended(old) if old else None, ended(new)
+    before, after = how(old) if old else None, how(new)
     if new.failed and not (old and old.failed):
         yield Change(Kind.NEW_FAILURE, before, after, new)
     elif new.failed and before != after:
         yield Change(Kind.OTHER_FAILURE, before, after, new)
     elif old and old.failed and not new.failed:
         yield Change(Kind.FIXED if new.decided else Kind.NOT_TESTED, before, after, new)
-
-
-def ended(record: Record) -> str:
-    """`wrong in compare, first in model.10`."""
-    return named(record.status, record.stage, record.signature, record.first_bad_layer)

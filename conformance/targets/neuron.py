@@ -19,14 +19,7 @@ from conformance.host.facts import TorchNeuronx
 from conformance.host.look import installed_version
 from conformance.host.sdk import COMPILER, FRAMEWORK, torch_neuronx_kind
 from conformance.targets.artifacts import artifact, artifact_key
-from conformance.targets.neuron_host import (
-    LOGICAL_CORES,
-    families,
-    installed_release,
-    lnc_variables,
-    package_versions,
-    require_device,
-)
+from conformance.targets.neuron_host import LOGICAL_CORES, OnNeuron, require_device
 from conformance.targets.neuronx_cc import LOG, WITHOUT_LNC, arguments, compiling
 from conformance.targets.protocol import Compiled, NotRun, Options, Unsupported
 
@@ -50,11 +43,10 @@ class How:
     dynamic_batch: bool
 
 
-class Neuron:
+class Neuron(OnNeuron):
     """Compiles with explicit arguments, saves, loads on the core that the process was given, and runs."""
 
     name = "neuron"
-    emulated = False
     hardware = ("inf2", "trn1", "trn2")
     variables = {"NEURON_RT_STOCHASTIC_ROUNDING_EN": "0"}
     settings: Mapping[str, str] = {
@@ -67,16 +59,6 @@ class Neuron:
         "compile-only": "cpu_backend=True: compiled, and nothing is run",
     }
 
-    @property
-    def here(self) -> tuple[str, ...]:
-        """The family of this host; all where it has none: they can be compiled for."""
-        return families(self.hardware)
-
-    @property
-    def sdks(self) -> tuple[str, ...]:
-        """The installed release."""
-        return installed_release()
-
     def missing(self) -> str | None:
         """What to install where there is no torch-neuronx that traces."""
         framework, compiler = installed_version(FRAMEWORK), installed_version(COMPILER)
@@ -87,19 +69,11 @@ class Neuron:
             return f"neuron needs the torch-neuronx that traces, 2.9 or older; {framework} is installed"
         return None
 
-    def packages(self, hardware: str, sdk: str | None) -> dict[str, str]:
-        """Those that decide which known defects it has."""
-        return package_versions()
-
     def cores(self, settings: tuple[str, ...]) -> int:
         """How many NeuronCores a case with these settings needs."""
         if "compile-only" in settings:
             return 0
         return _SPLIT if "data-parallel" in settings else 1
-
-    def process(self, settings: tuple[str, ...]) -> dict[str, str]:
-        """The runtime's logical cores are always the compiler's."""
-        return lnc_variables(settings)
 
     def compile(self, program: Program, options: Options) -> Compiled:
         """Trace and save, or take what was compiled before; load and place."""
@@ -113,7 +87,7 @@ class Neuron:
         program = _for_one_core(program, how)
         recipe = {
             "arguments": words,
-            "packages": package_versions(),
+            "packages": self.packages(options.hardware, options.sdk),
             "weights outside": how.weights_outside,
         }
         with TemporaryDirectory(prefix="conformance-neuron-") as name:

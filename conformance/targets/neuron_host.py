@@ -20,24 +20,6 @@ def families(offered: tuple[str, ...]) -> tuple[str, ...]:
     return (family,) if family in offered else offered
 
 
-def installed_release() -> tuple[str, ...]:
-    """The SDK release, `near-2.31.1` for a combination of packages that was never released; none of none."""
-    found = identify({name: installed_version(name) for name in (COMPILER, FRAMEWORK)}, releases())
-    return () if found is None else (found.release or f"near-{found.closest}",)
-
-
-def package_versions() -> dict[str, str]:
-    """The installed ones that decide which known defects there are, without the builds of AWS's wheels."""
-    names = (COMPILER, FRAMEWORK, "libneuronxla", "torch-xla")
-    return {name: public(found) for name in names if (found := installed_version(name))}
-
-
-def lnc_variables(settings: tuple[str, ...]) -> dict[str, str]:
-    """The environment in which the runtime has the logical cores that a case asks for."""
-    lnc = next((name.removeprefix("lnc") for name in settings if name in LOGICAL_CORES), None)
-    return {LNC: lnc} if lnc else {}
-
-
 def require_device(hardware: str, instead: str) -> None:
     """Raises Unsupported where this host cannot run what is for a family; `instead` says what it can do."""
     here = cores_here()
@@ -45,3 +27,31 @@ def require_device(hardware: str, instead: str) -> None:
         raise Unsupported(f"{here.trouble}{instead}")
     if here.family != hardware:
         raise Unsupported(f"this host is {here.family}, not {hardware}{instead}")
+
+
+class OnNeuron:
+    """What both targets are: real, of the installed packages, on the NeuronCores of this host."""
+
+    emulated = False
+    hardware: tuple[str, ...] = ()
+
+    @property
+    def here(self) -> tuple[str, ...]:
+        """The family of this host; all where it is none of them."""
+        return families(self.hardware)
+
+    @property
+    def sdks(self) -> tuple[str, ...]:
+        """The SDK release that is installed, `near-2.31.1` for packages that are of no one release; none of none."""
+        found = identify({name: installed_version(name) for name in (COMPILER, FRAMEWORK)}, releases())
+        return () if found is None else (found.release or f"near-{found.closest}",)
+
+    def packages(self, hardware: str, sdk: str | None) -> dict[str, str]:
+        """The installed ones that decide which known defects there are, without the builds of AWS's wheels."""
+        names = (COMPILER, FRAMEWORK, "libneuronxla", "torch-xla")
+        return {name: public(found) for name in names if (found := installed_version(name))}
+
+    def process(self, settings: tuple[str, ...]) -> dict[str, str]:
+        """The environment in which the runtime has the logical cores that the compiler is told of."""
+        lnc = next((name.removeprefix("lnc") for name in settings if name in LOGICAL_CORES), None)
+        return {LNC: lnc} if lnc else {}

@@ -15,14 +15,7 @@ from conformance.cases.outcome import Stage
 from conformance.host.facts import TorchNeuronx
 from conformance.host.look import installed_version
 from conformance.host.sdk import FRAMEWORK, torch_neuronx_kind
-from conformance.targets.neuron_host import (
-    LOGICAL_CORES,
-    families,
-    installed_release,
-    lnc_variables,
-    package_versions,
-    require_device,
-)
+from conformance.targets.neuron_host import LOGICAL_CORES, OnNeuron, require_device
 from conformance.targets.protocol import Compiled, FellBack, Options, Unsupported
 
 if TYPE_CHECKING:
@@ -31,24 +24,13 @@ if TYPE_CHECKING:
     from conformance.program import Program
 
 
-class NeuronNative:
+class NeuronNative(OnNeuron):
     """What it cannot do on the device it does on the CPU, and does not say so: that is a status of its own here."""
 
     name = "neuron-native"
-    emulated = False
     hardware = ("trn2", "trn3")
     variables = {"NEURON_RT_STOCHASTIC_ROUNDING_EN": "0", "TORCH_NEURONX_DISABLE_FALLBACK_EXECUTION": "1"}
     settings: Mapping[str, str] = {"eager": "operator by operator, without torch.compile", **LOGICAL_CORES}
-
-    @property
-    def here(self) -> tuple[str, ...]:
-        """The family of this host, or all."""
-        return families(self.hardware)
-
-    @property
-    def sdks(self) -> tuple[str, ...]:
-        """The installed release."""
-        return installed_release()
 
     def missing(self) -> str | None:
         """What to install where there is no TorchNeuron."""
@@ -58,17 +40,9 @@ class NeuronNative:
         have = f"; {found} is the one that traces, for --target neuron" if found else ""
         return f"neuron-native needs torch-neuronx 2.13 or newer{have}"
 
-    def packages(self, hardware: str, sdk: str | None) -> dict[str, str]:
-        """Those that decide which known defects it has."""
-        return package_versions()
-
     def cores(self, settings: tuple[str, ...]) -> int:
         """Every case needs a NeuronCore."""
         return 1
-
-    def process(self, settings: tuple[str, ...]) -> dict[str, str]:
-        """The runtime's logical cores."""
-        return lnc_variables(settings)
 
     def compile(self, program: Program, options: Options) -> Compiled:
         """Move the module, compile all of it at the first call."""
