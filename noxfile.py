@@ -47,6 +47,12 @@ def sdk_packages(environment: dict[str, Any]) -> list[str]:
     return ["--extra-index-url", INDEX, f"neuronx-cc=={release['neuronx_cc']}", f"torch-neuronx=={framework}"]
 
 
+def install_commands(session: nox.Session) -> None:
+    """The suite alone, for the commands that read records."""
+    session.install("-c", str(MATRICES / "environments" / "cpu.txt"), "torch")
+    session.install("-e", ".")
+
+
 def suite(environment: dict[str, Any]) -> Callable[[nox.Session], None]:
     """A session that installs an environment and runs the suite in it."""
 
@@ -71,8 +77,7 @@ for name, environment in ENVIRONMENTS.items():
 @nox.session
 def matrix(session: nox.Session) -> None:
     """Merge the records of all environments, and of other hosts, into matrices/compatibility.{md,json,html}."""
-    session.install("-c", str(MATRICES / "environments" / "cpu.txt"), "torch")
-    session.install("-e", ".")
+    install_commands(session)
     session.run("conformance", "matrix", *session.posargs)
 
 
@@ -94,8 +99,7 @@ def diff(session: nox.Session) -> None:
     shutil.rmtree(ISSUES, ignore_errors=True)
     if not list(BEFORE.glob("*.jsonl")):
         session.skip("there are no records in matrices/last-night")
-    session.install("-c", str(MATRICES / "environments" / "cpu.txt"), "torch")
-    session.install("-e", ".")
+    install_commands(session)
     words = ["conformance", "diff", str(BEFORE), str(MATRICES / "records"), "--markdown", "--issues", str(ISSUES)]
     said = str(session.run(*words, silent=True, success_codes=[0, 1]))
     print(said)

@@ -87,7 +87,6 @@ def _shape(node: Node) -> tuple[int, ...]:
 
 def _exported(model: str, look: Look) -> tuple[ExportedProgram, frozenset[str]]:
     """The graph of a model, and the paths of its modules."""
-
     if Path(model).suffix == ".pt2":
         return _loaded(model)
     program = named_program(model, look)

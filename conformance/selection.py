@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from inspect import signature
 from itertools import product
 from pathlib import Path
 
 from conformance.cases.case import Case, CaseId, parse_id, weights_name
-from conformance.cases.errors import UserError, check
+from conformance.cases.errors import UserError, check, not_there
 from conformance.cases.expand import Chosen, check_offers, columns, expand
 from conformance.cases.profile import Models, Profile, load_profile
 from conformance.compare.limits import limit
@@ -81,7 +80,10 @@ def select(request: Request) -> Selection:
     check_offers(chosen, targets)
     cases = [*expand(profile, chosen, systems, targets), *_minimal(profile, chosen, targets)]
     if request.case is not None:
-        cases = [_find(request.case, cases)]
+        by_id = {case.id: case for case in cases}
+        if request.case not in by_id:
+            raise not_there("there is no case", request.case, by_id)
+        cases = [by_id[request.case]]
     for dtype in {case.dtype for case in cases}:
         limit(dtype)
     _require_weights_taken(cases, systems)
@@ -190,12 +192,3 @@ def _narrowed(
         isolated=part.layer is not None,
     )
     return profile.model_copy(update={"models": [block]}), chosen
-
-
-def _find(text: str, cases: Sequence[Case]) -> Case:
-    """The case of this id. Raises UserError with the nearest."""
-    ids = {case.id: case for case in cases}
-    if text not in ids:
-        near = get_close_matches(text, ids, n=1, cutoff=0)
-        raise UserError(f"there is no case {text!r}; the nearest is {near[0]!r}" if near else f"no case {text!r}")
-    return ids[text]

@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 HERE = Path(__file__).parent
 INSTANCES = {"inf2": "inf2.xlarge", "trn1": "trn1.2xlarge", "trn2": "trn2.3xlarge"}
 
@@ -24,6 +26,17 @@ def neuron_host(folder: Path, family: str | None, double: str = "neuron_double")
     }
     if family is None:
         return found
+    driver = root / "sys/module/neuron/version"
+    driver.parent.mkdir(parents=True, exist_ok=True)
+    driver.write_text("2.27.4.0\n")
     (root / "dev").mkdir(exist_ok=True)
     (root / "dev/neuron0").touch()
     return found | {"NEURON_DOUBLE_DEVICE": family}
+
+
+def stand_on(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, family: str | None, double: str = "neuron_double"
+) -> None:
+    """Let this process, and those that it starts, be on such a host."""
+    for name, value in neuron_host(folder, family, double).items():
+        monkeypatch.setenv(name, value)

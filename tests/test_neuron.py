@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import pytest
 import suites
-from doubles import neuron_host
+from doubles import stand_on
 
 from conformance.cases.outcome import Record, Stage, Status
 
@@ -20,8 +20,7 @@ MODELS = "test_model and b2"
 @pytest.fixture
 def on(suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """The suite, on a trn2."""
-    for name, value in neuron_host(suite.path, "trn2").items():
-        monkeypatch.setenv(name, value)
+    stand_on(monkeypatch, suite.path, "trn2")
     return suite
 
 
@@ -101,8 +100,7 @@ def test_data_parallel_parts_the_batch(on: pytest.Pytester) -> None:
 def test_compile_only_needs_no_device_and_claims_nothing(
     suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in neuron_host(suite.path, None).items():
-        monkeypatch.setenv(name, value)
+    stand_on(monkeypatch, suite.path, None)
     result = suites.run(suite, "--target", "neuron", "-k", MODELS, "--hardware", "inf2")
     result.stdout.fnmatch_lines(["*a NeuronCore is needed: there is no /dev/neuron*; --compile-only needs none*"])
     assert not (suite.path / "records").exists(), "it was not tested"

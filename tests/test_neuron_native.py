@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import suites
-from doubles import neuron_host
+from doubles import stand_on
 
 from conformance.cases.outcome import Record, Stage, Status
 
@@ -14,8 +14,7 @@ MODELS = "test_model and b2"
 @pytest.fixture
 def on(suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """The suite, on a trn2."""
-    for name, value in neuron_host(suite.path, "trn2", "native_double").items():
-        monkeypatch.setenv(name, value)
+    stand_on(monkeypatch, suite.path, "trn2", "native_double")
     return suite
 
 
@@ -30,6 +29,8 @@ def test_what_is_right_passes_and_has_its_release(on: pytest.Pytester) -> None:
         "neuron-native/trn2/sdk-2.33.0": Status.PASS,
         "neuron-native/trn2/sdk-2.33.0/eager": Status.PASS,
     }, [(record.id, record.detail) for record in found]
+    recorded = {"instance": "trn2.3xlarge", "aws-neuronx-dkms": "2.27.4.0", "torch-neuronx": "2.13.3.0"}
+    assert recorded.items() <= found[0].environment.items()
 
 
 def test_operator_on_the_cpu_is_no_pass_however_right_the_numbers(
@@ -51,8 +52,7 @@ def test_the_two_packages_of_one_name_are_told_apart(on: pytest.Pytester, monkey
     suites.run(on, "--target", "neuron").stderr.fnmatch_lines(
         ["*neuron needs the torch-neuronx that traces, 2.9 or older; 2.13.3.0 is installed"]
     )
-    for name, value in neuron_host(on.path, "trn2").items():
-        monkeypatch.setenv(name, value)
+    stand_on(monkeypatch, on.path, "trn2")
     suites.run(on, "--target", "neuron-native").stderr.fnmatch_lines(
         ["*neuron-native needs torch-neuronx 2.13 or newer; 2.9.0.2.13.26312+8e870898 is the one that traces*"]
     )

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
+from conformance.cases.case import Case
 from conformance.host.cores import Cores
 from conformance.program import Program
-from conformance.targets.neuron import Neuron, _for_one_core, _how
+from conformance.targets.neuron import How, Neuron, _for_one_core, _how
 from conformance.targets.neuron_host import families, require_device
-from conformance.targets.protocol import Options, Unsupported
+from conformance.targets.protocol import Unsupported
 
 
 @pytest.fixture(autouse=True)
 def trn2(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = Cores("trn2", (0, 1), 2, instance="trn2.3xlarge", runtime="2.31.24.0")
     for module in ("neuron", "neuron_host"):
-        monkeypatch.setattr(f"conformance.targets.{module}.cores_here", lambda: Cores("trn2", (0, 1), 2))
+        monkeypatch.setattr(f"conformance.targets.{module}.cores_here", lambda: here)
 
 
-def options(*settings: str, hardware: str = "trn2") -> Options:
-    return Options(hardware, None, "float32", (), lambda stage: None, settings=settings)
+def how(*settings: str, hardware: str = "trn2") -> How:
+    return _how(hardware, settings)
 
 
 def test_settings_say_how() -> None:
-    assert (_how(options()).optlevel, _how(options()).lnc) == (2, 2)
-    assert (_how(options("O3", "lnc1")).optlevel, _how(options("O3", "lnc1")).lnc) == (3, 1)
-    assert _how(options(hardware="inf2")).lnc == 1
+    assert (how().optlevel, how().lnc) == (2, 2)
+    assert (how("O3", "lnc1").optlevel, how("O3", "lnc1").lnc) == (3, 1)
+    assert how(hardware="inf2").lnc == 1
     assert (
         Neuron().cores(()) == 1 and Neuron().cores(("data-parallel",)) == 2 and Neuron().cores(("compile-only",)) == 0
     )
@@ -44,20 +48,35 @@ def test_settings_say_how() -> None:
 )
 def test_settings_that_cannot_be(settings: tuple[str, ...], hardware: str, message: str) -> None:
     with pytest.raises(Unsupported, match=message):
-        _how(options(*settings, hardware=hardware))
+        how(*settings, hardware=hardware)
+
+
+def test_record_says_how_it_was_compiled_and_on_what(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conformance.targets.neuron.installed_version", lambda name: "2.24.8799.0+6f62ff7c")
+
+    def conditions(**more: Any) -> dict[str, str]:
+        return Neuron().conditions(Case("", "", "", 1, None, None, "matmult-bf16", "neuron", "trn2", **more))
+
+    found = conditions(settings=("O1", "lnc1"))
+    assert found["instance"] == "trn2.3xlarge" and found["aws-neuronx-runtime-lib"] == "2.31.24.0"
+    assert found["compiler arguments"].startswith(
+        "--target trn2 --model-type generic --optlevel 1 --auto-cast matmult --auto-cast-type bf16 "
+        "--logical-nc-config 1"
+    )
+    assert "compiler arguments" not in conditions(settings=("O1", "O3")), "nothing was compiled"
 
 
 def test_batch_is_parted_evenly_or_not_at_all() -> None:
     def images(count: int, *settings: str) -> int:
         inputs = (torch.zeros(count, 3, 8, 8), torch.zeros(count, 2))
-        return len(_for_one_core(Program(nn.Identity(), inputs), _how(options(*settings))).inputs[1])
+        return len(_for_one_core(Program(nn.Identity(), inputs), how(*settings)).inputs[1])
 
     assert (images(4), images(4, "data-parallel"), images(3, "dynamic-batch")) == (4, 2, 1)
     with pytest.raises(Unsupported, match="a batch of 3 cannot be parted evenly among 2"):
         images(3, "data-parallel")
     mixed = Program(nn.Identity(), (torch.zeros(4, 3), torch.zeros(2, 3)))
     with pytest.raises(Unsupported, match="cannot be parted"):
-        _for_one_core(mixed, _how(options("data-parallel")))
+        _for_one_core(mixed, how("data-parallel"))
 
 
 def test_host_runs_what_is_for_its_family_alone() -> None:

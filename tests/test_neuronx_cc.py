@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from doubles import neuron_host
+from doubles import stand_on
 
 from conformance.cases.outcome import Stage
 from conformance.targets.neuronx_cc import arguments, compiling
@@ -29,8 +29,7 @@ def test_every_default_is_said() -> None:
 
 def trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, play: str) -> None:
     """As torch_neuronx traces: the compiler is a process, and its exit status is all that is raised."""
-    for name, value in neuron_host(tmp_path, "trn2").items():
-        monkeypatch.setenv(name, value)
+    stand_on(monkeypatch, tmp_path, "trn2")
     monkeypatch.setenv("NEURON_DOUBLE_COMPILER", play)
     (tmp_path / "model").write_text("")
     (tmp_path / "graph.txt").write_text('instructions { opcode: "sort" }')

@@ -130,6 +130,14 @@ def step(operator: str, *inputs: int, results: int = 1, **arguments: Any) -> Ste
     return Step(operator=operator, inputs=inputs, arguments=arguments, results=results)
 
 
+def test_a_program_hangs_after_a_minute_where_it_is_not_for_neuronx_cc_to_compile() -> None:
+    patient, impatient = Lab(threads=1, timeout=900), Lab(threads=1, timeout=5)
+    assert [patient.longest(load_target(name)) for name in ("openvino", "neuron")] == [60, 900]
+    assert [impatient.longest(load_target(name)) for name in ("openvino", "neuron")] == [5, 5]
+    patient.close()
+    impatient.close()
+
+
 def test_every_operator_is_reached_runs_and_gives_finite_numbers_image_by_image() -> None:
     """No step mixes images: each image alone gives its own rows of the outputs."""
     reached: Counter[str] = Counter()

@@ -18,12 +18,16 @@ _FAMILY = re.compile(r"(inf\d|trn\d)")
 @dataclass(frozen=True)
 class Cores:
     """`indices` are the logical NeuronCores that are visible; `family` is inf2, trn1, trn2, None where it is not
-    known. `lnc`: how many physical cores make a logical one. `trouble` is why there are none, and what helps."""
+    known. `lnc`: how many physical cores make a logical one. `trouble` is why there are none, and what helps.
+    `driver` and `runtime` are versions."""
 
     family: str | None
     indices: tuple[int, ...]
     lnc: int
     trouble: str | None = None
+    instance: str | None = None
+    driver: str | None = None
+    runtime: str | None = None
 
 
 @cache
@@ -35,7 +39,8 @@ def cores_here() -> Cores:
 def find_cores(host: Host) -> Cores:
     """Those of a host: all that neuron-ls lists, or the part that the environment makes visible."""
     neuron, listed = find_neuron(host)
-    family = _FAMILY.match(find_instance_type(host, listed, bool(neuron.nodes)) or "")
+    instance = find_instance_type(host, listed, bool(neuron.nodes))
+    family = _FAMILY.match(instance or "")
     count = sum(device.logical_cores for device in neuron.devices)
     lnc = next((d.physical_cores // d.logical_cores for d in neuron.devices if d.logical_cores), 1)
     trouble: str | None
@@ -46,7 +51,15 @@ def find_cores(host: Host) -> Cores:
     else:
         trouble = neuron.trouble or "no neuron-ls lists the cores: install aws-neuronx-tools"
     given = host.environ.get(LNC)
-    return Cores(family[1] if family else None, _visible(host, count), _lnc(given, lnc), trouble)
+    return Cores(
+        family=family[1] if family else None,
+        indices=_visible(host, count),
+        lnc=_lnc(given, lnc),
+        trouble=trouble,
+        instance=instance,
+        driver=neuron.driver_loaded,
+        runtime=neuron.runtime,
+    )
 
 
 def _visible(host: Host, count: int) -> tuple[int, ...]:

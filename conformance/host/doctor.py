@@ -101,6 +101,7 @@ def _neuron_rows(facts: Facts) -> Iterator[Row]:
         yield "devices", "none (there is no /dev/neuron*)", "dim"
     driver = neuron.driver_loaded or (f"{neuron.driver_installed}, not loaded" if neuron.driver_installed else None)
     yield "driver", driver or "not found", "" if driver else "dim"
+    yield "runtime", neuron.runtime or "not found", "" if neuron.runtime else "dim"
     if neuron.trouble:
         yield "neuron-ls", neuron.trouble.removeprefix("neuron-ls "), "red"
     else:

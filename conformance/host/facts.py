@@ -41,7 +41,8 @@ class Device:
 class Neuron:
     """The Neuron side of the host. `trouble` is why neuron-ls gave no devices although it is there.
 
-    `nodes` are the device files. The driver that is loaded need not be the one that is installed.
+    `nodes` are the device files. The driver that is loaded need not be the one that is installed. `installed` are
+    AWS's packages of the operating system with their versions.
     """
 
     nodes: tuple[str, ...]
@@ -50,6 +51,12 @@ class Neuron:
     trouble: str | None
     driver_loaded: str | None
     driver_installed: str | None
+    installed: dict[str, str]
+
+    @property
+    def runtime(self) -> str | None:
+        """The version of the runtime library."""
+        return self.installed.get("aws-neuronx-runtime-lib")
 
 
 class TorchNeuronx(str, Enum):

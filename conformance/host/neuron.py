@@ -1,8 +1,9 @@
-"""The Neuron side of a host: device files, what neuron-ls says, the driver."""
+"""The Neuron side of a host: device files, what neuron-ls says, driver and runtime."""
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
@@ -43,6 +44,11 @@ class ListedDevice(BaseModel):
 
 
 _LISTING = TypeAdapter(list[ListedDevice])
+_PACKAGES = "aws-neuronx-*"
+_MANAGERS = {
+    "dpkg-query": ("--show", "--showformat", r"${Package} ${Version}\n", _PACKAGES),
+    "rpm": ("--query", "--all", "--queryformat", r"%{NAME} %{VERSION}\n", _PACKAGES),
+}
 
 
 def list_devices(host: Host, tool: str) -> list[ListedDevice]:
@@ -78,6 +84,7 @@ def find_neuron(host: Host) -> tuple[Neuron, str | None]:
         trouble=trouble,
         driver_loaded=host.read("sys/module/neuron/version"),
         driver_installed=_installed_driver(host),
+        installed=_installed_packages(host),
     )
     return neuron, next((device.instance_type for device in listed if device.instance_type), None)
 
@@ -97,3 +104,14 @@ def _installed_driver(host: Host) -> str | None:
         return host.output(modinfo, "-F", "version", "neuron").strip() or None
     except ToolError:  # no such module
         return None
+
+
+def _installed_packages(host: Host) -> dict[str, str]:
+    """AWS's packages of the operating system, without the builds of their versions."""
+    found: dict[str, str] = {}
+    for manager, words in _MANAGERS.items():
+        if tool := host.tool(manager):
+            with suppress(ToolError):  # there are none
+                lines = (line.split() for line in host.output(tool, *words).splitlines())
+                found |= {line[0]: line[1].partition("-")[0] for line in lines if len(line) == 2}
+    return found

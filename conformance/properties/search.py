@@ -16,7 +16,7 @@ from conformance.properties.program import Program
 from conformance.properties.system import SYSTEM, case_of
 from conformance.running.leases import Leases
 from conformance.running.worker import Job, Worker
-from conformance.targets.protocol import Target
+from conformance.targets.protocol import Target, cores_needed
 
 if TYPE_CHECKING:
     from conformance.properties.accepted import Accepted
@@ -40,7 +40,8 @@ class Lab:
     """A worker of its own, and a cache that is thrown away: nobody meets a program twice."""
 
     def __init__(self, threads: int, timeout: float) -> None:
-        self.worker = Worker(threads, min(timeout, LONGEST))
+        self.worker = Worker(threads, timeout)
+        self.timeout = timeout
         self.leases = Leases()
         self.folder = Path(tempfile.mkdtemp(prefix="conformance-programs-"))
         self._run = 0
@@ -50,8 +51,13 @@ class Lab:
         self._run += 1
         if self._run % _FRESH_AFTER == 0:
             shutil.rmtree(self.folder, ignore_errors=True)
+        self.worker.timeout = self.longest(target)
         environment = {**self.leases.process(target, place), "CONFORMANCE_CACHE": str(self.folder)}
         return self.worker.run(Job(case_of(program, place), SYSTEM, target_spec), environment)
+
+    def longest(self, target: Target) -> float:
+        """After how many seconds a program hangs. neuronx-cc takes its time for small ones, too."""
+        return self.timeout if cores_needed(target, ()) else min(self.timeout, LONGEST)
 
     def close(self) -> None:
         """End the worker and remove the cache."""

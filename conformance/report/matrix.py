@@ -107,8 +107,8 @@ def _measured_with(records: list[Record]) -> tuple[tuple[Column, str], ...]:
 
 def _versions_of(record: Record) -> list[str]:
     """`torch-xla 2.9.0`: the packages named after the target, or torch where there is none."""
-    target = record.target.lower()
-    named = {name: name.lower().replace("_", "-") for name in record.environment}
-    chosen = [name for name, plain in named.items() if plain.startswith((target, f"torch-{target}"))]
+    target = record.target.lower().partition("-")[0]
+    named = {name: name.lower().replace("_", "-") for name in record.environment if name != "neuron-conformance"}
+    chosen = [name for name, plain in named.items() if target in plain]
     chosen = chosen or [name for name, plain in named.items() if plain == "torch"]
     return [one_line(f"{named[name]} {record.environment[name]}") for name in sorted(chosen)]

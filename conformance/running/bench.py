@@ -16,7 +16,7 @@ from conformance.results.records import RecordWriter
 from conformance.running.leases import Leases
 from conformance.running.worker import Job, Worker
 from conformance.selection import Selection
-from conformance.targets.protocol import Target
+from conformance.targets.protocol import Target, conditions
 
 PACKAGES = ("neuron-conformance", "torch", "numpy", "ultralytics")
 
@@ -87,7 +87,9 @@ class Bench:
     def _environment(self, case: Case, target: Target) -> dict[str, str]:
         """Versions of what took part, known even where the child did not live to tell."""
         installed = {name: found for name in PACKAGES if (found := installed_version(name))}
-        return installed if target.emulated else installed | target.packages(case.hardware, case.sdk)
+        if target.emulated:
+            return installed
+        return installed | target.packages(case.hardware, case.sdk) | conditions(target, case)
 
     def _command(self, case: Case, job: Job) -> str:
         """What runs this one case again."""

@@ -22,6 +22,8 @@ _PREFIXES = ("XLA_", "NEURON_CC", "NEURON_FUSE", "NEURON_CUSTOM")
 def artifact_key(program: Program, recipe: dict[str, object]) -> str | None:
     """The name of what is compiled of a program by a recipe, in this environment; None where the program has no
     exported graph to know it by, and is compiled anew."""
+    import torch
+
     try:
         exported = program.exported
     except Exception:  # torch.export has limits that torch-xla has not
@@ -30,8 +32,6 @@ def artifact_key(program: Program, recipe: dict[str, object]) -> str | None:
     for name, value in sorted({**exported.state_dict, **exported.constants}.items()):
         weights.update(f"{name} {getattr(value, 'shape', '')} {getattr(value, 'dtype', '')}".encode())
         if hasattr(value, "numpy"):
-            import torch
-
             weights.update(value.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     variables = {name: value for name, value in sorted(os.environ.items()) if name.startswith(_PREFIXES)}
     graph = {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,6 +27,7 @@ from conformance.targets.protocol import Compiled, NotRun, Options, Unsupported
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from conformance.cases.case import Case
     from conformance.program import Program
 
 _SPLIT = 2  # NeuronCores that a case with data-parallel uses
@@ -75,15 +77,24 @@ class Neuron(OnNeuron):
             return 0
         return _SPLIT if "data-parallel" in settings else 1
 
+    def conditions(self, case: Case) -> dict[str, str]:
+        """Those of the host, and the compiler's arguments."""
+        found = super().conditions(case)
+        with suppress(Unsupported):
+            found["compiler arguments"] = " ".join(
+                _words(case.hardware, case.dtype, _how(case.hardware, case.settings))
+            )
+        return found
+
     def compile(self, program: Program, options: Options) -> Compiled:
         """Trace and save, or take what was compiled before; load and place."""
-        how = _how(options)
+        how = _how(options.hardware, options.settings)
         if not how.compile_only:
             require_device(options.hardware, "; --compile-only needs no device")
         options.enter(Stage.CAPTURE)
         import torch_neuronx  # noqa: F401 (it sets variables that say how programs are lowered, and are in their key)
 
-        words = arguments(options.hardware, options.dtype, how.optlevel, how.lnc, str(installed_version(COMPILER)))
+        words = _words(options.hardware, options.dtype, how)
         program = _for_one_core(program, how)
         recipe = {
             "arguments": words,
@@ -101,15 +112,15 @@ class Neuron(OnNeuron):
             return _load(path, how)
 
 
-def _how(options: Options) -> How:
+def _how(hardware: str, settings: tuple[str, ...]) -> How:
     """Raises Unsupported for settings that exclude each other."""
-    asked = set(options.settings)
+    asked = set(settings)
     for both in ({"O1", "O3"}, {"lnc1", "lnc2"}, {"data-parallel", "dynamic-batch"}):
         if both <= asked:
             raise Unsupported(f"{' and '.join(sorted(both))} exclude each other")
-    if asked & {"lnc1", "lnc2"} and options.hardware in WITHOUT_LNC:
-        raise Unsupported(f"{options.hardware} has no logical NeuronCores of more than one")
-    default = 1 if options.hardware in WITHOUT_LNC else (cores_here().lnc if cores_here().indices else 2)
+    if asked & {"lnc1", "lnc2"} and hardware in WITHOUT_LNC:
+        raise Unsupported(f"{hardware} has no logical NeuronCores of more than one")
+    default = 1 if hardware in WITHOUT_LNC else (cores_here().lnc if cores_here().indices else 2)
     return How(
         optlevel=1 if "O1" in asked else 3 if "O3" in asked else 2,
         lnc=1 if "lnc1" in asked else 2 if "lnc2" in asked else default,
@@ -118,6 +129,11 @@ def _how(options: Options) -> How:
         data_parallel="data-parallel" in asked,
         dynamic_batch="dynamic-batch" in asked,
     )
+
+
+def _words(hardware: str, dtype: str, how: How) -> list[str]:
+    """The compiler's arguments."""
+    return arguments(hardware, dtype, how.optlevel, how.lnc, str(installed_version(COMPILER)))
 
 
 def _for_one_core(program: Program, how: How) -> Program:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from conformance.cases.releases import releases
 from conformance.host.cores import LNC, cores_here
 from conformance.host.look import installed_version
 from conformance.host.sdk import COMPILER, FRAMEWORK, identify, public
 from conformance.targets.protocol import Unsupported
+
+if TYPE_CHECKING:
+    from conformance.cases.case import Case
 
 LOGICAL_CORES = {
     "lnc1": "a physical NeuronCore is a logical one, for the compiler and the runtime",
@@ -50,6 +55,12 @@ class OnNeuron:
         """The installed ones that decide which known defects there are, without the builds of AWS's wheels."""
         names = (COMPILER, FRAMEWORK, "libneuronxla", "torch-xla")
         return {name: public(found) for name in names if (found := installed_version(name))}
+
+    def conditions(self, case: Case) -> dict[str, str]:
+        """The instance, and the driver and runtime that are installed on it."""
+        here = cores_here()
+        found = {"instance": here.instance, "aws-neuronx-dkms": here.driver, "aws-neuronx-runtime-lib": here.runtime}
+        return {name: text for name, text in found.items() if text}
 
     def process(self, settings: tuple[str, ...]) -> dict[str, str]:
         """The environment in which the runtime has the logical cores that the compiler is told of."""

@@ -31,6 +31,7 @@ from conformance.cases.outcome import Stage
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from conformance.cases.case import Case
     from conformance.graphs.graph import Graph
     from conformance.program import Program
 
@@ -101,13 +102,19 @@ def process_variables(target: Target, settings: tuple[str, ...]) -> dict[str, st
     return asked(settings)
 
 
+def conditions(target: Target, case: Case) -> dict[str, str]:
+    """What the record of a case is to have beside the versions of packages: on what it ran, and how compiled."""
+    known: Callable[[Case], dict[str, str]] = getattr(target, "conditions", lambda case: {})
+    return known(case)
+
+
 class Target(Protocol):
     """A device under test. `hardware` and `sdks` are what it can be asked to stand for.
 
     One that has switches also has `settings: Mapping[str, str]`, what each of them does by its name: cases ask for
     them (`--settings O1`), and `here: tuple[str, ...]` where it can stand for more than is asked for by default.
-    One with NeuronCores also has `cores(settings) -> int`, how many of them a case needs, and `process(settings)`,
-    environment variables beside `variables`.
+    One with NeuronCores also has `cores(settings) -> int`, how many of them a case needs, `process(settings)`,
+    environment variables beside `variables`, and `conditions(case)`, what a record is to have beside `packages`.
     """
 
     name: str

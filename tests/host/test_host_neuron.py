@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -98,6 +99,27 @@ def test_no_driver(bare, with_tool):
 
 
 @pytest.mark.parametrize(
+    ("manager", "words"),
+    [
+        ("dpkg-query", "--show --showformat ${Package} ${Version}\\n aws-neuronx-*"),
+        ("rpm", "--query --all --queryformat %{NAME} %{VERSION}\\n aws-neuronx-*"),
+    ],
+)
+def test_packages_of_the_operating_system(bare, with_tool, manager, words):
+    printed = "aws-neuronx-runtime-lib 2.31.24.0-0b044f4ce\\naws-neuronx-dkms \\naws-neuronx-tools 2.29.22.0\\n"
+    with_tool(manager, f"[ \"$*\" = '{words}' ] && printf '{printed}'")
+    neuron, _ = find_neuron(bare)
+    assert neuron.installed == {"aws-neuronx-runtime-lib": "2.31.24.0", "aws-neuronx-tools": "2.29.22.0"}
+    assert neuron.runtime == "2.31.24.0"
+
+
+def test_no_packages_of_the_operating_system(bare, with_tool):
+    with_tool("dpkg-query", "echo 'dpkg-query: no packages found matching aws-neuronx-*' >&2; exit 1")
+    neuron, _ = find_neuron(bare)
+    assert (neuron.installed, neuron.runtime) == ({}, None)
+
+
+@pytest.mark.parametrize(
     ("product", "listed", "expected"),
     [
         ("inf2.xlarge\n", None, "inf2.xlarge"),
@@ -122,7 +144,26 @@ def test_memory_is_what_the_container_may_use(bare, with_file):
     assert find_machine(bare).memory == 1048576
 
 
-MONITOR = """echo '{"instance_info": {"instance_type": "trn2.48xlarge"}}'; sleep 60"""
+REPORT = {
+    "neuron_runtime_data": [],
+    "system_data": {"memory_info": {"period": 4.9, "memory_total_bytes": 2112847675392}},
+    "instance_info": {
+        "instance_name": "nightly",
+        "instance_id": "i-0123456789abcdef0",
+        "instance_type": "trn2.48xlarge",
+        "instance_region": "us-east-2",
+        "error": "",
+    },
+    "neuron_hardware_info": {
+        "neuron_device_type": "trainium2",
+        "neuroncore_version": "v3d",
+        "neuron_device_count": 16,
+        "neuroncore_per_device_count": 4,
+        "logical_neuroncore_config": 2,
+        "error": "",
+    },
+}
+MONITOR = f"echo '{json.dumps(REPORT)}'; sleep 60"
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from itertools import groupby
 
+import pytest
+
 from conformance.cases.outcome import Record, Status
 from conformance.cases.releases import releases
 from conformance.defects.catalogue import DEFECTS
@@ -110,6 +112,20 @@ def test_versions_are_those_of_the_target_s_own_packages(make):
     records = [make(target=target, environment=packages) for target in ("xla", "openvino", "inductor", "emulator")]
     measured = {column.name: versions for column, versions in build_matrix(records).measured_with}
     assert measured == {"xla": "torch-xla 2.9.0", "openvino": "openvino 2026.4.1", "inductor": "torch 2.9.0"}
+
+
+@pytest.mark.parametrize("target", ["neuron", "neuron-native"])
+def test_versions_of_a_neuron_host_are_those_of_its_compiler_driver_and_runtime(make, target):
+    packages = {
+        "neuron-conformance": "0.1",
+        "torch": "2.9.0",
+        "neuronx-cc": "2.24.8799.0",
+        "torch-neuronx": "2.9.0.2.13.26312",
+        "instance": "inf2.xlarge",
+        "aws-neuronx-dkms": "2.27.4.0",
+    }
+    ((_, versions),) = build_matrix([make(target=target, environment=packages)]).measured_with
+    assert versions == "aws-neuronx-dkms 2.27.4.0, neuronx-cc 2.24.8799.0, torch-neuronx 2.9.0.2.13.26312"
 
 
 def test_versions_of_two_hosts_are_both_named(make):
