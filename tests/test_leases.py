@@ -44,6 +44,12 @@ def test_two_processes_have_different_cores_and_give_them_back(tmp_path: Path) -
     assert visible(leases(tmp_path, 2, 3), 1) == "2"
 
 
+def test_another_user_takes_part(tmp_path: Path) -> None:
+    visible(leases(tmp_path / "locks", 0), 1)
+    made = [tmp_path / "locks", *(tmp_path / "locks").iterdir()]
+    assert [path.stat().st_mode & 0o777 for path in made] == [0o777, 0o666]
+
+
 def test_several_cores_are_neighbours(tmp_path: Path) -> None:
     other = leases(tmp_path, 0, 1, 2, 3)
     assert visible(other, 1) == "0"

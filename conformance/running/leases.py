@@ -49,7 +49,9 @@ class Leases:
             why = cores.trouble or f"{VISIBLE} makes {len(visible)} visible"
             needed = "a NeuronCore is" if count == 1 else f"{count} NeuronCores are"
             raise UserError(f"{needed} needed: {why}; --compile-only needs none")
-        self._folder.mkdir(parents=True, exist_ok=True)
+        if not self._folder.exists():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.chmod(0o777)  # runs of other users take their cores here, too
         for first in visible:
             wanted = range(first, first + count)
             if set(wanted) <= set(visible) and self._lock(wanted):
@@ -62,7 +64,7 @@ class Leases:
 
     def _lock(self, wanted: range) -> bool:
         for core in wanted:
-            lock = FileLock(self._folder / f"core-{core}.lock", timeout=0)
+            lock = FileLock(self._folder / f"core-{core}.lock", timeout=0, mode=0o666)
             try:
                 lock.acquire()
             except Timeout:
