@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+from unittest.mock import ANY
+
 import pytest
 import suites
 from doubles import stand_on
@@ -46,6 +49,23 @@ def test_refusal_has_the_compilers_code(on: pytest.Pytester, monkeypatch: pytest
     monkeypatch.setenv("NEURON_DOUBLE_REFUSE", "sigmoid")
     (record,) = run(on, "-k", MODELS)
     assert (record.status, record.stage, record.signature) == (Status.ERROR, Stage.COMPILE, "NCC_EVRF029")
+
+
+def test_one_core_is_enough_for_models_and_programs(on: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEURON_RT_VISIBLE_CORES", "0")
+    result = suites.run(on, "--target", "neuron-native", "-k", f"({MODELS}) or test_programs")
+    result.assert_outcomes(passed=2, deselected=ANY)
+
+
+def test_core_that_another_program_holds_is_no_failure_of_the_model(
+    on: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEURON_RT_VISIBLE_CORES", "1")
+    with (on.path / "trn2/dev/core1").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        result = suites.run(on, "--target", "neuron-native", "-k", MODELS)
+    result.stdout.fnmatch_lines(["cannot be run: the runtime gets no NeuronCore 1: another program holds it *"])
+    assert not (on.path / "records").exists(), "it was not tested"
 
 
 def test_the_two_packages_of_one_name_are_told_apart(on: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:

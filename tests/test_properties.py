@@ -36,6 +36,7 @@ from conformance.properties.script import script
 from conformance.properties.search import Lab, Search, right
 from conformance.properties.system import from_json
 from conformance.registry import load_target
+from conformance.running.worker import Worker
 from conformance.selection import Request, select
 from conformance.targets.protocol import Compiled, Options
 
@@ -116,9 +117,11 @@ CRASH = CrashesOnTopk()
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    lab = Lab(threads=1, timeout=60)
+    worker = Worker(threads=1, timeout=60)
+    lab = Lab(worker)
     yield lab
     lab.close()
+    worker.close()
 
 
 def at(lab: Lab, target: str, name: str = "planted", **more: Any) -> Search:
@@ -131,11 +134,13 @@ def step(operator: str, *inputs: int, results: int = 1, **arguments: Any) -> Ste
 
 
 def test_a_program_hangs_after_a_minute_where_it_is_not_for_neuronx_cc_to_compile() -> None:
-    patient, impatient = Lab(threads=1, timeout=900), Lab(threads=1, timeout=5)
-    assert [patient.longest(load_target(name)) for name in ("openvino", "neuron")] == [60, 900]
-    assert [impatient.longest(load_target(name)) for name in ("openvino", "neuron")] == [5, 5]
-    patient.close()
-    impatient.close()
+    def longest(timeout: float, target: str) -> float:
+        worker = Worker(1, timeout)
+        worker.close()
+        return Lab(worker).longest(load_target(target))
+
+    assert [longest(900, name) for name in ("openvino", "neuron")] == [60, 900]
+    assert [longest(5, name) for name in ("openvino", "neuron")] == [5, 5]
 
 
 def test_every_operator_is_reached_runs_and_gives_finite_numbers_image_by_image() -> None:

@@ -12,6 +12,7 @@ from conformance.cases.outcome import Outcome
 from conformance.properties.hunt import hunt
 from conformance.properties.program import Program
 from conformance.properties.search import Lab, Search
+from conformance.running.worker import Worker
 from conformance.targets.xla import Xla
 
 pytestmark = pytest.mark.xla
@@ -25,9 +26,11 @@ PROFILE = settings(max_examples=200, deadline=None, database=None, derandomize=T
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    lab = Lab(threads=1, timeout=60)
+    worker = Worker(threads=1, timeout=60)
+    lab = Lab(worker)
     yield lab
     lab.close()
+    worker.close()
 
 
 class WithoutTheSplit(Search):

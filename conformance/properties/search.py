@@ -14,7 +14,6 @@ from conformance.cases.case import Case
 from conformance.cases.outcome import Outcome, Stage, Status
 from conformance.properties.program import Program
 from conformance.properties.system import SYSTEM, case_of
-from conformance.running.leases import Leases
 from conformance.running.worker import Job, Worker
 from conformance.targets.protocol import Target, cores_needed
 
@@ -37,12 +36,10 @@ def right(outcome: Outcome) -> bool:
 
 
 class Lab:
-    """A worker of its own, and a cache that is thrown away: nobody meets a program twice."""
+    """A worker, and a cache that is thrown away: nobody meets a program twice."""
 
-    def __init__(self, threads: int, timeout: float) -> None:
-        self.worker = Worker(threads, timeout)
-        self.timeout = timeout
-        self.leases = Leases()
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
         self.folder = Path(tempfile.mkdtemp(prefix="conformance-programs-"))
         self._run = 0
 
@@ -51,17 +48,15 @@ class Lab:
         self._run += 1
         if self._run % _FRESH_AFTER == 0:
             shutil.rmtree(self.folder, ignore_errors=True)
-        self.worker.timeout = self.longest(target)
-        environment = {**self.leases.process(target, place), "CONFORMANCE_CACHE": str(self.folder)}
-        return self.worker.run(Job(case_of(program, place), SYSTEM, target_spec), environment)
+        environment = {**self.worker.leases.process(target, place), "CONFORMANCE_CACHE": str(self.folder)}
+        return self.worker.run(Job(case_of(program, place), SYSTEM, target_spec), environment, self.longest(target))
 
     def longest(self, target: Target) -> float:
         """After how many seconds a program hangs. neuronx-cc takes its time for small ones, too."""
-        return self.timeout if cores_needed(target, ()) else min(self.timeout, LONGEST)
+        return self.worker.timeout if cores_needed(target, ()) else min(self.worker.timeout, LONGEST)
 
     def close(self) -> None:
-        """End the worker and remove the cache."""
-        self.worker.close()
+        """Remove the cache."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -13,7 +13,6 @@ from conformance.cases.outcome import Record
 from conformance.host.look import installed_version
 from conformance.registry import load_target
 from conformance.results.records import RecordWriter
-from conformance.running.leases import Leases
 from conformance.running.worker import Job, Worker
 from conformance.selection import Selection
 from conformance.targets.protocol import Target, conditions
@@ -29,7 +28,6 @@ class Bench:
         self.worker = worker
         self.writer = writer
         self._found: dict[str, Record] = {}
-        self.leases = Leases()
 
     def run(self, case: Case) -> Record:
         """The record of a case; it is run the first time it is asked for. One that cannot be, as its weights cannot
@@ -58,7 +56,7 @@ class Bench:
             self.selection.weights.get(case.weights or ""),
         )
         started = datetime.now(timezone.utc)
-        outcome = self.worker.run(job, self.leases.process(target, case))
+        outcome = self.worker.run(job, self.worker.leases.process(target, case))
         record = Record(
             **dict(outcome.model_copy(update={"environment": self._environment(case, target)})),
             id=case.id,

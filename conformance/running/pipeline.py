@@ -11,6 +11,7 @@ from time import perf_counter
 from torch import Tensor
 
 from conformance.cases.case import Case
+from conformance.cases.errors import UserError
 from conformance.cases.outcome import Outcome, Seconds, Stage, Status
 from conformance.compare.verdict import mismatch
 from conformance.defects.catalogue import known_defect
@@ -71,6 +72,8 @@ def run_case(
         detected = None
         if case.layer is None and not mismatch(answers.first, trial.outputs):
             detected = detect(case, system_of(case, system), subject.model, compiled)
+    except UserError:  # nothing is known of what was to be tested
+        raise
     except Exception as error:  # of the target's, of any kind
         failed = _failed(progress.stage, error).model_copy(update={"notes": list(subject.model.notes)})
         outcome = _explained(case, trial, target, failed)

@@ -22,6 +22,7 @@ from conformance.cases.case import Case
 from conformance.cases.outcome import Outcome, Stage, Status
 from conformance.host.cores import VISIBLE
 from conformance.running import child
+from conformance.running.leases import Leases
 
 _STAGES = list(Stage)
 _LOG_TAIL = 4000
@@ -38,30 +39,33 @@ class Job:
 
 
 class Worker:
-    """Runs jobs one by one. Children stay warm, one for each set of environment variables that was needed."""
+    """Runs jobs one by one. Children stay warm, one for each set of environment variables that was needed; `leases`
+    are the NeuronCores of them all."""
 
     def __init__(self, threads: int, timeout: float) -> None:
         self.threads = threads
         self.timeout = timeout
+        self.leases = Leases()
         self._context = get_context("spawn")
         self._shared = self._context.Array("l", 2, lock=False)  # stage, process id
         self._pools: dict[frozenset[tuple[str, str]], ProcessPool] = {}
         self._children: set[int] = set()
         self._log = Path(tempfile.mkstemp(prefix="conformance-", suffix=".log")[1])
 
-    def run(self, job: Job, variables: Mapping[str, str]) -> Outcome:
+    def run(self, job: Job, variables: Mapping[str, str], timeout: float | None = None) -> Outcome:
         """The outcome of a job, whatever becomes of the child. Errors of our own are raised."""
+        timeout = timeout or self.timeout
         if VISIBLE in variables:  # a child of other variables would hold the same NeuronCores
             self._end_all_but(frozenset(variables.items()))
         log_start = self._log.stat().st_size
         self._shared[:] = [0, 0]
         task = self._pool(variables).schedule(
-            child.execute, args=[job.case, job.system, job.target, job.weights], timeout=self.timeout
+            child.execute, args=[job.case, job.system, job.target, job.weights], timeout=timeout
         )
         try:
             return Outcome.model_validate_json(task.result())
         except DeadlineExceeded:
-            status, signature = Status.TIMEOUT, f"{self.timeout:g} s"
+            status, signature = Status.TIMEOUT, f"{timeout:g} s"
         except ProcessExpired as expired:
             status, signature = Status.CRASH, _cause(expired.exitcode)
         finally:

@@ -21,19 +21,25 @@ from conformance.suite.expecting import failed, passed
 
 
 @pytest.fixture(scope="session")
-def bench(pytestconfig: pytest.Config) -> Iterator[Bench]:
-    """Where cases are run, one worker process of its own for every xdist worker."""
+def worker(pytestconfig: pytest.Config) -> Iterator[Worker]:
+    """What runs everything, one for every xdist worker."""
     worker = Worker(_threads(), timeout=pytestconfig.getoption("case_timeout"))
-    folder = Path(pytestconfig.getoption("records") or pytestconfig.rootpath / "matrices" / "records")
-    name = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}-{os.getpid()}"
-    yield Bench(pytestconfig.stash[SELECTION], worker, RecordWriter(folder / f"{name}.jsonl"))
+    yield worker
     worker.close()
 
 
 @pytest.fixture(scope="session")
-def lab(pytestconfig: pytest.Config) -> Iterator[Lab]:
+def bench(pytestconfig: pytest.Config, worker: Worker) -> Bench:
+    """Where cases are run."""
+    folder = Path(pytestconfig.getoption("records") or pytestconfig.rootpath / "matrices" / "records")
+    name = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}-{os.getpid()}"
+    return Bench(pytestconfig.stash[SELECTION], worker, RecordWriter(folder / f"{name}.jsonl"))
+
+
+@pytest.fixture(scope="session")
+def lab(worker: Worker) -> Iterator[Lab]:
     """Where programs are run that nobody needs to remember."""
-    lab = Lab(_threads(), timeout=pytestconfig.getoption("case_timeout"))
+    lab = Lab(worker)
     yield lab
     lab.close()
 

@@ -20,7 +20,7 @@ from conformance.host.facts import TorchNeuronx
 from conformance.host.look import installed_version
 from conformance.host.sdk import COMPILER, FRAMEWORK, torch_neuronx_kind
 from conformance.targets.artifacts import artifact, artifact_key
-from conformance.targets.neuron_host import LOGICAL_CORES, OnNeuron, require_device
+from conformance.targets.neuron_host import LOGICAL_CORES, OnNeuron, on_core, require_device
 from conformance.targets.neuronx_cc import LOG, WITHOUT_LNC, arguments, compiling
 from conformance.targets.protocol import Compiled, NotRun, Options, Unsupported
 
@@ -101,7 +101,7 @@ class Neuron(OnNeuron):
             "packages": self.packages(options.hardware, options.sdk),
             "weights outside": how.weights_outside,
         }
-        with TemporaryDirectory(prefix="conformance-neuron-") as name:
+        with on_core(), TemporaryDirectory(prefix="conformance-neuron-") as name:
             folder = Path(name)
             path = artifact(
                 artifact_key(program, recipe), folder, lambda path: _trace(program, path, words, how, options, folder)
@@ -183,6 +183,7 @@ def _load(path: Path, how: How) -> Compiled:
         loaded = torch_neuronx.DataParallel(loaded, device_ids=list(range(_SPLIT)), set_dynamic_batching=False)
 
     def run(*inputs: Tensor) -> tuple[Tensor, ...]:
-        return tensors(loaded(*inputs))
+        with on_core():
+            return tensors(loaded(*inputs))
 
     return run

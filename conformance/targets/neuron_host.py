@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from conformance.cases.errors import UserError
 from conformance.cases.releases import releases
-from conformance.host.cores import LNC, cores_here
+from conformance.host.cores import LNC, VISIBLE, cores_here
 from conformance.host.look import installed_version
 from conformance.host.sdk import COMPILER, FRAMEWORK, identify, public
 from conformance.targets.protocol import Unsupported
@@ -13,6 +17,7 @@ from conformance.targets.protocol import Unsupported
 if TYPE_CHECKING:
     from conformance.cases.case import Case
 
+_NO_CORE = "Neuron Runtime could not be initialized"  # what torch-neuronx says of a core that is taken, too
 LOGICAL_CORES = {
     "lnc1": "a physical NeuronCore is a logical one, for the compiler and the runtime",
     "lnc2": "two physical NeuronCores make a logical one, for the compiler and the runtime",
@@ -32,6 +37,22 @@ def require_device(hardware: str, instead: str) -> None:
         raise Unsupported(f"{here.trouble}{instead}")
     if here.family != hardware:
         raise Unsupported(f"this host is {here.family}, not {hardware}{instead}")
+
+
+@contextmanager
+def on_core() -> Iterator[None]:
+    """While inside, a runtime that gets no NeuronCore is a trouble of the host, a UserError, and no failure of what
+    was compiled."""
+    try:
+        yield
+    except RuntimeError as error:
+        if _NO_CORE not in str(error):
+            raise
+        cores = os.environ.get(VISIBLE, "that is visible")
+        raise UserError(
+            f"the runtime gets no NeuronCore {cores}: another program holds it (neuron-ls names the process), or the "
+            f"driver is too old for the runtime (see the system log); {VISIBLE} chooses others"
+        ) from None
 
 
 class OnNeuron:

@@ -15,7 +15,7 @@ from conformance.cases.outcome import Stage
 from conformance.host.facts import TorchNeuronx
 from conformance.host.look import installed_version
 from conformance.host.sdk import FRAMEWORK, torch_neuronx_kind
-from conformance.targets.neuron_host import LOGICAL_CORES, OnNeuron, require_device
+from conformance.targets.neuron_host import LOGICAL_CORES, OnNeuron, on_core, require_device
 from conformance.targets.protocol import Compiled, FellBack, Options, Unsupported
 
 if TYPE_CHECKING:
@@ -53,8 +53,10 @@ class NeuronNative(OnNeuron):
         import torch
         import torch_neuronx
 
-        module: Callable[..., tuple[Tensor, ...]] = copy.deepcopy(program.module).to("neuron")
+        with on_core():
+            module: Callable[..., tuple[Tensor, ...]] = copy.deepcopy(program.module).to("neuron")
         if "eager" not in options.settings:
+            torch._dynamo.reset()  # or the eighth program of a process is no longer compiled
             module = torch.compile(module, backend="neuron", fullgraph=True, dynamic=False)
 
         def run(*inputs: Tensor) -> tuple[Tensor, ...]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import single_tenant
 import torch
 from torch._dynamo.backends.registry import register_backend
 
@@ -27,6 +28,7 @@ def _staying(moves: Any) -> Any:
             return moves(self, *where, **how)
         if os.environ.get("NEURON_DOUBLE_DEVICE") != "trn2":
             raise RuntimeError("no Neuron device")
+        single_tenant.take(*single_tenant.visible("0-3"))
         return self
 
     return to

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import single_tenant
+
 
 def _family() -> str | None:
     """The family of the instance that the double stands for; no device without."""
@@ -11,19 +13,23 @@ def _family() -> str | None:
 
 
 def require_device() -> None:
-    """Raises RuntimeError where no NeuronCore can be had."""
-    if _family() is None or not visible_cores():
+    """Takes the visible NeuronCores. Raises RuntimeError where they cannot be had."""
+    if _family() is None:
         raise RuntimeError(
             "The PyTorch Neuron Runtime could not be initialized. "
             "Neuron Driver issues are logged to your system logs."
         )
+    single_tenant.take(*_visible())
 
 
 def visible_cores() -> int:
     """How many this process may use: all of the one device, or those that the environment names."""
-    text = os.environ.get("NEURON_RT_VISIBLE_CORES") or ("0-3" if _family() == "trn2" else "0-1")
-    first, _, last = text.partition("-")
-    return int(last or first) - int(first) + 1
+    first, last = _visible()
+    return last - first + 1
+
+
+def _visible() -> tuple[int, int]:
+    return single_tenant.visible("0-3" if _family() == "trn2" else "0-1")
 
 
 def require_lnc(compiled: int) -> None:
