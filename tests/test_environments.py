@@ -36,7 +36,9 @@ def test_environments_name_what_there_is(noxfile: ModuleType) -> None:
         if "sdk" in environment:
             assert environment["sdk"] in releases() and name == f"sdk-{environment['sdk']}"
             assert "pins" not in environment, "AWS's packages bring their torch"
-            assert f"-sdk{environment['sdk']}-" in environment.get("image", f"-sdk{environment['sdk']}-")
+        if "image" in environment:
+            here, there = releases()[environment["sdk"]], releases()[environment["image"].split("-")[-2][3:]]
+            assert (here.neuronx_cc, here.torch_neuronx) == (there.neuronx_cc, there.torch_neuronx), name
 
 
 def test_packages_of_a_release(noxfile: ModuleType) -> None:
