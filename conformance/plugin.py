@@ -113,8 +113,8 @@ def pytest_configure(config: pytest.Config) -> None:
         register()
     try:
         config.stash[SELECTION] = selection = select(request_of(config))
-        named = config.getoption("target") is not None
-        config.stash[PROPERTIES] = parameters(selection, named, config.getoption("programs"))
+        named, one_case = (config.getoption(option) is not None for option in ("target", "case"))
+        config.stash[PROPERTIES] = parameters(selection, named, one_case, config.getoption("programs"))
         config.stash[EXPECTED] = _expected(config, selection)
     except UserError as error:
         raise pytest.UsageError(str(error)) from None

@@ -45,7 +45,7 @@ VERSIONS = {
     "neuronx-cc": ["2.12.68.0", "2.14.213.0", "2.16.345.0", "2.21.33363.0", "2.22.12471.0", "2.23.6484.0",
                    "2.24.8799.0", "2.25.3371.0", "2.26.6360.0"],
     "torch-xla": ["2.9.0"],
-    "torch-neuronx": ["2.9.0.2.13.26312"],
+    "torch-neuronx": ["2.9.0.2.13.26312", "2.13.3.0"],
 }  # fmt: skip
 PLAYED = {f"{d.id}:{m.name}": (d, m) for d in DEFECTS.values() if d.fault or d.refusal for m in d.minimal_cases}
 

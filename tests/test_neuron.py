@@ -64,6 +64,14 @@ def test_split_is_wrong_behind_the_real_calls_and_right_with_workarounds(on: pyt
     assert found["split-with-sizes:two-halves/b2/fp32@neuron/trn2/sdk-2.29.1"].defects == ["split-with-sizes"]
 
 
+def test_operator_without_a_lowering_is_frozen_and_seen_with_other_inputs_than_those_of_the_trace(
+    on: pytest.Pytester,
+) -> None:
+    found = run(on, "-k", "frozen-fallback")
+    assert len(found) == 4
+    assert {(record.status, *record.defects) for record in found} == {(Status.WRONG, "frozen-fallback")}
+
+
 def test_refusal_has_the_compilers_code_and_is_known(on: pytest.Pytester) -> None:
     (record,) = run(on, "-k", "sort-refused and sort/")
     assert (record.status, record.stage, record.signature) == (Status.ERROR, Stage.COMPILE, "NCC_EVRF029")

@@ -147,3 +147,8 @@ def test_help_names_the_options(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(
         ["*conformance: is a compiled vision model right?*", "*--profile=NAME*", "*--target=NAMES*"]
     )
+
+
+def test_one_case_is_run_alone(suite: pytest.Pytester) -> None:
+    result = run(suite, "--target", "toys:HEALTHY", "--case", "split-with-sizes:two-halves/b2/fp32@planted")
+    assert result.parseoutcomes()["passed"] == 1, "no random programs beside it"

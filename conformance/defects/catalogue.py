@@ -19,6 +19,7 @@ from conformance.defects.detr_decoder import DETR_DECODER
 from conformance.defects.dilated_convolution import DILATED_CONVOLUTION
 from conformance.defects.dilated_pool import DILATED_POOL
 from conformance.defects.dilated_transposed import DILATED_TRANSPOSED
+from conformance.defects.frozen_fallback import FROZEN_FALLBACK
 from conformance.defects.large_kernel_backward import LARGE_KERNEL_BACKWARD
 from conformance.defects.lnc_mismatch import LNC_MISMATCH
 from conformance.defects.multiply_reduce import MULTIPLY_REDUCE
@@ -40,7 +41,6 @@ from conformance.defects.split_with_sizes import SPLIT_WITH_SIZES
 from conformance.defects.topk_integers import TOPK_INTEGERS
 from conformance.defects.topk_large import TOPK_LARGE
 from conformance.defects.transpose_annotations import TRANSPOSE_ANNOTATIONS
-from conformance.defects.upsample_1d import UPSAMPLE_1D
 from conformance.defects.views_refused import VIEWS_REFUSED
 from conformance.defects.windows_strides import WINDOWS_STRIDES
 from conformance.defects.xla_resize import XLA_RESIZE
@@ -56,7 +56,7 @@ DEFECTS: dict[str, Defect] = {
         RESIZE_SCALE,
         VIEWS_REFUSED,
         PARAMETER_FALLBACK,
-        UPSAMPLE_1D,
+        FROZEN_FALLBACK,
         TOPK_INTEGERS,
         TOPK_LARGE,
         SORT,

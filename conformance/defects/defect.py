@@ -31,6 +31,11 @@ def UNSAID(*arguments: Any) -> Any:  # noqa: N802
     raise NotImplementedError
 
 
+def FROZEN(*arguments: Any) -> Any:  # noqa: N802
+    """The fault of a defect that gives the answer to another input, whatever the input. Not called."""
+    raise NotImplementedError
+
+
 def unseen(node: Node) -> bool:
     """The trigger of a defect that no graph shows: of settings, known by its signature alone, of training, or
     of which nobody has said what triggers it."""

@@ -28,13 +28,14 @@ DILATED_POOL = Defect(
     id="dilated-pool",
     title="max-pooling with a dilation is refused (NCC_EVRF018)",
     known=(
-        "The compiler does not dilate the window of a reduction. Pool each of the dilated grid's phases on its own, "
+        "The compiler does not dilate the window of a reduction. A front end of torch-xla never asks it to: there it "
+        "is `frozen-fallback`. Pool each of the dilated grid's phases on its own, "
         "or stack shifted copies and take the largest."
     ),
     evidence=Evidence.REPORT,
     seen="the compiler's documented error codes of SDK 2.32; since which release is not said",
     links=("https://github.com/aws-neuron/aws-neuron-sdk/blob/81ce03ae/compiler/error-codes/EVRF018.rst",),
-    packages={"neuronx-cc": ">=2.21"},
+    packages={"torch-neuronx": ">=2.13"},
     trigger=pools_dilated,
     stage=Stage.COMPILE,
     refusal="NCC_EVRF018",

@@ -5,21 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
+from conformance.defects.cpu_fallback import left_to_the_cpu, of_parameters_alone
 from conformance.defects.defect import Defect, Evidence, MinimalCase
-from conformance.defects.small import images, operator
+from conformance.defects.small import images
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.fx import Node
 
-_WITHOUT_LOWERING = ("upsample_bicubic2d", "im2col", "_weight_norm", "_weight_norm_interface")
-
 
 def falls_back_on_a_parameter(node: Node) -> bool:
     """Whether the node is such an operator, and what it is applied to comes from no input."""
-    return operator(node) in _WITHOUT_LOWERING and all(
-        given.op == "placeholder" and given.name.startswith(("p_", "b_", "c_")) for given in node.all_input_nodes
-    )
+    return left_to_the_cpu(node) and of_parameters_alone(node)
 
 
 def _embeddings() -> nn.Module:

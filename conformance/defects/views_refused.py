@@ -29,7 +29,8 @@ VIEWS_REFUSED = Defect(
     title="Tensor.unfold, view_as_real and pixel_unshuffle cannot be traced",
     known=(
         "As long as functionalization is off, as torch-neuronx sets it, torch-xla refuses these operators while the "
-        "model is traced. pixel_unshuffle is view, permute and reshape; windows are slices, or F.unfold."
+        "model is traced. pixel_unshuffle is view, permute and reshape; windows are slices. With "
+        "functionalization Tensor.unfold is left to the CPU: see `frozen-fallback`."
     ),
     evidence=Evidence.REPRODUCED,
     seen="torch-xla 2.9.0 (CPU)",
@@ -59,7 +60,7 @@ VIEWS_REFUSED = Defect(
             batch=1,
             status=Status.ERROR,
             signature="RuntimeError",
-            workarounds=("functionalization",),
+            workarounds=(),
         ),
     ),
 )

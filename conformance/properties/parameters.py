@@ -31,10 +31,11 @@ class Parameters:
         ]
 
 
-def parameters(selection: Selection, named: bool, folder: str | None) -> Parameters:
-    """Those of a selection; `named` where the command line names the targets. Raises UserError for a broken file."""
+def parameters(selection: Selection, named: bool, one_case: bool, folder: str | None) -> Parameters:
+    """Those of a selection; `named` where the command line names the targets, none where it names `one_case`.
+    Raises UserError for a broken file."""
     where = accepted_folder(folder)
-    return Parameters(places(selection, named), read_accepted(where), where)
+    return Parameters([] if one_case else places(selection, named), read_accepted(where), where)
 
 
 def case_id(accepted: Accepted, place: Case) -> str:

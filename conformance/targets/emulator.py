@@ -13,7 +13,7 @@ from conformance.cases.case import AUTO_CAST
 from conformance.cases.outcome import Stage
 from conformance.cases.releases import releases
 from conformance.defects.catalogue import find
-from conformance.defects.defect import UNSAID, Defect
+from conformance.defects.defect import FROZEN, UNSAID, Defect
 from conformance.graphs.exported import from_exported, node_scope
 from conformance.targets.protocol import Compiled, CompileError, Crashed, Options
 
@@ -91,7 +91,8 @@ def with_faults(program: Program, defects: frozenset[Defect]) -> Compiled:
     for node in module.graph.nodes:
         for defect in defects:
             if defect.fault is not None and defect.trigger(node):
-                node.target = _wrong(node.target) if defect.fault is UNSAID else defect.fault
+                played = _PLAYED.get(defect.fault)
+                node.target = played(node.target) if played else defect.fault
     module.recompile()
     return module
 
@@ -104,3 +105,15 @@ def _wrong(operator: Any) -> Any:
         return operator(*arguments, **options).roll(1, -1)
 
     return wrong
+
+
+def _frozen(operator: Any) -> Any:
+    """The operator with zeros in the place of its input; a device has those of the trace there."""
+
+    def frozen(x: Any, *arguments: Any, **options: Any) -> Any:
+        return operator(x.new_zeros(x.shape), *arguments, **options)
+
+    return frozen
+
+
+_PLAYED = {UNSAID: _wrong, FROZEN: _frozen}

@@ -1,0 +1,88 @@
+"""torch_neuronx.trace computes once what torch-xla leaves to the CPU; the program has the answer for a constant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conformance.cases.outcome import Stage, Status
+from conformance.defects.cpu_fallback import left_to_the_cpu, of_parameters_alone
+from conformance.defects.defect import FROZEN, Defect, Evidence, MinimalCase
+from conformance.defects.small import calls, images
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.fx import Node
+
+
+def computed_in_the_trace(node: Node) -> bool:
+    """Whether the node is left to the CPU, and what it is applied to depends on an input."""
+    return left_to_the_cpu(node) and not of_parameters_alone(node)
+
+
+def _upsampled(x: Tensor) -> Tensor:
+    from torch.nn import functional
+
+    return functional.interpolate(x, scale_factor=300)
+
+
+def _bicubic(x: Tensor) -> Tensor:
+    from torch.nn import functional
+
+    return functional.interpolate(x, scale_factor=2, mode="bicubic")
+
+
+def _sampled(x: Tensor) -> Tensor:
+    from torch.nn import functional
+
+    return functional.grid_sample(x, x[:, :2].permute(0, 2, 3, 1), align_corners=False)
+
+
+def _shuffled(x: Tensor) -> Tensor:
+    from torch.nn import functional
+
+    return functional.channel_shuffle(x, 2)
+
+
+FROZEN_FALLBACK = Defect(
+    id="frozen-fallback",
+    title="an operator without a lowering gives the example's answer for every input",
+    known=(
+        "What torch-xla has no lowering for it computes on the CPU while the model is traced, from the example "
+        "inputs, and the program holds the result as a constant: right for the inputs it was traced with, so that a "
+        "check with these sees nothing, and for no other. Bicubic, 1-d, exact-nearest and antialiased resizing, "
+        "grid_sample, channel_shuffle, F.unfold and fold, dilated and unevenly adaptive pooling, deform_conv2d, "
+        "roi_align. Write them in operators that are lowered, or keep them out of the traced part."
+    ),
+    evidence=Evidence.REPORT,
+    seen=(
+        "README of a ported speech model, trn2 and inf2, SDK 2.27: rows times 300; torch-xla 2.9.0 (CPU) does it to "
+        "each of these operators where it is traced in the steps of torch_neuronx.trace; not seen on a device"
+    ),
+    links=(
+        "https://github.com/aws-neuron/neuronx-distributed-inference/pull/71",
+        "https://github.com/aws-neuron/aws-neuron-sdk/issues/1265",
+    ),
+    packages={"torch-neuronx": "==2.9.*"},
+    trigger=computed_in_the_trace,
+    stage=Stage.COMPARE,
+    fault=FROZEN,
+    workarounds=(),
+    minimal_cases=tuple(
+        MinimalCase(
+            name=name,
+            title=title,
+            build=lambda function=function: calls(function),  # type: ignore[misc]
+            inputs=inputs,
+            batch=2,
+            status=Status.WRONG,
+            wrong_images=(0, 1),
+            workarounds=(),
+        )
+        for name, title, function, inputs in (
+            ("row-times-300", "4 values times 300", _upsampled, images(2, 3, 4)),
+            ("bicubic", "4 x 4 times 2", _bicubic, images(2, 3, 4, 4)),
+            ("grid-sample", "4 x 4 at places that it says itself", _sampled, images(2, 3, 4, 4)),
+            ("channel-shuffle", "4 channels in 2 groups", _shuffled, images(2, 4, 4, 4)),
+        )
+    ),
+)
