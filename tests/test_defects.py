@@ -175,8 +175,22 @@ def transposed(**arguments: int) -> nn.Module:
     return nn.ConvTranspose2d(4, 4, 3, **arguments)  # type: ignore[arg-type]
 
 
+def with_constant(function: Callable[[Tensor, Tensor], Tensor], *shape: int) -> nn.Module:
+    class WithConstant(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("constant", torch.ones(shape))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return function(x, self.constant)  # type: ignore[arg-type]
+
+    return WithConstant()
+
+
 IMAGE = torch.rand(2, 4, 16, 16)
 ROW = torch.rand(2, 20000)
+ROWS = torch.rand(2, 3, 4)
+FIRST = torch.zeros(2, 1, 2, dtype=torch.int64)
 
 
 @pytest.mark.parametrize(
@@ -212,6 +226,29 @@ ROW = torch.rand(2, 20000)
         ("views-refused", nn.PixelUnshuffle(2), IMAGE, True),
         ("views-refused", nn.PixelShuffle(2), IMAGE, False),
         ("parameter-fallback", nn.Unfold(3), IMAGE, False),
+        ("openvino-reduce-channels", with_constant(lambda x, c: x.mean(2) * c, 3), ROWS, True),
+        ("openvino-reduce-channels", with_constant(lambda x, c: x.amax(2, keepdim=True) + c, 1, 3, 1), ROWS, True),
+        ("openvino-reduce-channels", with_constant(lambda x, c: x.sum(0) / c, 3, 1), ROWS, True),
+        ("openvino-reduce-channels", with_constant(lambda x, c: x.sum(1) * c, 4), ROWS, False),
+        ("openvino-reduce-channels", with_constant(lambda x, c: x.sum(2) * c, 2, 1), ROWS, False),
+        ("openvino-reduce-channels", with_constant(lambda x, c: x.sum(2) * c, 3), ROWS[:1], False),
+        ("openvino-reduce-channels", lambda x: x.sum(2) * x[:, :, 0], ROWS, False),
+        ("openvino-reduce-channels", with_constant(lambda x, c: x.mean(3) * c, 1, 4, 1), IMAGE, False),
+        ("openvino-slice-gather", lambda x: x[..., :2].gather(1, FIRST), ROWS, True),
+        ("openvino-slice-gather", lambda x: x.tensor_split([2], 2)[0].gather(1, FIRST), ROWS, True),
+        ("openvino-slice-gather", lambda x: x[..., 2:].gather(1, FIRST), ROWS, False),
+        ("openvino-slice-gather", lambda x: x[:, :2].gather(1, FIRST), ROWS, False),
+        ("openvino-slice-gather", lambda x: x[..., :2].take_along_dim(FIRST, 1), ROWS, False),
+        ("onnxruntime-pad-max-pool", nn.Sequential(nn.ZeroPad2d(1), nn.MaxPool2d(2, 1)), IMAGE, True),
+        ("onnxruntime-pad-max-pool", nn.Sequential(nn.ZeroPad2d(1), nn.AvgPool2d(2, 1)), IMAGE, False),
+        ("onnxruntime-pad-max-pool", nn.Sequential(nn.ReflectionPad2d(1), nn.MaxPool2d(2, 1)), IMAGE, False),
+        ("onnxruntime-pad-max-pool", nn.MaxPool2d(2, 1, 1), IMAGE, False),
+        ("onnxruntime-pad-pool", nn.Sequential(nn.ZeroPad2d(1), nn.AvgPool2d(1)), IMAGE, True),
+        ("onnxruntime-pad-pool", nn.Sequential(nn.ZeroPad2d(1), nn.AvgPool2d(2)), IMAGE, False),
+        ("onnxruntime-ceil-shape", nn.MaxPool2d(1, 2, ceil_mode=True), IMAGE, True),
+        ("onnxruntime-ceil-shape", nn.AvgPool2d(2, 3, ceil_mode=True), IMAGE[..., :6, :6], True),
+        ("onnxruntime-ceil-shape", nn.MaxPool2d(3, 2, ceil_mode=True), IMAGE, False),
+        ("onnxruntime-ceil-shape", nn.MaxPool2d(1, 2), IMAGE, False),
         ("batch-256", conv(3), torch.rand(256, 4, 4, 4), True),
         ("batch-256", conv(3), torch.rand(255, 4, 4, 4), False),
         ("dilated-convolution", conv(3, dilation=4), IMAGE, True),

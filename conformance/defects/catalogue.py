@@ -23,9 +23,13 @@ from conformance.defects.frozen_fallback import FROZEN_FALLBACK
 from conformance.defects.large_kernel_backward import LARGE_KERNEL_BACKWARD
 from conformance.defects.lnc_mismatch import LNC_MISMATCH
 from conformance.defects.multiply_reduce import MULTIPLY_REDUCE
+from conformance.defects.onnxruntime_ceil import ONNXRUNTIME_CEIL
+from conformance.defects.onnxruntime_pad_pool import ONNXRUNTIME_PAD_MAX, ONNXRUNTIME_PAD_POOL
 from conformance.defects.onnxruntime_transposed import ONNXRUNTIME_TRANSPOSED
 from conformance.defects.openvino_avg_pool import OPENVINO_AVG_POOL
 from conformance.defects.openvino_constants import OPENVINO_CONSTANTS
+from conformance.defects.openvino_gather import OPENVINO_GATHER
+from conformance.defects.openvino_reduce import OPENVINO_REDUCE
 from conformance.defects.openvino_resize import OPENVINO_RESIZE
 from conformance.defects.openvino_rounding import OPENVINO_ROUNDING
 from conformance.defects.openvino_unsqueeze import OPENVINO_UNSQUEEZE
@@ -85,8 +89,13 @@ DEFECTS: dict[str, Defect] = {
         LNC_MISMATCH,
         XLA_RESIZE,
         ONNXRUNTIME_TRANSPOSED,
+        ONNXRUNTIME_CEIL,
+        ONNXRUNTIME_PAD_MAX,
+        ONNXRUNTIME_PAD_POOL,
         OPENVINO_AVG_POOL,
         OPENVINO_CONSTANTS,
+        OPENVINO_GATHER,
+        OPENVINO_REDUCE,
         OPENVINO_RESIZE,
         OPENVINO_ROUNDING,
         OPENVINO_UNSQUEEZE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conformance.defects.small import arguments, operator
+from conformance.defects.small import arguments, is_constant, operator
 
 if TYPE_CHECKING:
     from torch.fx import Node
@@ -31,6 +31,4 @@ def left_to_the_cpu(node: Node) -> bool:
 
 def of_parameters_alone(node: Node) -> bool:
     """Whether what it is applied to are parameters, buffers and constants."""
-    return all(
-        given.op == "placeholder" and given.name.startswith(("p_", "b_", "c_")) for given in node.all_input_nodes
-    )
+    return all(map(is_constant, node.all_input_nodes))

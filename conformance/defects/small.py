@@ -54,3 +54,8 @@ def images(*shape: int) -> Callable[[int], tuple[Tensor, ...]]:
         return (torch.rand(shape, generator=torch.Generator().manual_seed(index)),)
 
     return inputs
+
+
+def is_constant(node: Node) -> bool:
+    """Whether the node of an exported graph is a parameter, a buffer or a constant."""
+    return node.op == "placeholder" and node.name.startswith(("p_", "b_", "c_"))

@@ -1,0 +1,78 @@
+"""OpenVINO gathers from the whole of what was sliced."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conformance.cases.outcome import Stage, Status
+from conformance.defects.defect import Defect, Evidence, MinimalCase
+from conformance.defects.small import arguments, images, operator
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.fx import Node
+
+
+def gathers_from_the_first_places(node: Node) -> bool:
+    """Whether the node gathers along one dimension from the first places along another."""
+    if operator(node) != "gather":
+        return False
+    sliced: Node = node.args[0]  # type: ignore[assignment]
+    pieces = operator(sliced) == "getitem" and sliced.args[1] == 0
+    if pieces:
+        sliced = sliced.args[0]  # type: ignore[assignment]
+    name, given = operator(sliced), arguments(sliced)
+    if pieces:
+        first = name == "tensor_split"
+    else:
+        first = name in ("slice", "narrow") and given["start"] in (0, None) and given.get("step", 1) == 1
+    rank = len(node.meta["val"].shape)
+    return first and given["dim"] % rank != arguments(node)["dim"] % rank
+
+
+def _gathered() -> nn.Module:
+    import torch
+    from torch import nn
+
+    class Gathered(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("index", torch.ones(1, 1, 2, dtype=torch.int64))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x[..., :2].gather(1, self.index.expand(len(x), 1, 2))  # type: ignore[operator]
+
+    return Gathered()
+
+
+OPENVINO_GATHER = Defect(
+    id="openvino-slice-gather",
+    title="x[..., :n].gather(1, index) reads what was cut off, and beyond the tensor",
+    known=(
+        "OpenVINO leaves out a slice of the first places in front of a gather. That is right where the places are "
+        "those along which is gathered, and wrong along any other dimension: it fails for the shapes when it is "
+        "run or, where nobody checks them, gives numbers of other rows and of memory that is none of its own. Use "
+        "take_along_dim, or split in the place of slices."
+    ),
+    evidence=Evidence.REPRODUCED,
+    seen="found by the property tests with OpenVINO 2026.4.1; it is EliminateSliceBeforeGatherElements that does it",
+    links=(
+        "https://github.com/openvinotoolkit/openvino/blob/master/src/common/transformations/src/transformations/common_optimizations/nop_elimination.cpp",
+    ),
+    packages={"openvino": "==2026.4.1"},
+    trigger=gathers_from_the_first_places,
+    stage=Stage.RUN,
+    workarounds=(),
+    minimal_cases=(
+        MinimalCase(
+            name="first-columns",
+            title="2 of 4 columns, of each the second row",
+            build=_gathered,
+            inputs=images(2, 3, 4),
+            batch=2,
+            status=Status.ERROR,
+            signature="RuntimeError",
+            workarounds=(),
+        ),
+    ),
+)

@@ -1,0 +1,82 @@
+"""OpenVINO multiplies what it has reduced by the constant of another channel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conformance.cases.outcome import Stage, Status
+from conformance.defects.defect import Defect, Evidence, MinimalCase
+from conformance.defects.small import arguments, images, is_constant, operator
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.fx import Node
+
+_REDUCTIONS = ("sum", "mean", "amax", "amin", "norm", "linalg_vector_norm", "prod")
+
+
+def scales_channels_of_a_reduced_row(node: Node) -> bool:
+    """Whether the node combines what is left of three dimensions with a constant for each place of the second."""
+    if operator(node) not in ("add", "sub", "mul", "div"):
+        return False
+    reduced = [given for given in node.all_input_nodes if operator(given) in _REDUCTIONS]
+    constants = [given for given in node.all_input_nodes if is_constant(given)]
+    if len(reduced) != 1 or len(constants) != 1:
+        return False
+    given = arguments(reduced[0])
+    shape = given["self"].meta["val"].shape
+    axes = given.get("dim")
+    if len(shape) != 3 or axes is None:
+        return False
+    gone = {axis % 3 for axis in ([axes] if isinstance(axes, int) else axes)}
+    if 1 in gone or len(gone) != 1 or (gone == {2} and shape[0] == 1):
+        return False
+    channels = 1 if given.get("keepdim") or gone == {2} else 0
+    constant = constants[0].meta["val"].shape
+    place = channels - (len(node.meta["val"].shape) - len(constant))
+    return place >= 0 and constant[place] == shape[1] == constant.numel() > 1
+
+
+def _scaled_mean() -> nn.Module:
+    import torch
+    from torch import nn
+
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.tensor([1.0, 2.0, 3.0]))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x.mean(2) * self.scale
+
+    return Scaled()
+
+
+OPENVINO_REDUCE = Defect(
+    id="openvino-reduce-channels",
+    title="mean over the last of three dimensions, times a weight for each channel: the weights of other channels",
+    known=(
+        "What follows a reduction is computed in the same kernel. Of three dimensions, if the last or the first is "
+        "reduced, and with several images, a factor or summand for each channel is taken from the wrong place, for "
+        "sums, means and extremes alike. Four dimensions are right: reduce an image, or reshape between."
+    ),
+    evidence=Evidence.REPRODUCED,
+    seen="found by the property tests with OpenVINO 2026.4.1, on a CPU with AVX2",
+    links=("https://github.com/openvinotoolkit/openvino/tree/master/src/plugins/intel_cpu/src/nodes",),
+    packages={"openvino": "==2026.4.1"},
+    trigger=scales_channels_of_a_reduced_row,
+    stage=Stage.COMPARE,
+    workarounds=(),
+    minimal_cases=(
+        MinimalCase(
+            name="scaled-mean",
+            title="2 x 3 x 4, mean of 4 values times 1, 2, 3",
+            build=_scaled_mean,
+            inputs=images(2, 3, 4),
+            batch=2,
+            status=Status.WRONG,
+            wrong_images=(0, 1),
+            workarounds=(),
+        ),
+    ),
+)
