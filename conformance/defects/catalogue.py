@@ -28,6 +28,7 @@ from conformance.defects.onnxruntime_pad_pool import ONNXRUNTIME_PAD_MAX, ONNXRU
 from conformance.defects.onnxruntime_transposed import ONNXRUNTIME_TRANSPOSED
 from conformance.defects.openvino_avg_pool import OPENVINO_AVG_POOL
 from conformance.defects.openvino_constants import OPENVINO_CONSTANTS
+from conformance.defects.openvino_convolution import OPENVINO_CONVOLUTION
 from conformance.defects.openvino_gather import OPENVINO_GATHER
 from conformance.defects.openvino_reduce import OPENVINO_REDUCE
 from conformance.defects.openvino_resize import OPENVINO_RESIZE
@@ -94,6 +95,7 @@ DEFECTS: dict[str, Defect] = {
         ONNXRUNTIME_PAD_POOL,
         OPENVINO_AVG_POOL,
         OPENVINO_CONSTANTS,
+        OPENVINO_CONVOLUTION,
         OPENVINO_GATHER,
         OPENVINO_REDUCE,
         OPENVINO_RESIZE,
