@@ -48,7 +48,8 @@ class MinimalCase:
 
     `build` gives the module, `inputs(n)` the n-th set of inputs (float32, batch first), to be run at `dtype`. Where
     the defect is expected the case must end in `status` with `signature`, and exactly `wrong_images` of the batch are
-    wrong. `workarounds` are those that must make this very case pass.
+    wrong; or, where the host decides, in an error with the signature `or_error`. `workarounds` are those that must
+    make this very case pass.
     """
 
     name: str
@@ -60,6 +61,7 @@ class MinimalCase:
     workarounds: tuple[str, ...]
     signature: str | None = None
     wrong_images: tuple[int, ...] = ()
+    or_error: str | None = None
     dtype: str = "float32"
 
 

@@ -50,9 +50,9 @@ OPENVINO_GATHER = Defect(
     title="x[..., :n].gather(1, index) reads what was cut off, and beyond the tensor",
     known=(
         "OpenVINO leaves out a slice of the first places in front of a gather. That is right where the places are "
-        "those along which is gathered, and wrong along any other dimension: it fails for the shapes when it is "
-        "run or, where nobody checks them, gives numbers of other rows and of memory that is none of its own. Use "
-        "take_along_dim, or split in the place of slices."
+        "those along which is gathered, and wrong along any other dimension: with several threads it fails "
+        "for the shapes when it is run, with one it gives numbers of other rows, of memory that is none of its own, "
+        "or an output of other sizes. Use take_along_dim, or split in the place of slices."
     ),
     evidence=Evidence.REPRODUCED,
     seen="found by the property tests with OpenVINO 2026.4.1; it is EliminateSliceBeforeGatherElements that does it",
@@ -61,7 +61,7 @@ OPENVINO_GATHER = Defect(
     ),
     packages={"openvino": "==2026.4.1"},
     trigger=gathers_from_the_first_places,
-    stage=Stage.RUN,
+    stage=Stage.COMPARE,
     workarounds=(),
     minimal_cases=(
         MinimalCase(
@@ -70,8 +70,9 @@ OPENVINO_GATHER = Defect(
             build=_gathered,
             inputs=images(2, 3, 4),
             batch=2,
-            status=Status.ERROR,
-            signature="RuntimeError",
+            status=Status.WRONG,
+            wrong_images=(0, 1),
+            or_error="RuntimeError",
             workarounds=(),
         ),
     ),
