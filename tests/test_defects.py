@@ -239,6 +239,7 @@ FIRST = torch.zeros(2, 1, 2, dtype=torch.int64)
         ("openvino-one-column", nn.Conv2d(1, 2, 3, padding=(1, 0)), IMAGE[:, :1, :, :3], False),
         ("openvino-one-column", nn.Conv2d(1, 2, 3, stride=(2, 2), padding=(1, 0)), IMAGE[:, :1, :, :3], False),
         ("openvino-one-column", nn.Conv2d(1, 2, 3, stride=(1, 2)), IMAGE[:, :1, :, :3], False),
+        ("openvino-one-column", nn.Conv2d(1, 2, 3, padding="same"), IMAGE[:, :1, :, :1], False),
         ("openvino-one-column", nn.Conv2d(4, 2, 3, stride=(1, 2), padding=(1, 0)), IMAGE[..., :3], False),
         ("openvino-slice-gather", lambda x: x[..., :2].gather(1, FIRST), ROWS, True),
         ("openvino-slice-gather", lambda x: x.tensor_split([2], 2)[0].gather(1, FIRST), ROWS, True),

@@ -29,8 +29,8 @@ DILATED_POOL = Defect(
     title="max-pooling with a dilation is refused (NCC_EVRF018)",
     known=(
         "The compiler does not dilate the window of a reduction. A front end of torch-xla never asks it to: there it "
-        "is `frozen-fallback`. Pool each of the dilated grid's phases on its own, "
-        "or stack shifted copies and take the largest."
+        "is `frozen-fallback`. Pool each of the dilated grid's phases on its own, or stack shifted copies and "
+        "take the largest."
     ),
     evidence=Evidence.REPORT,
     seen="the compiler's documented error codes of SDK 2.32; since which release is not said",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
 from conformance.defects.defect import Defect, Evidence, MinimalCase
-from conformance.defects.small import arguments, calls, images, operator
+from conformance.defects.small import arguments, calls, images, operator, pair
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,17 +23,11 @@ def drops_a_window(node: Node) -> bool:
         return False
     value = node.meta["val"]
     results = (value[0] if isinstance(value, tuple) else value).shape[-2:]
-    kernel, padding, dilation = (_pair(given.get(name, 1)) for name in ("kernel_size", "padding", "dilation"))
-    strides = _pair(given["stride"] or given["kernel_size"])
+    kernel, padding, dilation = (pair(given.get(name, 1)) for name in ("kernel_size", "padding", "dilation"))
+    strides = pair(given["stride"] or given["kernel_size"])
     sizes = given["self"].meta["val"].shape[-2:]
     along = zip(sizes, results, kernel, strides, padding, dilation, strict=True)
     return any(math.ceil((n + 2 * p - d * (k - 1) - 1) / s) + 1 > m for n, m, k, s, p, d in along)
-
-
-def _pair(size: Any) -> tuple[int, int]:
-    """One number stands for both."""
-    sizes = [size] if isinstance(size, int) else list(size)
-    return sizes[0], sizes[-1]
 
 
 def _multiplied(x: Tensor) -> Tensor:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
 from conformance.defects.defect import Defect, Evidence, MinimalCase
-from conformance.defects.small import arguments, calls, images, operator
+from conformance.defects.small import arguments, calls, images, operator, pair
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,15 +21,9 @@ def reaches_beyond_the_padding(node: Node) -> bool:
     if not given["ceil_mode"] or not given["count_include_pad"] or given["divisor_override"] is not None:
         return False
     sizes, results = given["self"].meta["val"].shape[2:], node.meta["val"].shape[2:]
-    kernel, padding = _pair(given["kernel_size"]), _pair(given["padding"])
-    along = zip(sizes, results, kernel, _pair(given["stride"] or kernel), padding, strict=True)
+    kernel, padding = pair(given["kernel_size"]), pair(given["padding"])
+    along = zip(sizes, results, kernel, pair(given["stride"] or kernel), padding, strict=True)
     return any(p and (after - 1) * s + k > before + 2 * p for before, after, k, s, p in along)
-
-
-def _pair(size: Any) -> tuple[int, int]:
-    """One number stands for both."""
-    sizes = [size] if isinstance(size, int) else list(size)
-    return sizes[0], sizes[-1]
 
 
 def _pooled(x: Tensor) -> Tensor:

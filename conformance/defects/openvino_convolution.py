@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
 from conformance.defects.defect import Defect, Evidence, MinimalCase
-from conformance.defects.small import arguments, images, layer, operator
+from conformance.defects.small import arguments, images, layer, operator, pair
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,8 +21,10 @@ def convolves_to_one_column(node: Node) -> bool:
     if operator(node) != "conv2d":
         return False
     given = arguments(node)
+    if isinstance(given["padding"], str):
+        return False
     channels, height = given["weight"].meta["val"].shape[1:3]
-    (down, across), above = given["stride"], given["padding"][0]
+    (down, across), (above, _) = pair(given["stride"]), pair(given["padding"])
     alone = channels == given["groups"] == 1
     return bool(alone and node.meta["val"].shape[3] == 1 and down == 1 < across and above > 0 and height > 2)
 

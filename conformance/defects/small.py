@@ -59,3 +59,9 @@ def images(*shape: int) -> Callable[[int], tuple[Tensor, ...]]:
 def is_constant(node: Node) -> bool:
     """Whether the node of an exported graph is a parameter, a buffer or a constant."""
     return node.op == "placeholder" and node.name.startswith(("p_", "b_", "c_"))
+
+
+def pair(size: Any) -> tuple[int, int]:
+    """One number stands for both dimensions of an image."""
+    sizes = [size] if isinstance(size, int) else list(size)
+    return sizes[0], sizes[-1]
