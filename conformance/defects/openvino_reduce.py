@@ -61,7 +61,7 @@ OPENVINO_REDUCE = Defect(
         "sums, means and extremes alike. Four dimensions are right: reduce an image, or reshape between."
     ),
     evidence=Evidence.REPRODUCED,
-    seen="found by the property tests with OpenVINO 2026.4.1, on a CPU with AVX2",
+    seen="found by the property tests with OpenVINO 2026.4.1, on an AMD EPYC",
     links=("https://github.com/openvinotoolkit/openvino/tree/master/src/plugins/intel_cpu/src/nodes",),
     packages={"openvino": "==2026.4.1"},
     trigger=scales_channels_of_a_reduced_row,
