@@ -91,6 +91,8 @@ def _host_rows(facts: Facts) -> Iterator[Row]:
 
 def _neuron_rows(facts: Facts) -> Iterator[Row]:
     neuron = facts.neuron
+    if facts.machine.neuroncore:
+        yield "NeuronCore", facts.machine.neuroncore, ""
     if neuron.devices:
         alike = Counter(_device(device) for device in neuron.devices)
         for text, count in alike.items():

@@ -8,7 +8,7 @@ from enum import Enum
 
 @dataclass(frozen=True)
 class Machine:
-    """The computer. `memory` is in bytes and counts what this process may use."""
+    """The computer. `memory` is in bytes and counts what this process may use; `neuroncore` is `v3` of a trn2."""
 
     platform: str
     python: str
@@ -16,6 +16,7 @@ class Machine:
     cpus: int
     memory: int | None
     instance_type: str | None
+    neuroncore: str | None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ _METADATA = "http://169.254.169.254/latest"
 # Elsewhere the file of the firmware holds the name of a laptop or a mainboard.
 _INSTANCE = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+")
 _NEURON = re.compile(r"(inf|trn)\d\w*(\.\w+)?")
+_NEURONCORES = {"inf1": "v1", "inf2": "v2", "trn1": "v2", "trn2": "v3", "trn3": "v4"}
 
 
 def find_instance_type(host: Host, listed: str | None, devices: bool) -> str | None:
@@ -22,6 +23,11 @@ def find_instance_type(host: Host, listed: str | None, devices: bool) -> str | N
     slow: list[Callable[[], str | None]] = [lambda: _monitor(host), lambda: _metadata(host)]
     answers: Iterator[str | None] = (ask() for ask in (*quick, *(slow if devices else ())))
     return next((answer for answer in answers if answer), None)
+
+
+def neuroncore_version(instance_type: str | None) -> str | None:
+    """`v3` of a trn2.48xlarge."""
+    return _NEURONCORES.get((instance_type or "")[:4])
 
 
 def _firmware(host: Host) -> str | None:

@@ -7,6 +7,7 @@ import platform
 from contextlib import suppress
 
 from conformance.host.facts import Machine
+from conformance.host.instance import neuroncore_version
 from conformance.host.look import Host
 
 
@@ -19,6 +20,7 @@ def find_machine(host: Host, instance_type: str | None = None) -> Machine:
         cpus=_cpus(),
         memory=_memory(host),
         instance_type=instance_type,
+        neuroncore=neuroncore_version(instance_type),
     )
 
 

@@ -28,6 +28,7 @@ def test_report_of_a_trainium(trainium, registered, ready, report):
     for line in (
         "  instance            trn2.3xlarge",
         "  variable            NEURON_RT_VISIBLE_CORES=0-1",
+        "  NeuronCore          v3",
         "  devices             1, 4 logical NeuronCores (8 physical), 96 GiB",
         "  driver              2.27.4.0",
         "  SDK release         2.29.1, or a patch of it with the same neuronx-cc and torch-neuronx",
