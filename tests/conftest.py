@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from suites import TOY
+
+from conformance.properties.search import Lab
+from conformance.running.worker import Worker
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -15,6 +19,16 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CONFORMANCE_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    """Where programs are run, in a process of its own."""
+    worker = Worker(threads=1, timeout=60)
+    lab = Lab(worker)
+    yield lab
+    lab.close()
+    worker.close()
 
 
 @pytest.fixture

@@ -7,6 +7,9 @@ import os
 from pathlib import Path
 from typing import IO
 
+NO_RUNTIME = (
+    "The PyTorch Neuron Runtime could not be initialized. Neuron Driver issues are logged to your system logs."
+)
 _taken: dict[int, IO[str]] = {}
 
 
@@ -19,10 +22,7 @@ def take(first: int, last: int) -> None:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise RuntimeError(
-                "The PyTorch Neuron Runtime could not be initialized. "
-                "Neuron Driver issues are logged to your system logs."
-            ) from None
+            raise RuntimeError(NO_RUNTIME) from None
         _taken[core] = file
 
 

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -113,15 +112,6 @@ class CrashesOnTopk(Planted):
 REFLECT = ReflectsAsReplicates()
 UNDILATED = PoolsUndilated()
 CRASH = CrashesOnTopk()
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    worker = Worker(threads=1, timeout=60)
-    lab = Lab(worker)
-    yield lab
-    lab.close()
-    worker.close()
 
 
 def at(lab: Lab, target: str, name: str = "planted", **more: Any) -> Search:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import settings
 
@@ -12,7 +10,6 @@ from conformance.cases.outcome import Outcome
 from conformance.properties.hunt import hunt
 from conformance.properties.program import Program
 from conformance.properties.search import Lab, Search
-from conformance.running.worker import Worker
 from conformance.targets.xla import Xla
 
 pytestmark = pytest.mark.xla
@@ -22,15 +19,6 @@ if XLA.missing():
 
 PLACE = Case("", "", "", 1, None, None, "float32", "xla")
 PROFILE = settings(max_examples=200, deadline=None, database=None, derandomize=True, report_multiple_bugs=False)
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    worker = Worker(threads=1, timeout=60)
-    lab = Lab(worker)
-    yield lab
-    lab.close()
-    worker.close()
 
 
 class WithoutTheSplit(Search):

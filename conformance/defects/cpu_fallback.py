@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from conformance.defects.dilated_pool import pools_dilated
 from conformance.defects.small import arguments, is_constant, operator
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ _ALWAYS = (
 def left_to_the_cpu(node: Node) -> bool:
     """Whether the node is such an operator: pooling only with a dilation, or to sizes that do not divide."""
     name = operator(node)
-    if name.startswith("max_pool"):
-        return any(size != 1 for size in arguments(node)["dilation"])
+    if pools_dilated(node):
+        return True
     if name.startswith("adaptive_"):
         wanted = arguments(node)["output_size"]
         given = node.all_input_nodes[0].meta["val"].shape[-len(wanted) :]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from conformance.cases.outcome import Stage, Status
 from conformance.defects.cpu_fallback import left_to_the_cpu, of_parameters_alone
 from conformance.defects.defect import FROZEN, Defect, Evidence, MinimalCase
+from conformance.defects.resizing import interpolate
 from conformance.defects.small import calls, images
 
 if TYPE_CHECKING:
@@ -17,18 +18,6 @@ if TYPE_CHECKING:
 def computed_in_the_trace(node: Node) -> bool:
     """Whether the node is left to the CPU, and what it is applied to depends on an input."""
     return left_to_the_cpu(node) and not of_parameters_alone(node)
-
-
-def _upsampled(x: Tensor) -> Tensor:
-    from torch.nn import functional
-
-    return functional.interpolate(x, scale_factor=300)
-
-
-def _bicubic(x: Tensor) -> Tensor:
-    from torch.nn import functional
-
-    return functional.interpolate(x, scale_factor=2, mode="bicubic")
 
 
 def _sampled(x: Tensor) -> Tensor:
@@ -71,18 +60,18 @@ FROZEN_FALLBACK = Defect(
         MinimalCase(
             name=name,
             title=title,
-            build=lambda function=function: calls(function),  # type: ignore[misc]
+            build=build,
             inputs=inputs,
             batch=2,
             status=Status.WRONG,
             wrong_images=(0, 1),
             workarounds=(),
         )
-        for name, title, function, inputs in (
-            ("row-times-300", "4 values times 300", _upsampled, images(2, 3, 4)),
-            ("bicubic", "4 x 4 times 2", _bicubic, images(2, 3, 4, 4)),
-            ("grid-sample", "4 x 4 at places that it says itself", _sampled, images(2, 3, 4, 4)),
-            ("channel-shuffle", "4 channels in 2 groups", _shuffled, images(2, 4, 4, 4)),
+        for name, title, build, inputs in (
+            ("row-times-300", "4 values times 300", lambda: interpolate(scale_factor=300), images(2, 3, 4)),
+            ("bicubic", "4 x 4 times 2", lambda: interpolate(scale_factor=2, mode="bicubic"), images(2, 3, 4, 4)),
+            ("grid-sample", "4 x 4 at places that it says itself", lambda: calls(_sampled), images(2, 3, 4, 4)),
+            ("channel-shuffle", "4 channels in 2 groups", lambda: calls(_shuffled), images(2, 4, 4, 4)),
         )
     ),
 )

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
 from conformance.defects.defect import Defect, Evidence, MinimalCase
-from conformance.defects.small import arguments, images, operator
+from conformance.defects.small import arguments, calls, images, operator
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
     from torch.fx import Node
 
 
@@ -32,17 +32,10 @@ def gathers_from_the_first_places(node: Node) -> bool:
 
 def _gathered() -> nn.Module:
     import torch
-    from torch import nn
 
-    class Gathered(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.register_buffer("index", torch.ones(1, 1, 2, dtype=torch.int64))
-
-        def forward(self, x: Tensor) -> Tensor:
-            return x[..., :2].gather(1, self.index.expand(len(x), 1, 2))  # type: ignore[operator]
-
-    return Gathered()
+    return calls(
+        lambda x, index: x[..., :2].gather(1, index.expand(len(x), 1, 2)), torch.ones(1, 1, 2, dtype=torch.int64)
+    )
 
 
 OPENVINO_GATHER = Defect(

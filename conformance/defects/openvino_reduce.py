@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
 from conformance.defects.defect import Defect, Evidence, MinimalCase
-from conformance.defects.small import arguments, images, is_constant, operator
+from conformance.defects.small import arguments, calls, images, is_constant, operator
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
     from torch.fx import Node
 
 _REDUCTIONS = ("sum", "mean", "amax", "amin", "norm", "linalg_vector_norm", "prod")
@@ -39,17 +39,8 @@ def scales_channels_of_a_reduced_row(node: Node) -> bool:
 
 def _scaled_mean() -> nn.Module:
     import torch
-    from torch import nn
 
-    class Scaled(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.scale = nn.Parameter(torch.tensor([1.0, 2.0, 3.0]))
-
-        def forward(self, x: Tensor) -> Tensor:
-            return x.mean(2) * self.scale
-
-    return Scaled()
+    return calls(lambda x, scale: x.mean(2) * scale, torch.tensor([1.0, 2.0, 3.0]))
 
 
 OPENVINO_REDUCE = Defect(

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
 from conformance.defects.defect import Defect, Evidence, MinimalCase
-from conformance.defects.small import arguments, images, operator
+from conformance.defects.small import arguments, calls, images, operator
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
     from torch.fx import Node
 
 
@@ -31,17 +31,8 @@ def selects_all_of_a_new_dimension(node: Node) -> bool:
 
 def _selection() -> nn.Module:
     import torch
-    from torch import nn
 
-    class Selection(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.register_buffer("index", torch.tensor([0]))
-
-        def forward(self, x: Tensor) -> Tensor:
-            return x.unsqueeze(1).index_select(1, self.index)  # type: ignore[arg-type]
-
-    return Selection()
+    return calls(lambda x, index: x.unsqueeze(1).index_select(1, index), torch.tensor([0]))
 
 
 OPENVINO_UNSQUEEZE = Defect(

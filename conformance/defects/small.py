@@ -25,13 +25,18 @@ def arguments(node: Node) -> dict[str, Any]:
     return {**defaults, **given, **node.kwargs}
 
 
-def calls(function: Callable[..., Any]) -> nn.Module:
-    """A module that does nothing but call a function."""
+def calls(function: Callable[..., Any], *constants: Tensor) -> nn.Module:
+    """A module that does nothing but call a function, with constants of its own behind the inputs."""
     from torch import nn
 
     class Calls(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            for number, constant in enumerate(constants):
+                self.register_buffer(f"constant{number}", constant)
+
         def forward(self, *inputs: Tensor) -> Any:
-            return function(*inputs)
+            return function(*inputs, *self.buffers())
 
     return Calls()
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from functools import cache
 
 from conformance.cases.errors import UserError
-from conformance.host.instance import find_instance_type
+from conformance.host.instance import family_of, find_instance_type
 from conformance.host.look import Host
 from conformance.host.neuron import find_neuron
 
 VISIBLE, COUNT, LNC = "NEURON_RT_VISIBLE_CORES", "NEURON_RT_NUM_CORES", "NEURON_LOGICAL_NC_CONFIG"
-_FAMILY = re.compile(r"(inf\d|trn\d)")
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ def find_cores(host: Host) -> Cores:
     """Those of a host: all that neuron-ls lists, or the part that the environment makes visible."""
     neuron, listed = find_neuron(host)
     instance = find_instance_type(host, listed, bool(neuron.nodes))
-    family = _FAMILY.match(instance or "")
+    family = family_of(instance)
     count = sum(device.logical_cores for device in neuron.devices)
     lnc = next((d.physical_cores // d.logical_cores for d in neuron.devices if d.logical_cores), 1)
     trouble: str | None
@@ -52,7 +51,7 @@ def find_cores(host: Host) -> Cores:
         trouble = neuron.trouble or "no neuron-ls lists the cores: install aws-neuronx-tools"
     given = host.environ.get(LNC)
     return Cores(
-        family=family[1] if family else None,
+        family=family,
         indices=_visible(host, count),
         lnc=_lnc(given, lnc),
         trouble=trouble,

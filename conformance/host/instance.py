@@ -13,6 +13,7 @@ _METADATA = "http://169.254.169.254/latest"
 # Elsewhere the file of the firmware holds the name of a laptop or a mainboard.
 _INSTANCE = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+")
 _NEURON = re.compile(r"(inf|trn)\d\w*(\.\w+)?")
+_FAMILY = re.compile(r"(inf|trn)\d")
 _NEURONCORES = {"inf1": "v1", "inf2": "v2", "trn1": "v2", "trn2": "v3", "trn3": "v4"}
 
 
@@ -25,9 +26,15 @@ def find_instance_type(host: Host, listed: str | None, devices: bool) -> str | N
     return next((answer for answer in answers if answer), None)
 
 
+def family_of(instance_type: str | None) -> str | None:
+    """`trn2` of a trn2.48xlarge; None of what has no Neuron device."""
+    found = _FAMILY.match(instance_type or "")
+    return found[0] if found else None
+
+
 def neuroncore_version(instance_type: str | None) -> str | None:
     """`v3` of a trn2.48xlarge."""
-    return _NEURONCORES.get((instance_type or "")[:4])
+    return _NEURONCORES.get(family_of(instance_type) or "")
 
 
 def _firmware(host: Host) -> str | None:

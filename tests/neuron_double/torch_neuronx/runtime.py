@@ -15,10 +15,7 @@ def _family() -> str | None:
 def require_device() -> None:
     """Takes the visible NeuronCores. Raises RuntimeError where they cannot be had."""
     if _family() is None:
-        raise RuntimeError(
-            "The PyTorch Neuron Runtime could not be initialized. "
-            "Neuron Driver issues are logged to your system logs."
-        )
+        raise RuntimeError(single_tenant.NO_RUNTIME)
     single_tenant.take(*_visible())
 
 
