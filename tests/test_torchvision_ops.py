@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from conformance.registry import missing_packages
-from conformance.systems.torchvision_ops import own_kernels, pool_regions, suppress
+from conformance.torchvision_ops import own_kernels, pool_regions, suppress
 
 if reason := missing_packages({"torchvision": "rcnn"}, "this"):
     pytest.skip(reason, allow_module_level=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
+
+from conformance.torchvision_ops import suppression
 
 
 def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -17,18 +17,21 @@ def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.asarray(common / (_areas(boxes)[:, None] + _areas(others) - common))
 
 
-def survivors(boxes: np.ndarray, classes: np.ndarray, overlap: float) -> Iterator[int]:
-    """The places of the boxes (n, 4), best first, that overlap no better survivor of their class by more.
+def survivors(boxes: np.ndarray, classes: np.ndarray, overlap: float) -> np.ndarray:
+    """The places (int64) of the boxes (n, 4), best first, that overlap no better survivor of their class by more.
 
-    Greedy suppression, class by class. Own, because torchvision's does not import beside PyPI's torch for the
-    CPU and figures must not depend on what a host has; where it imports a test demands that both agree.
+    By torchvision where it imports with its kernels. PyPI's does not beside PyPI's torch for the CPU: what stands in
+    for it there gives the same, as figures must not depend on what a host has.
     """
-    left = np.ones(len(boxes), dtype=bool)
-    for place, kind in enumerate(classes):
-        if left[place]:
-            yield place
-            rivals = place + 1 + np.flatnonzero(left[place + 1 :] & (classes[place + 1 :] == kind))
-            left[rivals] = overlaps(boxes[place, None], boxes[rivals])[0] <= overlap
+    import torch
+
+    nms = suppression()
+    kept = np.zeros(len(boxes), dtype=bool)
+    for kind in np.unique(classes):
+        places = np.flatnonzero(classes == kind)
+        ranks = torch.arange(len(places), 0, -1, dtype=torch.float64)
+        kept[places[nms(torch.from_numpy(boxes[places]), ranks, overlap).numpy()]] = True
+    return np.flatnonzero(kept)
 
 
 def _areas(boxes: np.ndarray) -> np.ndarray:

@@ -8,7 +8,6 @@ detections are matched by: where two boxes of an object score the same but for r
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import islice
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -71,9 +70,9 @@ def from_cells(
         centres, halves, scores = cells[:, :2], cells[:, 2:4] / 2, cells[:, 4:]
         boxes = np.concatenate([centres - halves, centres + halves], 1)
         found = _best_first(boxes, scores.max(1), scores.argmax(1), nonfinite)
-        keep = list(islice(survivors(found.boxes, found.classes, overlap), most + 1))
+        keep = survivors(found.boxes, found.classes, overlap)
         cut = float(found.scores[keep[most]]) if len(keep) > most else -inf
-        images.append(replace(found.take(np.array(keep[:most], dtype=np.int64)), cut=cut))
+        images.append(replace(found.take(keep[:most]), cut=cut))
     return images
 
 

@@ -47,7 +47,7 @@ def _where() -> str:
     """The processor, and whose RoIAlign and suppression were timed."""
     import torch
 
-    from conformance.systems.torchvision_ops import own_kernels
+    from conformance.torchvision_ops import own_kernels
 
     kernels = "its own kernels" if own_kernels() else "stand-ins for its kernels, which are slower"
     versions = f"torch {version('torch')}, torchvision {version('torchvision')} with {kernels}"

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from conformance.systems.calibration import calibrate_batch_norm
 from conformance.systems.images import crops
-from conformance.systems.torchvision_ops import own_kernels
+from conformance.torchvision_ops import own_kernels
 
 PROPOSALS = 1000
 CLASSES = 91

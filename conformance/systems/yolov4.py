@@ -84,7 +84,7 @@ def _construct(file: str) -> Any:
     import torch
     from torch import nn
 
-    from conformance.systems.torchvision_ops import own_kernels
+    from conformance.torchvision_ops import own_kernels
 
     own_kernels()  # libreyolo imports torchvision
     from libreyolo.models.darknet import build_darknet

@@ -6,6 +6,7 @@ PyPI's torchvision is a CUDA build. Its kernels do not load beside a CPU torch, 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from importlib.machinery import PathFinder
@@ -14,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+# Takes boxes (N, 4), scores (N,) and a threshold; see `suppress`.
+Suppress = Callable[["Tensor", "Tensor", float], "Tensor"]
 
 
 @cache
@@ -32,8 +36,17 @@ def own_kernels() -> bool:
     return False
 
 
+def suppression() -> Suppress:
+    """torchvision's own where it is installed and its kernels load, else `suppress`, which gives the same."""
+    if find_spec("torchvision") is None or not _loads():
+        return suppress
+    own: Suppress = import_module("torchvision.ops").nms
+    return own
+
+
+@cache
 def _loads() -> bool:
-    """Whether torchvision's library of kernels loads."""
+    """Whether the library of kernels loads of the torchvision that is installed."""
     import torch
 
     package = find_spec("torchvision")
