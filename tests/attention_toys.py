@@ -58,6 +58,23 @@ class AttentionNet(nn.Module):
         return self.head(x)
 
 
+class TwoHeads(nn.Module):
+    """Two outputs of one attention, (B, 4, H / 2, W / 2) each; parts of one tensor where they are `joined`."""
+
+    def __init__(self, joined: bool = False) -> None:
+        super().__init__()
+        whole = net("math")
+        self.stem, self.blocks, self.head = whole.stem, whole.blocks, whole.head
+        self.other = nn.Conv2d(8, 4, 1).requires_grad_(False)
+        self.joined = joined
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        x = self.stem(x)
+        x = x + self.blocks[0]["attn"](x)
+        both = self.head(x), self.other(x)
+        return torch.cat(both, 1).chunk(2, 1) if self.joined else both
+
+
 class MathAttention(Toy):
     """The honest one."""
 

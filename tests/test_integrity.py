@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 import toys
-from attention_toys import program
+from attention_toys import TwoHeads, program
 from torch import Tensor, nn
 
 from conformance.cases.outcome import Outcome, Stage, Status
@@ -187,6 +187,32 @@ def test_convolution_of_one_place_may_be_a_product_of_matrices() -> None:
     subject, graph = math_graph()
     as_product = [replace(op, kind=Kind.MATMUL) if op.scope == "head" else op for op in graph.operators]
     assert not findings(subject, replace(graph, operators=tuple(as_product)))
+
+
+def test_one_output_that_is_cut_off_from_an_attention_is_found() -> None:
+    """Every operator is still there, for the other output."""
+    subject = Program(Whole(TwoHeads()), (torch.rand(2, 3, 16, 24),))
+    graph = from_exported(subject.exported, subject.paths)
+    assert not findings(subject, graph)
+    stem = next(op for op in graph.operators if op.scope == "stem.2").outputs[0]
+    faulty = [
+        replace(op, inputs=(stem, *op.inputs[1:])) if (op.kind, op.scope) == (Kind.CONV, "other") else op
+        for op in graph.operators
+    ]
+    found = findings(subject, replace(graph, operators=tuple(faulty)))
+    assert found == [
+        f"{ATTN}.qkv: conv 1 -> 0 for output 1",
+        f"{ATTN}: matmul 2 -> 0 for output 1",
+        f"{ATTN}: softmax 1 -> 0 for output 1",
+        f"{ATTN}.proj: conv 1 -> 0 for output 1",
+    ]
+
+
+@pytest.mark.parametrize("joined", [False, True])
+@pytest.mark.parametrize("target", [Emulator(), OnnxRuntime(), TORCHSCRIPT, OpenVino()], ids=lambda t: t.name)
+def test_honest_outputs_depend_on_all_that_they_did(target: Target, joined: bool) -> None:
+    subject = Program(Whole(TwoHeads(joined)), (torch.rand(2, 3, 16, 24),))
+    assert not findings(subject, lowered(target, subject)[1])
 
 
 def twice(graph: Graph, kind: Kind, scope: str | None) -> Iterator[Operator]:

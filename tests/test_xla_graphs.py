@@ -6,7 +6,7 @@ import os
 
 import pytest
 import torch
-from attention_toys import program
+from attention_toys import TwoHeads, program
 
 from conformance.cases.case import Case
 from conformance.graphs.graph import Graph, Kind
@@ -39,6 +39,12 @@ def test_honest_attention_is_whole_and_in_its_scope(how: str) -> None:
     graph = lowered(subject)[1]
     assert not check(subject.source, graph)
     assert graph.census()[ATTN] == {Kind.MATMUL: 2, Kind.SOFTMAX: 1} and None not in graph.census()
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_honest_outputs_depend_on_all_that_they_did(joined: bool) -> None:
+    subject = Program(Whole(TwoHeads(joined)), (torch.rand(2, 3, 16, 24),))
+    assert not check(subject.source, lowered(subject)[1])
 
 
 def test_detour_through_numpy_looks_right_and_is_found() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
 from conformance.graphs.graph import Census, Graph, Kind, Shape, Source
@@ -29,7 +29,7 @@ class Finding:
 def check(source: Source, lowered: Graph) -> list[Finding]:
     """What the lowered graph has lost, in the order of the source."""
     return [
-        *_missing(source.graph, lowered),
+        *(list(_missing(source.graph, lowered)) or _cut_off(source.graph, lowered)),
         *_constant_outputs(source.graph, lowered),
         *_baked_in(source, lowered),
     ]
@@ -73,6 +73,14 @@ def _missing(source: Graph, lowered: Graph) -> Iterator[Finding]:
             text += " that depend on an input" if still else ""
             text += " (scope inferred from the order of the operators)" if inferred else ""
             yield Finding(BAKED_IN if still else DROPPED, scope or "", text)
+
+
+def _cut_off(source: Graph, lowered: Graph) -> Iterator[Finding]:
+    """Where nothing is missing: operators that one output does not depend on any more, while another one does."""
+    for index, (before, after) in enumerate(zip(source.outputs, lowered.outputs, strict=False)):
+        if after in lowered.fed:
+            for lost in _missing(replace(source, outputs=(before,)), replace(lowered, outputs=(after,))):
+                yield replace(lost, text=f"{lost.text} for output {index}")
 
 
 def _unfolded(source: Graph, found: Census) -> Census:
