@@ -29,7 +29,7 @@ ABOUT = (
 )
 HEADINGS = (
     *("published", "its cosine", "case here", "cosine here", "worst group", "first bad layer", "the defect strikes"),
-    *("with a workaround", "does the defect explain it"),
+    *("with a workaround", "can the defect explain it"),
 )
 
 
@@ -67,7 +67,7 @@ class Figures(Strict):
 
 
 class Answer(str, Enum):
-    """Whether the defect explains a figure. `partly`: worked around, the output is still wrong."""
+    """Whether the defect can explain a figure. `partly`: worked around, the output is still wrong."""
 
     YES = "yes"
     NO = "no"
@@ -112,7 +112,7 @@ class Compared:
 
     @cached_property
     def explained(self) -> tuple[Answer, str]:
-        """Whether the defect explains the figure, and why that is said."""
+        """Whether the defect can explain the figure, and why that is said."""
         record = self.cell.record
         if record is None:
             return Answer.NOT_TESTED, ""
@@ -169,10 +169,10 @@ class Published:
 
     @property
     def summary(self) -> str:
-        """`Does the defect split-with-sizes explain the published figures? 2 yes, 1 no, 7 not tested`."""
+        """`Can the defect split-with-sizes explain the published figures? 2 yes, 1 no, 7 not tested`."""
         found = [compared.explained[0] for compared in self.figures]
         each = ", ".join(f"{found.count(answer)} {answer.value}" for answer in Answer if answer in found)
-        return f"Does the defect {DEFECT.id} explain the published figures? {each}"
+        return f"Can the defect {DEFECT.id} explain the published figures? {each}"
 
 
 def published_figures(models: Iterable[Record], anchor_of: Mapping[str, str]) -> Published:

@@ -150,7 +150,7 @@ def test_of_many_records_the_nearest_is_taken(make, make_wrong, better, worse):
 
 def test_all_forms_say_the_same_and_that_weights_are_others(make_wrong, make_passing):
     matrix = build_matrix([make_wrong(), make_passing(workarounds=["slice"]), make_passing(task="obb")])
-    summary = "Does the defect split-with-sizes explain the published figures? 1 yes, 1 no, 8 not tested"
+    summary = "Can the defect split-with-sizes explain the published figures? 1 yes, 1 no, 8 not tested"
     assert matrix.published.summary == summary
     file = io.StringIO()
     print_matrix(matrix, Console(file=file, width=1000))
