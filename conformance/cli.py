@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -34,8 +35,6 @@ def matrix(
     output: Annotated[Path, typer.Option(help="Folder for compatibility.md, .json and .html.")] = TABLES,
 ) -> None:
     """Render the records as the compatibility matrix: here, and as Markdown, JSON and HTML."""
-    from rich.console import Console
-
     from conformance.report.matrix import build_matrix
     from conformance.report.terminal import print_matrix
     from conformance.report.write import write_matrix
@@ -45,7 +44,7 @@ def matrix(
         found = build_matrix(read_records(records))
     except UserError as error:
         _stop(error)
-    print_matrix(found, Console())
+    print_matrix(found, _console())
     for path in write_matrix(found, output):
         typer.echo(f"wrote {path}")
 
@@ -312,15 +311,13 @@ def partition(
 @app.command()
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
     """What this host is, what can be tested here, what is missing and how to install it."""
-    from rich.console import Console
-
     from conformance.host import doctor as host
 
     facts = host.examine()
     if as_json:
         typer.echo(host.as_json(facts))
     else:
-        host.print_report(facts, Console())
+        host.print_report(facts, _console())
     raise typer.Exit(host.exit_code(facts))
 
 
@@ -365,9 +362,13 @@ def _list(text: str | None) -> list[str] | None:
 
 
 def _console() -> Console:
+    """The terminal; lines of 140 columns for a file, a pipe or the log of a CI, where nothing says how many."""
     from rich.console import Console
 
-    return Console()
+    console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = 140
+    return console
 
 
 def _stop(error: UserError) -> NoReturn:

@@ -83,8 +83,11 @@ class MathAttention(Toy):
     def layers(self, variant: str, task: str) -> tuple[str, ...]:
         return ("stem", "blocks.0.attn", "head")
 
+    def groups(self, variant: str, task: str) -> None:
+        return None
+
     def build(self, variant: str, task: str) -> Model:
-        return Model(net(self.how), None, self.layers(variant, task), f"attention-{self.how}")
+        return Model(net(self.how), self.layers(variant, task), f"attention-{self.how}")
 
 
 class NumpyAttention(MathAttention):

@@ -47,7 +47,7 @@ class Deaf(nn.Module):
 
 def test_a_deaf_layer_is_named_and_its_network_not_judged() -> None:
     torch.manual_seed(0)
-    deaf = Model(Deaf().eval().requires_grad_(False), None, ("loud", "deaf"), "deaf")
+    deaf = Model(Deaf().eval().requires_grad_(False), ("loud", "deaf"), "deaf")
     found = measured(deaf, ("float32", "bfloat16"))
     assert found["float32"][1], "float32 rounding is far less"
     assert found["bfloat16"] == ("deaf", False)
@@ -57,5 +57,5 @@ def test_a_dead_layer_cannot_be_judged_at_all() -> None:
     torch.manual_seed(0)
     dead = Deaf().eval().requires_grad_(False)
     dead.deaf.weight.zero_()
-    found = measured(Model(dead, None, ("loud", "deaf"), "dead"), ("float32",))
+    found = measured(Model(dead, ("loud", "deaf"), "dead"), ("float32",))
     assert found["float32"] == ("deaf", False)

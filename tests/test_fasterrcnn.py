@@ -17,7 +17,7 @@ from conformance.cases.outcome import Status
 from conformance.compare.metrics import by_image, rel_l2
 from conformance.golden.reference import record
 from conformance.running.pipeline import run_case
-from conformance.systems import fasterrcnn, fasterrcnn_stages
+from conformance.systems import fasterrcnn_stages
 from conformance.systems.fasterrcnn import FasterRcnn, _whole, calibrated, levels
 from conformance.systems.fasterrcnn_stages import construct, stage
 from conformance.systems.images import crops
@@ -167,7 +167,7 @@ def test_layers_and_groups_are_those_of_the_module(variant: str) -> None:
             module.get_submodule(path).register_forward_hook(lambda *_, path=path, ran=ran: ran.append(path))
         outputs = module(*given.get(task, images))
         assert tuple(ran) == layers
-        groups = fasterrcnn._groups(variant, task)
+        groups = SYSTEM.groups(variant, task)
         assert [group.output for group in groups] == list(range(len(outputs)))
         assert len({group.name for group in groups}) == len(groups)
         assert all(group.of(outputs).shape[0] == 1 for group in groups)

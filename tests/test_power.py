@@ -42,7 +42,7 @@ from conformance.cases.errors import UserError
 from conformance.cases.outcome import Status
 from conformance.detections.postprocess import Detections
 from conformance.running.judgement import Answers
-from conformance.systems.protocol import Group, Model
+from conformance.systems.protocol import Model
 
 SHAPE = (2, 16, 24)
 ABOUT = About("torch 0", 0, "python -m benchmarks.power")
@@ -82,7 +82,7 @@ class AttentionToy(Toy):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(1)
             module = AttentionNet().eval().requires_grad_(False)
-        return Model(module, (Group("boxes", stop=4), Group("scores", start=4)), self.layers("", ""), "attention")
+        return Model(module, self.layers("", ""), "attention")
 
 
 ENTRY = Entry("toy", "test_power:AttentionToy", "1", "detect", None, "cells", SHAPE, (SHAPE,))

@@ -38,7 +38,16 @@ def test_every_system_is_listed_whether_or_not_it_can_be_built() -> None:
     toy, absent = json.loads(text)
     assert code == 0
     assert (toy["name"], toy["variants"], toy["missing"]) == ("toy", ["1", "2"], None) and toy["parameters"][0] > 0
+    assert toy["groups"] == {"detect": ["boxes", "scores"]}
     assert absent["parameters"] is None and absent["missing"].startswith("absent needs nothing_of_the_kind")
+
+
+def test_table_says_what_the_outputs_of_every_task_are() -> None:
+    toy = next(listed(["toys:Toy"]))
+    pyramid = tuple(f"{kind}.{level}" for kind in ("features", "deltas") for level in "01")
+    found = replace(toy, groups={**toy.groups, "wide": ("boxes", "scores"), "stage": pyramid})
+    table = systems_markdown([found])
+    assert "| detect, wide: boxes, scores<br>stage: features, deltas of every scale |" in table
 
 
 def test_table_says_what_is_missing() -> None:

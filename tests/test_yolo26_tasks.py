@@ -29,7 +29,7 @@ def test_groups_cover_the_outputs_and_differ_between_images(task: str) -> None:
     model = SYSTEM.build("n", task)
     images = SYSTEM.inputs(Case("yolo26", "n", task, 2, 64, 64, "float32", target=""), 0)
     outputs = tensors(model.module(*images))
-    groups = {group.name: group.of(outputs) for group in model.groups or ()}
+    groups = {group.name: group.of(outputs) for group in SYSTEM.groups("n", task)}
     assert {name: tuple(group.shape) for name, group in groups.items()} == SHAPES[task]
     assert sum(group.numel() for group in groups.values()) == sum(output.numel() for output in outputs)
     for name, (first, second) in groups.items():

@@ -68,12 +68,14 @@ class Toy:
     def layers(self, variant: str, task: str) -> tuple[str, ...]:
         return ("stem", "halves", "join", "head")
 
+    def groups(self, variant: str, task: str) -> tuple[Group, ...] | None:
+        return (Group("boxes", stop=4), Group("scores", start=4))
+
     def build(self, variant: str, task: str) -> Model:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(variant))
             module = ToyNet().eval().requires_grad_(False)
-        groups = (Group("boxes", stop=4), Group("scores", start=4))
-        return Model(module, groups, self.layers(variant, task), f"toy{variant}")
+        return Model(module, self.layers(variant, task), f"toy{variant}")
 
     def parameters(self, variant: str, task: str) -> int:
         return sum(parameter.numel() for parameter in ToyNet().parameters())
@@ -103,7 +105,7 @@ class HeadOnly(Toy):
 
     def build(self, variant: str, task: str) -> Model:
         made = super().build(variant, task)
-        return Model(Around(made.module).eval(), made.groups, ("net",), f"head-only{variant}")
+        return Model(Around(made.module).eval(), ("net",), f"head-only{variant}")
 
 
 class Overflow(nn.Module):
@@ -125,8 +127,11 @@ class Overflows32(Toy):
     def layers(self, variant: str, task: str) -> tuple[str, ...]:
         return ()
 
+    def groups(self, variant: str, task: str) -> None:
+        return None
+
     def build(self, variant: str, task: str) -> Model:
-        return Model(Overflow(self.factor).eval(), None, (), f"overflow{self.factor}")
+        return Model(Overflow(self.factor).eval(), (), f"overflow{self.factor}")
 
 
 class Overflows64(Overflows32):

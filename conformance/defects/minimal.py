@@ -43,12 +43,15 @@ class MinimalCases:
         """None: it is an operator or two."""
         return ()
 
+    def groups(self, variant: str, task: str) -> None:
+        """Every output is one."""
+
     def build(self, variant: str, task: str) -> Model:
         """The module; it has no weights, or seeded ones. Its key is that of the defect's file: what is edited
         there must not meet the reference of what stood there before."""
         build = self.minimal(variant).build
         key = digest({"case": f"{self.name}:{variant}", "source": getsource(sys.modules[build.__module__])})
-        return Model(build().eval(), None, (), key)
+        return Model(build().eval(), (), key)
 
     def parameters(self, variant: str, task: str) -> int:
         """Seeded ones, if any."""

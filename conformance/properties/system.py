@@ -39,12 +39,15 @@ class Programs:
         """None: its steps are no modules."""
         return ()
 
+    def groups(self, variant: str, task: str) -> None:
+        """Every output is one."""
+
     def build(self, variant: str, task: str) -> Model:
         """The interpreter of the program. Raises UserError for what is no program."""
         from conformance.properties.module import Steps
 
         program = from_json(variant)
-        return Model(Steps(program).eval(), None, (), digest({"program": program.model_dump_json()}))
+        return Model(Steps(program).eval(), (), digest({"program": program.model_dump_json()}))
 
     def parameters(self, variant: str, task: str) -> int:
         """How many numbers its constants have."""

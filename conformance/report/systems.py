@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -14,20 +15,20 @@ from conformance.cases.outcome import ENOUGH, Conditioning
 if TYPE_CHECKING:
     from conformance.systems.listing import Checked, Listed
 
-HEADINGS = ("system", "variants", "tasks", "parameters", "licence")
+HEADINGS = ("system", "variants", "tasks: output groups", "parameters", "licence")
 
 
 def systems_table(systems: Sequence[Listed]) -> Table:
     """What they are, and what is missing here."""
     table = Table(*HEADINGS, "here")
     for system in systems:
-        table.add_row(*_cells(system), system.missing or "ready")
+        table.add_row(*_cells(system, "\n"), system.missing or "ready")
     return table
 
 
 def systems_markdown(systems: Sequence[Listed]) -> str:
     """The same without what depends on the host: the table of the README."""
-    lines = [HEADINGS, ("---",) * len(HEADINGS), *map(_cells, systems)]
+    lines = [HEADINGS, ("---",) * len(HEADINGS), *(_cells(system, "<br>") for system in systems)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -74,9 +75,22 @@ def _figure(found: Conditioning) -> str:
     return f"{ratio if found.sufficient else f'[red]{ratio} < {ENOUGH:g}[/]'}\n{found.layer}"
 
 
-def _cells(system: Listed) -> tuple[str, ...]:
+def _cells(system: Listed, line_end: str) -> tuple[str, ...]:
     counts = "" if system.parameters is None else " to ".join(map(_millions, sorted(set(system.parameters))))
-    return (system.name, " ".join(system.variants), ", ".join(system.tasks), counts, system.licence)
+    return (system.name, " ".join(system.variants), line_end.join(_tasks(system)), counts, system.licence)
+
+
+def _tasks(system: Listed) -> Iterator[str]:
+    """`detect, detect-p2: boxes, scores`: a line for the tasks that have the same output groups."""
+    for groups in dict.fromkeys(system.groups.values()):
+        tasks = [task for task, found in system.groups.items() if found == groups]
+        yield f"{', '.join(tasks)}: {_kinds(groups)}"
+
+
+def _kinds(groups: Sequence[str]) -> str:
+    """`features, deltas of every scale` for `features.0`, `features.1`, `deltas.0`, `deltas.1`."""
+    kinds = list(dict.fromkeys(re.split(r"\.| at ", group)[0] for group in groups))
+    return ", ".join(kinds) + (" of every scale" if len(kinds) < len(groups) else "")
 
 
 def _millions(count: int) -> str:

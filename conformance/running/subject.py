@@ -94,6 +94,7 @@ class Subject:
 
     def __init__(self, system: System, model: Model, case: Case) -> None:
         self.model = model
+        self.groups = system.groups(case.variant, case.task)
         self.precision = case.dtype
         self.dtype: torch.dtype = getattr(torch, stored_dtype(case.dtype))
         self.exact_inputs = system.inputs(case, index=0)
@@ -124,7 +125,7 @@ class Subject:
             others=self.others,
             reference=tuple(reference.values[i] for i in given),
             output_count=len(reference.outputs),
-            groups=self.model.groups,
+            groups=self.groups,
             layers=tuple(
                 Layer(path, reference.types[path], tuple(given.index(i) for i in reference.results[path]))
                 for path in paths
@@ -146,7 +147,7 @@ class Subject:
             others=others,
             reference=(reference := self.golden.of_layer(path)),
             output_count=len(reference),
-            groups=self.model.groups if self.golden.results[path] == self.golden.outputs else None,
+            groups=self.groups if self.golden.results[path] == self.golden.outputs else None,
             layers=(Layer(path, self.golden.types[path], tuple(range(len(reference)))),),
             noise={},
             rows=self._rows_of(path),

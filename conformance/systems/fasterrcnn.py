@@ -62,6 +62,16 @@ class FasterRcnn:
             ]
         return tuple(layers)
 
+    def groups(self, variant: str, task: str) -> tuple[Group, ...]:
+        """One for each output."""
+        kinds = {
+            "backbone": ("features",),
+            "rpn-head": ("objectness", "deltas"),
+            "backbone-rpn": ("features", "objectness", "deltas"),
+        }
+        names = [f"{kind}.{level}" for kind in kinds.get(task, ()) for level in levels(variant)]
+        return tuple(Group(name, output) for output, name in enumerate(names or ("classes", "boxes")))
+
     def build(self, variant: str, task: str) -> Model:
         """One stage of the whole model. The box head is for 1000 regions an image."""
         from conformance.store import digest
@@ -70,7 +80,7 @@ class FasterRcnn:
         whole, weights = calibrated(variant)
         module = copy.deepcopy(stage(whole, task, len(levels(variant))).eval())
         key = digest({"weights": weights, "task": task})
-        return Model(module, _groups(variant, task), self.layers(variant, task), key)
+        return Model(module, self.layers(variant, task), key)
 
     def parameters(self, variant: str, task: str) -> int:
         """Of the part that is compiled."""
@@ -126,14 +136,3 @@ def _body(variant: str) -> list[str]:
         return [str(block) for block in range(17)]
     stages = enumerate(BLOCKS[variant], start=1)
     return ["maxpool", *(f"layer{stage}.{block}" for stage, count in stages for block in range(count))]
-
-
-def _groups(variant: str, task: str) -> tuple[Group, ...]:
-    """One for each output."""
-    kinds = {
-        "backbone": ("features",),
-        "rpn-head": ("objectness", "deltas"),
-        "backbone-rpn": ("features", "objectness", "deltas"),
-    }
-    names = [f"{kind}.{level}" for kind in kinds.get(task, ()) for level in levels(variant)]
-    return tuple(Group(name, output) for output, name in enumerate(names or ("classes", "boxes")))

@@ -13,16 +13,17 @@ from conformance.cases.outcome import Conditioning
 from conformance.registry import load_system, system_names
 
 if TYPE_CHECKING:
-    from conformance.systems.protocol import System
+    from conformance.systems.protocol import Group, System
 
 
 @dataclass(frozen=True)
 class Listed:
-    """One system. `parameters` are of its smallest and its largest model; None where it is missing something."""
+    """One system. `groups` are the names of the output groups of each task, of its first variant; `parameters` are
+    of its smallest and its largest model, None where it is missing something."""
 
     name: str
     variants: tuple[str, ...]
-    tasks: tuple[str, ...]
+    groups: dict[str, tuple[str, ...]]
     licence: str
     missing: str | None
     parameters: tuple[int, int] | None
@@ -57,7 +58,8 @@ def listed(names: Iterable[str] | None = None) -> Iterator[Listed]:
         missing = system.missing()
         counts = [] if missing else _parameters(system)
         ends = (min(counts), max(counts)) if counts else None
-        yield Listed(system.name, system.variants, system.tasks, system.licence, missing, ends)
+        groups = {task: _names(system.groups(system.variants[0], task)) for task in system.tasks}
+        yield Listed(system.name, system.variants, groups, system.licence, missing, ends)
 
 
 def checked(
@@ -77,6 +79,10 @@ def checked(
         built = system.build(variant, task)
         found = Subject(system, built, case).conditioning(("float32", "bfloat16", "float16"))
         yield Checked(model, len(built.layers), found)
+
+
+def _names(groups: Iterable[Group] | None) -> tuple[str, ...]:
+    return tuple(group.name for group in groups or ())
 
 
 def _parameters(system: System) -> list[int]:

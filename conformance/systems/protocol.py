@@ -34,8 +34,8 @@ class Group:
 class Model:
     """A module that can be compiled: float32, eval, no gradients, batch first in and out.
 
-    `groups` name every part of its outputs; None makes each output a group. `layers` are the paths of the
-    modules whose outputs are compared, in the order they run. `key` changes whenever structure or weights do.
+    `layers` are the paths of the modules whose outputs are compared, in the order they run. `key` changes whenever
+    structure or weights do.
     `rows` are the outputs that are sets of ranked detections, (batch, rows, values): box, score, whatever else.
     `notes` are facts about how it was built, for the record. `detector` is how its first output is read as
     detections: `cells` or `rows` (see `conformance.detections`); None where it does not detect, as no model does
@@ -43,7 +43,6 @@ class Model:
     """
 
     module: nn.Module
-    groups: tuple[Group, ...] | None
     layers: tuple[str, ...]
     key: str
     rows: tuple[int, ...] = ()
@@ -67,6 +66,9 @@ class System(Protocol):
 
     def layers(self, variant: str, task: str) -> tuple[str, ...]:
         """The paths of the layers of the built module, known without building it."""
+
+    def groups(self, variant: str, task: str) -> tuple[Group, ...] | None:
+        """Every part of the outputs by its meaning; None makes each output a group. Known without building it."""
 
     def build(self, variant: str, task: str) -> Model:
         """The model with seeded and calibrated weights. The same call gives the same weights.

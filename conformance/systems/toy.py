@@ -9,7 +9,7 @@ from conformance.cases.case import Case
 from conformance.cases.errors import UserError
 from conformance.cases.reading import fixture_path
 from conformance.systems.groups import BOXES, SCORES
-from conformance.systems.protocol import Model
+from conformance.systems.protocol import Group, Model
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,6 +35,10 @@ class ToyDet:
         """Every block; the last two are the branches of the head."""
         return ("stem", "fine", "middle", "coarse", "join", "boxes", "scores")
 
+    def groups(self, variant: str, task: str) -> tuple[Group, ...]:
+        """Boxes and scores."""
+        return (BOXES, SCORES)
+
     def build(self, variant: str, task: str, weights: str | None = None) -> Model:
         """The weights that `training/shapes.py` has made. Raises UserError for any others."""
         from conformance.models.toydet import ToyDetector
@@ -47,7 +51,7 @@ class ToyDet:
         module = ToyDetector(len(CLASSES))
         module.load_state_dict(state, strict=False)  # the counters of batches are not in the file
         module.eval().requires_grad_(False)
-        return Model(module, (BOXES, SCORES), self.layers(variant, task), key, detector="cells")
+        return Model(module, self.layers(variant, task), key, detector="cells")
 
     def parameters(self, variant: str, task: str) -> int:
         """Weights and biases."""

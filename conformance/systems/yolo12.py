@@ -8,7 +8,7 @@ from conformance.cases.case import Case
 from conformance.registry import missing_packages
 from conformance.systems.attention import TASKS
 from conformance.systems.groups import BOXES, SCORES
-from conformance.systems.protocol import Model
+from conformance.systems.protocol import Group, Model
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -45,6 +45,10 @@ class Yolo12:
         }
         return tuple(path for block in range(22) for path in (*attention.get(block, ()), f"model.{block}"))
 
+    def groups(self, variant: str, task: str) -> tuple[Group, ...]:
+        """The same for every attention."""
+        return (BOXES, SCORES)
+
     def build(self, variant: str, task: str, weights: str | None = None) -> Model:
         """Fused; the attention that was asked for and the one that is used are in the notes."""
         from conformance.store import digest
@@ -57,9 +61,7 @@ class Yolo12:
             replace_attention(module, backend.attend)
         key = digest({"model": key, "attention": backend.used})
         detector = "cells" if weights is not None else None
-        return Model(
-            module, (BOXES, SCORES), self.layers(variant, task), key, notes=(backend.note,), detector=detector
-        )
+        return Model(module, self.layers(variant, task), key, notes=(backend.note,), detector=detector)
 
     def parameters(self, variant: str, task: str) -> int:
         """The same for every attention."""

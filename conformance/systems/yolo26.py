@@ -82,6 +82,10 @@ class Yolo26:
         """The blocks of the YAML file; in `detect`, model.10 is C2PSA and model.23 the head."""
         return tuple(f"model.{index}" for index in range(TASKS[task].blocks))
 
+    def groups(self, variant: str, task: str) -> tuple[Group, ...]:
+        """By task; see `TASKS`."""
+        return TASKS[task].groups
+
     def build(self, variant: str, task: str, weights: str | None = None) -> Model:
         """One head, fused."""
         from conformance.systems.ultralytics_models import build
@@ -90,9 +94,7 @@ class Yolo26:
         module, key = build(_architecture(variant, task), wanted.end2end, weights)
         rows, detector = ((0,), "rows") if wanted.end2end else ((), "cells")
         detects = weights is not None and task.startswith("detect")
-        return Model(
-            module, wanted.groups, self.layers(variant, task), key, rows, detector=detector if detects else None
-        )
+        return Model(module, self.layers(variant, task), key, rows, detector=detector if detects else None)
 
     def parameters(self, variant: str, task: str) -> int:
         """With both heads."""

@@ -9,7 +9,7 @@ from conformance.cases.case import Case
 from conformance.registry import missing_packages
 from conformance.systems.attention import TASKS
 from conformance.systems.groups import BOXES, SCORES
-from conformance.systems.protocol import Model
+from conformance.systems.protocol import Group, Model
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,6 +49,10 @@ class YoloV13:
         """The stages, HyperACE and its branches, the tunnels, the head and its scales."""
         return LAYERS
 
+    def groups(self, variant: str, task: str) -> tuple[Group, ...]:
+        """The same for every attention."""
+        return (BOXES, SCORES)
+
     def build(self, variant: str, task: str) -> Model:
         """Fused; the attention that was asked for and the one that is used are in the notes."""
         from conformance.models.yolov13.convolution import fuse
@@ -64,7 +68,7 @@ class YoloV13:
         fuse(module.eval())
         module.requires_grad_(False)
         key = digest({"weights": key, "attention": backend.used})
-        return Model(module, (BOXES, SCORES), self.layers(variant, task), key, notes=(backend.note,))
+        return Model(module, self.layers(variant, task), key, notes=(backend.note,))
 
     def parameters(self, variant: str, task: str) -> int:
         """The same for every attention."""

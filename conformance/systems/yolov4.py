@@ -52,6 +52,14 @@ class Yolov4:
         sections = re.findall(r"^\[(\w+)\]", cfg.read_text(), flags=re.MULTILINE)[1:]  # the first is [net]
         return tuple(f"net.layers.{index}" for index, kind in enumerate(sections) if kind in COMPUTING)
 
+    def groups(self, variant: str, task: str) -> tuple[Group, ...]:
+        """Three of each head."""
+        return tuple(
+            Group(f"{part} at stride {stride}", output, dim=2, start=start, stop=stop)
+            for output, stride in enumerate(STRIDES[variant])
+            for part, start, stop in (("boxes", 0, 4), ("objectness", 4, 5), ("classes", 5, 5 + CLASSES))
+        )
+
     def build(self, variant: str, task: str) -> Model:
         """The network with its heads' channels taken apart."""
         from conformance.systems.calibration import give_weights
@@ -61,12 +69,7 @@ class Yolov4:
         module = _construct(FILES[variant])
         key = give_weights(module, made_from, FILES[variant], _calibrate)
         module.eval().requires_grad_(False)
-        groups = tuple(
-            Group(f"{part} at stride {stride}", output, dim=2, start=start, stop=stop)
-            for output, stride in enumerate(STRIDES[variant])
-            for part, start, stop in (("boxes", 0, 4), ("objectness", 4, 5), ("classes", 5, 5 + CLASSES))
-        )
-        return Model(module, groups, self.layers(variant, task), key)
+        return Model(module, self.layers(variant, task), key)
 
     def parameters(self, variant: str, task: str) -> int:
         """Of the convolutions and their norms."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from conformance.cases.case import Case
 from conformance.registry import missing_packages
 from conformance.systems.groups import BOXES, RANKED, SCORES
-from conformance.systems.protocol import Model
+from conformance.systems.protocol import Group, Model
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,15 +36,19 @@ class Yolov9:
         """The blocks of the YAML file; the last is the head."""
         return tuple(f"model.{index}" for index in range(43 if variant == "e" else 23))
 
+    def groups(self, variant: str, task: str) -> tuple[Group, ...]:
+        """Boxes and scores, or of ranked rows classes, too."""
+        return RANKED if task == "detect-end2end" else (BOXES, SCORES)
+
     def build(self, variant: str, task: str, weights: str | None = None) -> Model:
         """One head, fused."""
         from conformance.systems.ultralytics_models import build
 
         ranked = task == "detect-end2end"
         module, key = build(_architecture(variant, task), ranked, weights)
-        groups, rows, detector = (RANKED, (0,), "rows") if ranked else ((BOXES, SCORES), (), "cells")
+        rows, detector = ((0,), "rows") if ranked else ((), "cells")
         return Model(
-            module, groups, self.layers(variant, task), key, rows, detector=detector if weights is not None else None
+            module, self.layers(variant, task), key, rows, detector=detector if weights is not None else None
         )
 
     def parameters(self, variant: str, task: str) -> int:
