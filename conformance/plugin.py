@@ -44,6 +44,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--weights", metavar="LIST", help="instead of seeded ones: shapes (the suite's), pretrained "
                     "(ultralytics', fetched), or files: .pt, .safetensors")  # fmt: skip
+    group.addoption("--images", metavar="DIR", help="your own pictures, to count detections on with --weights, "
+                    "letterboxed; labels.json in it, in COCO's form, gives AP")  # fmt: skip
     group.addoption("--case", metavar="ID", help="one case by its id, e.g. yolo26n-detect/b2/320x320/fp32@xla")
     group.addoption("--records", metavar="DIR", help="where records go (default: matrices/records)")
     group.addoption("--case-timeout", type=float, default=900, metavar="SECONDS",
@@ -80,7 +82,8 @@ def request_of(config: pytest.Config) -> Request:
         settings=_settings(_sets(names("settings")), config.getoption("compile_only")),
         workarounds=_sets(names("workarounds")),
     )
-    return Request(config.getoption("profile"), names("target"), chosen, config.getoption("case"))
+    profile, case, pictures = map(config.getoption, ("profile", "case", "images"))
+    return Request(profile, names("target"), chosen, case, pictures)
 
 
 def _sets(texts: list[str] | None) -> list[tuple[str, ...]] | None:

@@ -25,12 +25,14 @@ BUILT_IN = ("shapes", "pretrained")
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for. `targets` None means those of the profile; `case` is an id, and alone counts."""
+    """What was asked for. `targets` None means those of the profile; `case` is an id, and alone counts; `pictures` is
+    a folder to count detections on."""
 
     profile: str = "quick"
     targets: Sequence[str] | None = None
     chosen: Chosen = field(default_factory=Chosen)
     case: str | None = None
+    pictures: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Selection:
     targets: dict[str, str]
     weights: dict[str, str]
     absent: dict[str, str]  # target or system -> why it cannot be used here
+    pictures: str | None = None
 
     @property
     def detections(self) -> list[Case]:
@@ -87,15 +90,19 @@ def select(request: Request) -> Selection:
     for dtype in {case.dtype for case in cases}:
         limit(dtype)
     _require_weights_taken(cases, systems)
+    models = [case for case in cases if case.task and case.layer is None]
+    if request.pictures is not None:
+        _require_pictures(request.pictures, models)
     return Selection(
         profile=request.profile,
-        models=[case for case in cases if case.task and case.layer is None],
+        models=models,
         layers=[case for case in cases if case.layer is not None],
         minimal=[case for case in cases if not case.task],
         systems={system.name: spec for spec, system in systems.items()},
         targets={target.name: spec for spec, target in targets.items()},
         weights=weights,
         absent=absent,
+        pictures=request.pictures,
     )
 
 
@@ -142,6 +149,15 @@ def _require_weights_taken(cases: Sequence[Case], systems: Mapping[str, System])
         takes = "weights" in signature(system.build).parameters
         if not takes and any(case.weights for case in cases if case.system == system.name):
             raise UserError(f"{system.name} takes no weights: it has its own; leave it out with --system")
+
+
+def _require_pictures(folder: str, models: Sequence[Case]) -> None:
+    """Raises UserError for a folder without pictures, and where no model would look at them."""
+    from conformance.detections.pictures import find_pictures
+
+    find_pictures(Path(folder))
+    if not any(case.weights for case in models):
+        raise UserError("--images are for models with trained weights, and there is none: say --weights, too")
 
 
 def _absent(request: Request, systems: Mapping[str, System], targets: Mapping[str, Target]) -> dict[str, str]:

@@ -121,9 +121,10 @@ class DetectionCounts(Strict):
 
 class DetectionFigures(Strict):
     """What users of a detector see. AP is in 0..1, of the device and of the reference; None without labels,
-    or where `no_ap` says why it could not be computed."""
+    or where `no_ap` says why it could not be computed. `folder` is of a user's own pictures."""
 
     images: int
+    folder: str | None = None
     counts: list[DetectionCounts]
     nonfinite: int
     ap: float | None = None

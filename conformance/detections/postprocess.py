@@ -15,6 +15,7 @@ import numpy as np
 
 from conformance.cases.errors import UserError
 from conformance.detections.boxes import survivors
+from conformance.detections.letterbox import Letterbox
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -93,6 +94,12 @@ def from_rows(output: Tensor, confidence: float = CONFIDENCE) -> list[Detections
     return images
 
 
+def restored(found: Detections, box: Letterbox) -> Detections:
+    """The same in pixels of the picture that lies in the input, clipped to it: what is in the padding alone has no
+    width or no height there."""
+    return _proper(replace(found, boxes=box.restore(found.boxes)))
+
+
 def _shape_error(output: Tensor, wanted: str) -> UserError:
     return UserError(f"detections cannot be read from an output of {tuple(output.shape)}: it should be {wanted}")
 
@@ -109,6 +116,11 @@ def _sift(table: np.ndarray, scores: np.ndarray, confidence: float) -> tuple[np.
 
 def _best_first(boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray, nonfinite: int) -> Detections:
     """Without the degenerate ones. Of equal scores the earlier place of the output comes first."""
-    proper = np.flatnonzero((boxes[:, 2:] > boxes[:, :2]).all(1))
-    found = Detections(boxes, scores, classes, nonfinite, len(boxes) - len(proper)).take(proper)
+    found = _proper(Detections(boxes, scores, classes, nonfinite))
     return found.take(np.argsort(-found.scores, kind="stable"))
+
+
+def _proper(found: Detections) -> Detections:
+    """Without the boxes that have no width or no height, which are counted."""
+    proper = np.flatnonzero((found.boxes[:, 2:] > found.boxes[:, :2]).all(1))
+    return replace(found.take(proper), degenerate=found.degenerate + len(found) - len(proper))

@@ -54,6 +54,7 @@ class Bench:
             self.selection.systems.get(case.system, case.system),
             self.selection.targets[case.target],
             self.selection.weights.get(case.weights or ""),
+            self.selection.pictures if case.weights else None,
         )
         started = datetime.now(timezone.utc)
         outcome = self.worker.run(job, self.worker.leases.process(target, case))
@@ -98,4 +99,6 @@ class Bench:
             words += ["--target", job.target]
         if job.weights != case.weights:
             words += ["--weights", str(job.weights)]
+        if job.pictures:
+            words += ["--images", job.pictures]
         return shlex.join(words)

@@ -37,13 +37,13 @@ def prepare(variables: Mapping[str, str], threads: int, log: str, shared: Any) -
     torch.set_grad_enabled(False)
 
 
-def execute(case: Case, system: str, target: str, weights: str | None) -> str:
+def execute(case: Case, system: str, target: str, weights: str | None, pictures: str | None) -> str:
     """Run a case; its outcome as JSON, which no compiler's exception type can spoil."""
     from conformance.registry import load_target
     from conformance.running.pipeline import run_case
 
     _shared[1] = os.getpid()
-    return run_case(case, system, load_target(target), _enter, weights).model_dump_json()
+    return run_case(case, system, load_target(target), _enter, weights, pictures).model_dump_json()
 
 
 def _end_with_parent(parent: int) -> None:

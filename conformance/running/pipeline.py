@@ -53,9 +53,15 @@ class Progress:
 
 
 def run_case(
-    case: Case, system: str, target: Target, tell: Callable[[Stage], None], weights: str | None = None
+    case: Case,
+    system: str,
+    target: Target,
+    tell: Callable[[Stage], None],
+    weights: str | None = None,
+    pictures: str | None = None,
 ) -> Outcome:
-    """Compile, run, compare. `system` and `weights` are the names these are loaded by."""
+    """Compile, run, compare. `system` and `weights` are the names these are loaded by, `pictures` is a folder of the
+    user's own, to count detections on."""
     progress = Progress(tell)
     progress.enter(Stage.CAPTURE)
     subject = _subject_of(case, system, weights)
@@ -71,7 +77,7 @@ def run_case(
         answers, seconds = _answers(trial, target, compiled, options, seconds)
         detected = None
         if case.layer is None and not mismatch(answers.first, trial.outputs):
-            detected = detect(case, system_of(case, system), subject.model, compiled)
+            detected = detect(case, system_of(case, system), subject.model, compiled, pictures)
     except UserError:  # nothing is known of what was to be tested
         raise
     except Exception as error:  # of the target's, of any kind

@@ -30,12 +30,14 @@ _LOG_TAIL = 4000
 
 @dataclass(frozen=True)
 class Job:
-    """A case and the names its system, target and weights are loaded by."""
+    """A case and the names its system, target and weights are loaded by; `pictures` is a folder of a user's own, to
+    count detections on."""
 
     case: Case
     system: str
     target: str
     weights: str | None = None
+    pictures: str | None = None
 
 
 class Worker:
@@ -60,7 +62,7 @@ class Worker:
         log_start = self._log.stat().st_size
         self._shared[:] = [0, 0]
         task = self._pool(variables).schedule(
-            child.execute, args=[job.case, job.system, job.target, job.weights], timeout=timeout
+            child.execute, args=[job.case, job.system, job.target, job.weights, job.pictures], timeout=timeout
         )
         try:
             return Outcome.model_validate_json(task.result())
