@@ -13,6 +13,8 @@ from importlib.machinery import PathFinder
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from conformance.detections.boxes import survivors
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -36,10 +38,10 @@ def own_kernels() -> bool:
     return False
 
 
-def suppression() -> Suppress:
-    """torchvision's own where it is installed and its kernels load, else `suppress`, which gives the same."""
+def suppression() -> Suppress | None:
+    """torchvision's own, as `suppress` below, where it is installed and its kernels load."""
     if find_spec("torchvision") is None or not _loads():
-        return suppress
+        return None
     own: Suppress = import_module("torchvision.ops").nms
     return own
 
@@ -80,19 +82,11 @@ def suppress(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
 
     `boxes` is (N, 4), two corners; `scores` is (N,).
     """
-    import numpy as np
     import torch
 
-    corners, order = boxes.numpy(), scores.sort(descending=True, stable=True).indices.numpy()
-    areas = (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
-    kept = []
-    while len(order):
-        best, order = order[0], order[1:]
-        kept.append(best)
-        sides = np.minimum(corners[order, 2:], corners[best, 2:]) - np.maximum(corners[order, :2], corners[best, :2])
-        shared = sides.clip(min=0).prod(1)
-        order = order[shared / (areas[order] + areas[best] - shared) <= iou_threshold]
-    return torch.from_numpy(np.array(kept, dtype=np.int64))
+    order = scores.sort(descending=True, stable=True).indices
+    alike = torch.zeros(len(order)).numpy()
+    return order[[*survivors(boxes[order].numpy(), alike, iou_threshold)]]
 
 
 def pool_regions(features: Tensor, regions: Tensor, scale: float, height: int, width: int, samples: int) -> Tensor:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import pytest
 import torch
 from attention_toys import TwoHeads, program
+from torch import Tensor, nn
 
 from conformance.cases.case import Case
 from conformance.graphs.graph import Graph, Kind
@@ -45,6 +47,27 @@ def test_honest_attention_is_whole_and_in_its_scope(how: str) -> None:
 def test_honest_outputs_depend_on_all_that_they_did(joined: bool) -> None:
     subject = Program(Whole(TwoHeads(joined)), (torch.rand(2, 3, 16, 24),))
     assert not check(subject.source, lowered(subject)[1])
+
+
+class Nothing(nn.Module):
+    """Gives what it is given, by an operator that torch-xla leaves out."""
+
+    def __init__(self, how: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.how = how
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.how(x)
+
+
+@pytest.mark.parametrize("how", [lambda x: x[:, :8], Tensor.clone], ids=["slice of all", "clone"])
+def test_operator_that_is_left_out_takes_no_other_ones_place(how: Callable[[Tensor], Tensor]) -> None:
+    """YOLOv9e's CBLinear: a convolution, of whose channels the first and only part is taken."""
+    module = nn.Sequential(nn.Conv2d(3, 8, 1), Nothing(how), nn.SiLU()).requires_grad_(False)
+    subject = Program(Whole(module), (torch.rand(2, 3, 16, 24),))
+    graph = lowered(subject)[1]
+    assert not check(subject.source, graph)
+    assert graph.census() == {"0": {Kind.CONV: 1}}
 
 
 def test_detour_through_numpy_looks_right_and_is_found() -> None:

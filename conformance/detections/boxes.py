@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Iterator
 
-from conformance.torchvision_ops import suppression
+import numpy as np
 
 
 def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -17,21 +17,15 @@ def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.asarray(common / (_areas(boxes)[:, None] + _areas(others) - common))
 
 
-def survivors(boxes: np.ndarray, classes: np.ndarray, overlap: float) -> np.ndarray:
-    """The places (int64) of the boxes (n, 4), best first, that overlap no better survivor of their class by more.
-
-    By torchvision where it imports with its kernels. PyPI's does not beside PyPI's torch for the CPU: what stands in
-    for it there gives the same, as figures must not depend on what a host has.
-    """
-    import torch
-
-    nms = suppression()
-    kept = np.zeros(len(boxes), dtype=bool)
-    for kind in np.unique(classes):
-        places = np.flatnonzero(classes == kind)
-        ranks = torch.arange(len(places), 0, -1, dtype=torch.float64)
-        kept[places[nms(torch.from_numpy(boxes[places]), ranks, overlap).numpy()]] = True
-    return np.flatnonzero(kept)
+def survivors(boxes: np.ndarray, classes: np.ndarray, overlap: float) -> Iterator[int]:
+    """The places of the boxes (n, 4), best first, that overlap no better survivor of their class by more: greedy
+    suppression, one survivor after the other."""
+    left = np.arange(len(boxes))
+    while len(left):
+        best, left = left[0], left[1:]
+        yield int(best)
+        rivals = np.flatnonzero(classes[left] == classes[best])
+        left = np.delete(left, rivals[overlaps(boxes[best, None], boxes[left[rivals]])[0] > overlap])
 
 
 def _areas(boxes: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ detections are matched by: where two boxes of an object score the same but for r
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import islice
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ import numpy as np
 from conformance.cases.errors import UserError
 from conformance.detections.boxes import survivors
 from conformance.detections.letterbox import Letterbox
+from conformance.torchvision_ops import suppression
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,10 +73,25 @@ def from_cells(
         centres, halves, scores = cells[:, :2], cells[:, 2:4] / 2, cells[:, 4:]
         boxes = np.concatenate([centres - halves, centres + halves], 1)
         found = _best_first(boxes, scores.max(1), scores.argmax(1), nonfinite)
-        keep = survivors(found.boxes, found.classes, overlap)
+        keep = _suppressed(found, overlap, most + 1)
         cut = float(found.scores[keep[most]]) if len(keep) > most else -inf
         images.append(replace(found.take(keep[:most]), cut=cut))
     return images
+
+
+def _suppressed(found: Detections, overlap: float, most: int) -> np.ndarray:
+    """The places of the first survivors, class by class: by torchvision where its kernels load, as PyPI's do not
+    beside a torch for the CPU; else by our own, which gives the same, as figures must not depend on it."""
+    import torch
+
+    if (nms := suppression()) is None:
+        return np.fromiter(islice(survivors(found.boxes, found.classes, overlap), most), dtype=np.int64)
+    kept = []
+    for kind in np.unique(found.classes):
+        places = np.flatnonzero(found.classes == kind)
+        ranks = torch.arange(len(places), 0, -1, dtype=torch.float64)
+        kept.append(places[nms(torch.from_numpy(found.boxes[places]), ranks, overlap).numpy()])
+    return np.sort(np.concatenate([*kept, np.empty(0, dtype=np.int64)]))[:most]
 
 
 def from_rows(output: Tensor, confidence: float = CONFIDENCE) -> list[Detections]:

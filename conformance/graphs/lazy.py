@@ -42,13 +42,18 @@ def _named_operators(module: nn.Module) -> Iterator[None]:
     from conformance.graphs.eager import scopes
 
     stack, calls = [""], iter(range(10**9))
+    node_of = torch_xla._XLAC._unique_id_for_ir_and_data
+
+    def on_device(values: Any) -> Iterator[Tensor]:
+        return (x for x in tree_leaves(values) if isinstance(x, torch.Tensor) and x.device.type == "xla")
 
     class Mark(TorchDispatchMode):  # type: ignore[no-untyped-call]
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            given = {node_of(x) for x in on_device((args, kwargs))}
             results = func(*args, **(kwargs or {}))
             mark = f"{stack[-1]}#{next(calls)}#"
-            for x in tree_leaves(results):
-                if isinstance(x, torch.Tensor) and x.device.type == "xla":
+            for x in on_device(results):
+                if node_of(x) not in given:  # a clone, or a slice of all there is, is the operator before it
                     torch_xla._XLAC._set_xla_custom_op_name_prefix(x, mark, _FRAMES)
             return results
 
