@@ -12,16 +12,18 @@ from torch import Tensor, nn
 from conformance.cases.case import Case
 from conformance.compare.metrics import by_image, rel_l2
 from conformance.golden.reference import Golden, record
+from conformance.models.area_attention import AreaAttention
 from conformance.models.yolov13.convolution import Conv, fuse
 from conformance.models.yolov13.head import BINS, Head
 from conformance.models.yolov13.hypergraph import HyperedgeGeneration, HypergraphConvolution
 from conformance.models.yolov13.network import SCALES, Network
 from conformance.systems import attention
 from conformance.systems.protocol import Model
-from conformance.systems.yolov13 import LAYERS, YoloV13
+from conformance.systems.yolov13 import YoloV13
 
 pytest.importorskip("ultralytics", reason="the photographs come from there")
 SYSTEM = YoloV13()
+LAYERS = SYSTEM.layers("n", "detect")
 
 
 def images(count: int, height: int, width: int, index: int = 0) -> Tensor:
@@ -81,7 +83,9 @@ def test_every_scale_has_the_layers_and_nearly_the_published_parameters(variant:
     with torch.device("meta"):
         network = Network(SCALES[variant], attention.math)
     assert sum(p.numel() for p in network.parameters()) / 1e6 == pytest.approx(millions, rel=0.1)
-    assert all(network.get_submodule(path) for path in LAYERS)
+    assert all(network.get_submodule(path) for path in SYSTEM.layers(variant, "detect"))
+    attentions = [path for path, part in network.named_modules() if isinstance(part, AreaAttention)]
+    assert set(attentions) <= set(SYSTEM.layers(variant, "detect"))
 
 
 def test_weights_are_the_same_built_anew_from_disk_and_for_another_attention(

@@ -46,8 +46,14 @@ class YoloV13:
         return 32
 
     def layers(self, variant: str, task: str) -> tuple[str, ...]:
-        """The stages, HyperACE and its branches, the tunnels, the head and its scales."""
-        return LAYERS
+        """The stages, HyperACE and its branches, the tunnels, the head and its scales. What is wrong with an
+        attention hardly shows beside the rounding of its stage: each is a layer of its own."""
+        pairs = 4 if variant in ("l", "x") else 2
+        attention = {
+            stage: [f"{stage}.chain.{pair}.{place}.attention" for pair in range(pairs) for place in (0, 1)]
+            for stage in ("stage4", "stage5")
+        }
+        return tuple(path for layer in LAYERS for path in (*attention.get(layer, ()), layer))
 
     def groups(self, variant: str, task: str) -> tuple[Group, ...]:
         """The same for every attention."""
