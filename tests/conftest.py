@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from suites import TOY
 
 from conformance.properties.search import Lab
 from conformance.running.worker import Worker
+
+os.environ["YOLO_AUTOINSTALL"] = "false"  # whichever test imports ultralytics first
 
 
 @pytest.fixture(autouse=True, scope="session")

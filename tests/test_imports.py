@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -26,3 +27,12 @@ def test_no_heavy_package_is_imported(code: str) -> None:
     check = f"{code}; import sys; print([m for m in {HEAVY} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_ultralytics_installs_nothing() -> None:
+    """Left to itself, it runs pip for what it misses."""
+    pytest.importorskip("ultralytics")
+    check = "import conformance.systems.ultralytics_models, ultralytics; print(ultralytics.utils.AUTOINSTALL)"
+    environment = {name: value for name, value in os.environ.items() if name != "YOLO_AUTOINSTALL"}
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.strip() == "False"

@@ -147,7 +147,11 @@ def test_labels_that_do_not_fit(folder: Path, spoil: Callable[[dict[str, Any]], 
         find_pictures(folder)
 
 
-def test_file_that_is_no_picture(folder: Path) -> None:
+@pytest.mark.parametrize("beside", [None, "ultralytics.utils.patches"])
+def test_file_that_is_no_picture(folder: Path, beside: str | None) -> None:
+    """Also where ultralytics has put its own function in the place of Pillow's."""
+    if beside is not None:
+        pytest.importorskip(beside)
     (folder / "5.png").write_bytes(b"nonsense")
     with pytest.raises(UserError, match=r"5.png cannot be read as a picture"):
         figures(folder)

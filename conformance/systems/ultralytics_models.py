@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -13,6 +14,9 @@ from conformance.cases.reading import fixture_path
 
 if TYPE_CHECKING:
     from torch import nn
+
+# Before it is imported, or it runs pip for what it misses, in an environment that is AWS's or the user's.
+os.environ.setdefault("YOLO_AUTOINSTALL", "false")
 
 SEED = 0
 # Raise this when what is below changes the weights: it is part of their name in the cache.
