@@ -59,7 +59,7 @@ def test_check_is_green_for_live_weights() -> None:
     code, text, progress = run("--check", "--system", "toys:Toy", "--size", "16", "--json")
     assert code == 0 and "toy1-detect" in progress
     (model,) = json.loads(text)
-    assert set(model["conditioning"]) == {"float32", "bfloat16", "float16"}
+    assert set(model["conditioning"]) == {"float32", "bfloat16", "float16", "matmult-bf16", "all-bf16"}
     assert all(found["sufficient"] and found["ratio"] >= 5 for found in model["conditioning"].values())
 
 

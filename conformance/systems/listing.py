@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING
 
-from conformance.cases.case import Case, model_name
+from conformance.cases.case import SHORT_DTYPES, Case, model_name
 from conformance.cases.errors import UserError, check
 from conformance.cases.outcome import Conditioning
 from conformance.registry import load_system, system_names
@@ -77,7 +77,7 @@ def checked(
         tell(model := model_name(system.name, variant, task))
         case = Case(system.name, variant, task, 2, size, size, "float32", target="")
         built = system.build(variant, task)
-        found = Subject(system, built, case).conditioning(("float32", "bfloat16", "float16"))
+        found = Subject(system, built, case).conditioning(tuple(SHORT_DTYPES))
         yield Checked(model, len(built.layers), found)
 
 
