@@ -40,7 +40,7 @@ def own_kernels() -> bool:
 
 def suppression() -> Suppress | None:
     """torchvision's own, as `suppress` below, where it is installed and its kernels load."""
-    if find_spec("torchvision") is None or not _loads():
+    if not _loads():
         return None
     own: Suppress = import_module("torchvision.ops").nms
     return own
@@ -48,11 +48,11 @@ def suppression() -> Suppress | None:
 
 @cache
 def _loads() -> bool:
-    """Whether the library of kernels loads of the torchvision that is installed."""
+    """Whether torchvision is installed and its library of kernels loads."""
     import torch
 
-    package = find_spec("torchvision")
-    assert package is not None
+    if (package := find_spec("torchvision")) is None:
+        return False
     library = PathFinder.find_spec("_C", package.submodule_search_locations)
     if library is None or library.origin is None:
         return False
@@ -82,10 +82,8 @@ def suppress(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
 
     `boxes` is (N, 4), two corners; `scores` is (N,).
     """
-    import torch
-
     order = scores.sort(descending=True, stable=True).indices
-    alike = torch.zeros(len(order)).numpy()
+    alike = order.new_zeros(len(order)).numpy()
     return order[[*survivors(boxes[order].numpy(), alike, iou_threshold)]]
 
 

@@ -77,6 +77,8 @@ def _missing(source: Graph, lowered: Graph) -> Iterator[Finding]:
 
 def _cut_off(source: Graph, lowered: Graph) -> Iterator[Finding]:
     """Where nothing is missing: operators that one output does not depend on any more, while another one does."""
+    if len(source.outputs) == 1:  # all that is missing is missing for it
+        return
     for index, (before, after) in enumerate(zip(source.outputs, lowered.outputs, strict=False)):
         if after in lowered.fed:
             for lost in _missing(replace(source, outputs=(before,)), replace(lowered, outputs=(after,))):

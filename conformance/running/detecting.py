@@ -24,6 +24,7 @@ from conformance.detections.pictures import find_pictures
 from conformance.detections.postprocess import Detections, from_cells, from_rows, restored
 from conformance.golden.reference import golden_key
 from conformance.program import tensors
+from conformance.scenes.labelled import as_input
 from conformance.store import Store
 from conformance.systems.images import labels
 from conformance.systems.protocol import Model, System
@@ -38,7 +39,6 @@ class Shown:
     """What a detector is shown, in batches, and what is in each image, where that is known. `boxes` are where the
     pictures of a user lie in the images, known once these are read; the last batch may be filled up."""
 
-    count: int
     batches: Iterable[tuple[Tensor, ...]]
     labels: Sequence[Labels]
     boxes: Sequence[Letterbox] | None = None
@@ -68,7 +68,7 @@ def detect(
         given += read(compiled(*(x.to(dtype) for x in batch))[0])
     wanted, given = shown.settled(wanted), shown.settled(given)
     figures = DetectionFigures(
-        images=shown.count,
+        images=len(wanted),
         folder=folder,
         counts=[
             DetectionCounts(**asdict(total(count_images(wanted, given, confidence)))) for confidence in CONFIDENCES
@@ -82,7 +82,7 @@ def _suite(case: Case, system: System) -> Shown:
     """What the suite has for a system: scenes for weights that were trained on them, or crops of photographs."""
     indices = range(_FIRST, _FIRST + ceil(IMAGES / case.batch))
     known = [label for index in indices for label in labels(case, index) or ()]
-    return Shown(len(indices) * case.batch, (system.inputs(case, index) for index in indices), known)
+    return Shown((system.inputs(case, index) for index in indices), known)
 
 
 def _pictures(case: Case, folder: str) -> Shown:
@@ -98,10 +98,10 @@ def _pictures(case: Case, folder: str) -> Shown:
             boxes.extend(box for _, box in fitted)
             pixels = [pixels for pixels, _ in fitted]
             pixels += pixels[-1:] * (case.batch - len(pixels))
-            yield (torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).float().div_(255).contiguous(),)
+            yield (as_input(pixels),)
 
     known = [picture.labels for picture in pictures if picture.labels is not None]
-    return Shown(len(pictures), batches(), known, boxes)
+    return Shown(batches(), known, boxes)
 
 
 def _precision(known: Sequence[Labels], wanted: list[Detections], given: list[Detections]) -> dict[str, float | str]:

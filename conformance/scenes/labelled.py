@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,6 @@ def scenes(count: int, height: int, width: int, index: int, *, training: bool = 
     import torch
 
     drawn = [draw(height, width, (_TRAINING if training else _HELD_OUT, index, slot)) for slot in range(count)]
-    pixels = torch.from_numpy(np.stack([scene.pixels for scene in drawn]))
     labels = [
         Labels(
             torch.tensor([shape.box for shape in scene.shapes], dtype=torch.float32),
@@ -40,4 +40,12 @@ def scenes(count: int, height: int, width: int, index: int, *, training: bool = 
         )
         for scene in drawn
     ]
-    return pixels.permute(0, 3, 1, 2).float().div_(255).contiguous(), labels
+    return as_input([scene.pixels for scene in drawn]), labels
+
+
+def as_input(pictures: Sequence[np.ndarray]) -> Tensor:
+    """Pictures of one size, (height, width, 3) RGB in 0..255, as networks take them: (count, 3, height, width)
+    float32 in 0..1."""
+    import torch
+
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float().div_(255).contiguous()

@@ -62,7 +62,6 @@ def _crop(height: int, width: int, seed: str) -> np.ndarray:
 
 def crops(count: int, height: int, width: int, index: int) -> Tensor:
     """(count, 3, height, width) float32 in 0..1: different crops, and others for another index."""
-    import torch
+    from conformance.scenes.labelled import as_input
 
-    pixels = np.stack([_crop(height, width, f"{index}/{slot}") for slot in range(count)])
-    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div_(255).contiguous()
+    return as_input([_crop(height, width, f"{index}/{slot}") for slot in range(count)])
