@@ -49,6 +49,73 @@ def test_nothing_in_a_file_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert not (tmp_path / "was-run").exists()
 
 
+class Constructed:
+    """Calls the constructor of a class that checkpoints hold; parse_model of ultralytics evaluates `activation`."""
+
+    def __reduce__(self) -> tuple[object, tuple[object]]:
+        from ultralytics.nn.tasks import DetectionModel
+
+        file = f"__import__('pathlib').Path({os.environ['EVIL']!r}).touch()"
+        return DetectionModel, ({"nc": 1, "activation": file, "backbone": [[-1, 1, "Conv", [8]]], "head": []},)
+
+
+@pytest.mark.parametrize("holder", ["model", "ema"])
+def test_no_constructor_of_a_class_that_is_known_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, holder: str
+) -> None:
+    monkeypatch.setenv("EVIL", str(tmp_path / "was-run"))
+    torch.save({holder: Constructed()}, path := tmp_path / "evil.pt")
+    with pytest.raises(UserError, match=r"neither a state dict nor a checkpoint"):
+        read_weights(path)
+    assert not (tmp_path / "was-run").exists()
+
+
+def around(value: object, times: int) -> object:
+    for _ in range(times):
+        value = {"model": value}
+    return value
+
+
+def itself() -> dict[str, object]:
+    content: dict[str, object] = {}
+    content["ema"] = content
+    return content
+
+
+def module_in_itself() -> dict[str, object]:
+    module = torch.nn.Sequential()
+    module._modules["0"] = module
+    return {"model": module}
+
+
+def doubled() -> dict[str, object]:
+    """Forty levels of modules, each of which is there twice: a million million of them to whoever walks."""
+    module: torch.nn.Module = torch.nn.ReLU()
+    for _ in range(40):
+        module = torch.nn.Sequential(module, module)
+    return {"model": module}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (itself(), "dictionaries in dictionaries"),
+        (around({"a": torch.ones(1)}, 100), "dictionaries in dictionaries"),
+        (module_in_itself(), "modules in modules"),
+        (doubled(), "modules in modules"),
+        ({"model": {"a": torch.ones(1), "b": "text"}}, "neither a state dict nor"),
+        ({"ema": torch.ones(3)}, "neither a state dict nor"),
+        ([1, 2], "neither a state dict nor"),
+        ({"a": torch.ones(1, dtype=torch.float16).expand(1 << 24, 1 << 20)}, "cannot be held in float32"),
+    ],
+)
+def test_what_has_no_end_or_is_no_model_is_refused_in_one_line(tmp_path: Path, content: object, message: str) -> None:
+    torch.save(content, path := tmp_path / "a.pt")
+    with pytest.raises(UserError, match=message) as error:
+        read_weights(path)
+    assert "\n" not in str(error.value)
+
+
 def test_weights_of_another_model(module: torch.nn.Module, tmp_path: Path) -> None:
     save_file(
         {name: value.clone() for name, value in module.state_dict().items()}, path := tmp_path / "n.safetensors"

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
+from conformance.cases.text import one_line, shortened
+
 
 class UserError(Exception):
-    """Something the user gave is wrong. The message is one line and is all that is shown."""
+    """Something the user gave is wrong. The message is one line, which is all that is shown."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
@@ -29,3 +34,9 @@ def check(kind: str, name: str, known: Collection[str]) -> str:
     if name not in known:
         raise unknown(kind, name, known)
     return name
+
+
+def first_line(error: BaseException) -> str:
+    """`ValueError: what it says`, in one line that is not long: of what somebody else's code raised."""
+    said = str(error).strip().splitlines()
+    return shortened(f"{type(error).__name__}: {said[0]}" if said else type(error).__name__)

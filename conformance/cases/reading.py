@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 
 from conformance.cases.errors import UserError, unknown
+from conformance.cases.text import cleaned
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -16,6 +18,9 @@ else:
     import tomli as tomllib
 
 T = TypeVar("T", bound=BaseModel)
+
+# Of a file of TOML or JSON, in bytes; COCO's annotations of its validation images are 20 MB.
+_LARGEST = 256 * 2**20
 
 
 def data_path(*parts: str) -> Path:
@@ -38,26 +43,33 @@ def read_toml(path: Path, shape: type[T]) -> T:
     """Read and validate a TOML file. Raises UserError with one line: file, key, what is wrong."""
     try:
         data = tomllib.loads(_text(path))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: the decoder's, and that it is no text
         raise UserError(f"{path} is not valid TOML: {error}") from None
-    try:
-        return shape.model_validate(data)
-    except ValidationError as error:
-        raise UserError(f"{path}: {_first(error, shape)}") from None
+    return _validated(path, data, shape)
 
 
 def read_json(path: Path, shape: type[T]) -> T:
     """Read and validate a JSON file. Raises UserError with one line, as `read_toml`."""
     try:
-        return shape.model_validate_json(_text(path))
-    except UnicodeDecodeError as error:
+        data = from_json(_text(path))
+    except ValueError as error:
         raise UserError(f"{path} is not valid JSON: {error}") from None
+    return _validated(path, data, shape)
+
+
+def _validated(path: Path, data: object, shape: type[T]) -> T:
+    """The model of plain data, every string of which can be shown as it is. Raises UserError."""
+    try:
+        return shape.model_validate(cleaned(data))
     except ValidationError as error:
         raise UserError(f"{path}: {_first(error, shape)}") from None
 
 
 def _text(path: Path) -> str:
+    """What is in a file. Raises UserError, and UnicodeDecodeError."""
     try:
+        if path.stat().st_size > _LARGEST:
+            raise UserError(f"{path} is larger than {_LARGEST // 2**20} MiB")
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None

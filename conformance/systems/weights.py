@@ -1,13 +1,17 @@
-"""Weights from a file: a safetensors, or a checkpoint of ultralytics, read without running anything that is in it."""
+"""Weights from a file: a safetensors, or a checkpoint of ultralytics, read without running anything that is in it.
+
+The modules of a checkpoint become stand-ins, which hold what is in them and have no code: not even a constructor of
+torch or ultralytics is called (that of a DetectionModel evaluates a string of its argument).
+"""
 
 from __future__ import annotations
 
 import hashlib
-import importlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from conformance.cases.errors import UserError
+from conformance.cases.errors import UserError, first_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,6 +20,23 @@ State = dict[str, "Tensor"]
 # Beside modules of these packages, what an ultralytics checkpoint holds of its training options.
 _MODULES = ("torch.nn.modules.", "ultralytics.nn.")
 _PLAIN = ("ultralytics.utils.IterableSimpleNamespace",)
+# Far more than any network has: of dictionaries or modules in one another, and of modules.
+_DEEPEST = 64
+_MOST = 200_000
+
+
+class _StandIn:
+    """What a checkpoint has in the place of an object: its attributes, and no code."""
+
+    def __new__(cls, *arguments: Any) -> _StandIn:
+        return super().__new__(cls)
+
+    def __init__(self, *arguments: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        if isinstance(state, dict):
+            self.__dict__.update(state)
 
 
 def read_weights(path: Path) -> tuple[State, str]:
@@ -26,7 +47,10 @@ def read_weights(path: Path) -> tuple[State, str]:
         state = _checkpoint(path)
     else:
         raise UserError(f"weights {path}: not a .pt, .pth or .safetensors file")
-    exact = {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+    try:
+        exact = {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+    except (RuntimeError, MemoryError) as error:
+        raise UserError(f"weights {path} cannot be held in float32: {first_line(error)}") from None
     return exact, hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -41,33 +65,58 @@ def _safetensors(path: Path) -> State:
 
 
 def _checkpoint(path: Path) -> State:
-    """A state dict, or the state dict of the module in a checkpoint. Only modules are ever made of it."""
+    """A state dict, or that of the module in a checkpoint."""
     import torch
 
     try:
         wanted = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-        with torch.serialization.safe_globals([_allowed(path, name) for name in wanted]):
+        with torch.serialization.safe_globals([_stand_in(path, name) for name in wanted]):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except UserError:
         raise
     except Exception as error:  # the reader has many, and all say that this is not what it can read
-        raise UserError(f"weights {path} cannot be read: {str(error).splitlines()[0]}") from None
-    while isinstance(content, dict) and (inner := content.get("ema") or content.get("model")) is not None:
+        raise UserError(f"weights {path} cannot be read: {first_line(error)}") from None
+    for _ in range(_DEEPEST):
+        if not isinstance(content, dict):
+            break
+        inner = next((content[name] for name in ("ema", "model") if content.get(name) is not None), None)
+        if inner is None:
+            break
         content = inner
-    if isinstance(content, torch.nn.Module):
-        return content.state_dict()
-    if isinstance(content, dict) and content and all(isinstance(value, torch.Tensor) for value in content.values()):
-        return content
+    else:
+        raise UserError(f"weights {path}: dictionaries in dictionaries, {_DEEPEST} deep or without an end")
+    state = dict(_state_dict(path, content)) if isinstance(content, _StandIn) else content
+    if isinstance(state, dict) and state and all(isinstance(value, torch.Tensor) for value in state.values()):
+        return {str(name): value for name, value in state.items()}
     raise UserError(f"weights {path}: neither a state dict nor a checkpoint that holds a model")
 
 
-def _allowed(path: Path, name: str) -> Any:
-    """The class of this name, if it is a module of torch or ultralytics. Raises UserError for any other."""
-    import torch
+def _state_dict(path: Path, module: _StandIn) -> Iterator[tuple[str, Any]]:
+    """What `state_dict()` of a module would give. Raises UserError for one that contains itself."""
+    todo, count = [("", module)], 0
+    while todo:
+        prefix, module = todo.pop()
+        if (count := count + 1) > _MOST or prefix.count(".") > _DEEPEST:
+            raise UserError(f"weights {path}: modules in modules, without an end")
+        kept_out = getattr(module, "_non_persistent_buffers_set", None)
+        kept_out = kept_out if isinstance(kept_out, set) else ()
+        for kind in ("_parameters", "_buffers"):
+            for name, value in _dictionary(module, kind).items():
+                if value is not None and name not in kept_out:
+                    yield f"{prefix}{name}", value
+        children = [(f"{prefix}{name}.", child) for name, child in _dictionary(module, "_modules").items()]
+        todo += [(name, child) for name, child in reversed(children) if isinstance(child, _StandIn)]
 
+
+def _dictionary(module: _StandIn, name: str) -> dict[str, Any]:
+    found = getattr(module, name, None)
+    return found if isinstance(found, dict) else {}
+
+
+def _stand_in(path: Path, name: str) -> type[_StandIn]:
+    """A class of this name without any of its code, if the class is of torch or ultralytics. Raises UserError for any
+    other."""
     package, _, attribute = name.rpartition(".")
     if name in _PLAIN or name.startswith(_MODULES):
-        found = getattr(importlib.import_module(package), attribute, None)
-        if name in _PLAIN or (isinstance(found, type) and issubclass(found, torch.nn.Module)):
-            return found
+        return type(attribute, (_StandIn,), {"__module__": package, "__qualname__": attribute})
     raise UserError(f"weights {path} want {name} to be called, which is refused: save the state dict as .safetensors")
