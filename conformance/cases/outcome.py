@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timezone
 from enum import Enum
 from math import isnan
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from conformance.cases.case import Case
+from conformance.cases.revision import suite_revision
+from conformance.cases.text import Line, Text
+
+# Raise this when what a field means changes, not when one is added: readers keep what they do not know.
+SCHEMA = 1
 
 
 class Stage(str, Enum):
@@ -44,23 +49,29 @@ class Status(str, Enum):
 
 
 class Strict(BaseModel):
-    """Read from outside: a key that is not known is an error. Infinity and NaN survive the JSON."""
+    """What people write by hand: a key that is not known is an error. Infinity and NaN survive the JSON."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
 
-class ImageFigures(Strict):
+class Recorded(Strict):
+    """What suites write, newer ones as well: a key that is not known is kept, and written again."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class ImageFigures(Recorded):
     """One image of the batch. `noise_ratio` is its error over the error of equally valid CPU runs, by the measure
     that makes it largest: the L2 norm, the peak or the gain (`conformance.compare.metrics`)."""
 
     noise_ratio: float
     rel_l2: float
     cosine: float
-    measure: str = "L2"
+    measure: Text = "L2"
     rel_peak: float | None = None
 
 
-class GroupFigures(Strict):
+class GroupFigures(Recorded):
     """One output group (boxes, scores, ...). `noise_ratio` is the worst image's; the rest is over the batch.
 
     `bad`: some image is further away than the noise allows.
@@ -75,22 +86,22 @@ class GroupFigures(Strict):
     bad: bool
 
 
-class LayerFigures(Strict):
+class LayerFigures(Recorded):
     """One layer. `how`: isolated (compiled alone, fed with the reference's inputs) or in_place (tapped)."""
 
-    path: str
-    type: str
-    how: str
+    path: Text
+    type: Text
+    how: Text
     noise_ratio: float
     cosine: float
     per_image: list[ImageFigures]
     bad: bool
 
 
-class PublishedGate(Strict):
+class PublishedGate(Recorded):
     """What the published YOLO26 port's test would have said: one cosine over the whole output."""
 
-    rule: str
+    rule: Text
     cosine: float
     passes: bool
 
@@ -98,17 +109,17 @@ class PublishedGate(Strict):
 ENOUGH = 5.0
 
 
-class Conditioning(Strict):
+class Conditioning(Recorded):
     """Of a dtype, over all layers and images: the smallest distance of another image from the reference, in units of
     the distance that rounding alone makes, and the layer it was found in. `sufficient`: at least ENOUGH,
     so that the whole network can be judged at this dtype; else its isolated layers are what counts."""
 
-    layer: str
+    layer: Text
     ratio: float
     sufficient: bool
 
 
-class DetectionCounts(Strict):
+class DetectionCounts(Recorded):
     """At a confidence, over all images: the reference's detections that the device keeps and loses, and those that
     only the device has."""
 
@@ -119,22 +130,22 @@ class DetectionCounts(Strict):
     spurious: int
 
 
-class DetectionFigures(Strict):
+class DetectionFigures(Recorded):
     """What users of a detector see. AP is in 0..1, of the device and of the reference; None without labels,
     or where `no_ap` says why it could not be computed. `folder` is of a user's own pictures."""
 
     images: int
-    folder: str | None = None
+    folder: Text | None = None
     counts: list[DetectionCounts]
     nonfinite: int
     ap: float | None = None
     ap50: float | None = None
     reference_ap: float | None = None
     reference_ap50: float | None = None
-    no_ap: str | None = None
+    no_ap: Text | None = None
 
 
-class Seconds(Strict):
+class Seconds(Recorded):
     """Wall clock. `compile` is capture to load, `run` one call after the first."""
 
     compile: float | None = None
@@ -147,23 +158,23 @@ def named(status: Status, stage: Stage, signature: str | None, layer: str | None
     return f"{status.value} in {stage.value}{because}" + (f", first in {layer}" if layer else "")
 
 
-class Outcome(Strict):
+class Outcome(Recorded):
     """What the child process that compiles and runs reports about a case."""
 
     stage: Stage
     status: Status
-    signature: str | None = None
-    detail: str | None = None
-    defects: list[str] = Field(default_factory=list)
-    groups: dict[str, GroupFigures] = Field(default_factory=dict)
+    signature: Text | None = None
+    detail: Text | None = None
+    defects: list[Text] = Field(default_factory=list)
+    groups: dict[Text, GroupFigures] = Field(default_factory=dict)
     layers: list[LayerFigures] = Field(default_factory=list)
-    first_bad_layer: str | None = None
+    first_bad_layer: Text | None = None
     published_gate: PublishedGate | None = None
-    same_program_as: str | None = None
+    same_program_as: Text | None = None
     detections: DetectionFigures | None = None
-    conditioning: dict[str, Conditioning] = Field(default_factory=dict)
-    notes: list[str] = Field(default_factory=list)
-    environment: dict[str, str] = Field(default_factory=dict)
+    conditioning: dict[Text, Conditioning] = Field(default_factory=dict)
+    notes: list[Text] = Field(default_factory=list)
+    environment: dict[Text, Text] = Field(default_factory=dict)
     seconds: Seconds = Field(default_factory=Seconds)
 
     @property
@@ -184,27 +195,43 @@ class Outcome(Strict):
 
 
 class Record(Outcome):
-    """A line of the records: the case, what came of it, and how to see it again."""
+    """A line of the records: the case, what came of it, and how to see it again.
 
-    id: str
-    system: str
-    variant: str
-    task: str
+    `schema_number` is `schema` in the file, 0 where it has none; `revision` is that of the suite that wrote it.
+    Times without a zone are UTC.
+    """
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    schema_number: int = Field(default=SCHEMA, alias="schema")
+    revision: Text | None = Field(default_factory=suite_revision)
+    id: Line
+    system: Text
+    variant: Text
+    task: Text
     batch: int
     height: int | None
     width: int | None
-    dtype: str
-    layer: str | None
-    weights: str | None = None
-    target: str
+    dtype: Text
+    layer: Text | None
+    weights: Text | None = None
+    target: Text
     emulated: bool
-    hardware: str
-    sdk: str | None
-    workarounds: list[str]
-    settings: list[str] = Field(default_factory=list)
-    command: str
+    hardware: Text
+    sdk: Text | None
+    workarounds: list[Text]
+    settings: list[Text] = Field(default_factory=list)
+    command: Text
     started: datetime
     finished: datetime
+
+    @field_validator("started", "finished")
+    @classmethod
+    def _utc(cls, time: datetime) -> datetime:
+        try:
+            return time.replace(tzinfo=timezone.utc) if time.tzinfo is None else time.astimezone(timezone.utc)
+        except OverflowError:
+            raise ValueError(f"{time} is no time of this calendar in UTC") from None
 
     @property
     def case(self) -> Case:
