@@ -57,8 +57,8 @@ def test_new_other_fixed_and_no_more_tested_are_told_apart() -> None:
     found = [(change.kind, change.record.batch, change.before, change.after) for change in differences(BEFORE, AFTER)]
     assert found == [
         (Kind.NEW_FAILURE, 1, "pass in compare", "error in compile (NCC_EVRF029)"),
-        (Kind.NEW_FAILURE, 8, None, "crash in compile (SIGSEGV)"),
         (Kind.OTHER_FAILURE, 3, "wrong in compare, first in halves", "wrong in compare, first in stem"),
+        (Kind.FIRST_TESTED, 8, None, "crash in compile (SIGSEGV)"),
         (Kind.FIXED, 4, "wrong in compare, first in halves", "pass in compare"),
         (Kind.NOT_TESTED, 6, "wrong in compare", "not_judged in compare"),
         (Kind.NOT_TESTED, 5, "pass in compare", None),
@@ -68,7 +68,9 @@ def test_new_other_fixed_and_no_more_tested_are_told_apart() -> None:
 
 def test_summary_and_page() -> None:
     changes = differences(BEFORE, AFTER)
-    assert summary(changes) == "2 new failures, 1 another failure, 1 fixed, 2 not tested any more"
+    assert summary(changes) == (
+        "1 new failure, 1 another failure, 1 first tested and failing, 1 fixed, 2 not tested any more"
+    )
     assert as_markdown(changes).count("\n| ") == 1 + 1 + 6
     assert as_markdown([]) == "nothing is different.\n"
 
@@ -101,6 +103,35 @@ def test_exit_code_is_1_where_a_failure_is_new(diff: Callable[..., tuple[int, st
     }
 
 
+def test_what_was_never_judged_before_is_first_tested_and_no_regression(diff: Callable[..., tuple[int, str]]) -> None:
+    before = [record(1, Status.PASS), record(2, Status.NOT_JUDGED), record(3, Status.NOT_RUN)]
+    after = [*before[:1], *(record(batch, Status.WRONG) for batch in (2, 3, 4))]
+    code, said = diff(before, after, "--json")
+    assert code == 0 and [change["what"] for change in json.loads(said)] == ["first tested and failing"] * 3
+    assert diff(before, [record(1, Status.WRONG), *after[1:]])[0] == 1
+
+
+def test_common_compares_what_both_have(diff: Callable[..., tuple[int, str]]) -> None:
+    code, said = diff(BEFORE, [record(1, Status.WRONG), record(8, Status.WRONG)], "--common", "--json")
+    assert code == 1 and [change["id"] for change in json.loads(said)] == [BEFORE[0].id]
+
+
+def test_no_common_case_is_one_line(diff: Callable[..., tuple[int, str]]) -> None:
+    code, said = diff(BEFORE, [record(8, Status.WRONG)], "--common")
+    assert code == 2 and said.startswith("error: no case is in both") and said.count("\n") == 1
+
+
+@pytest.mark.parametrize("form", [(), ("--markdown",)])
+def test_cases_of_another_profile_do_not_drown_the_rest(
+    diff: Callable[..., tuple[int, str]], form: tuple[str, ...]
+) -> None:
+    many = [record(batch, Status.PASS) for batch in range(100, 300)]
+    code, said = diff([record(1, Status.PASS), *many], [record(1, Status.WRONG)], *form)
+    assert code == 1 and "1 new failure, 200 not tested any more" in said
+    assert said.count("not tested any more") == 1 + 10 + 1 and "and 190 more" in said
+    assert len(json.loads(diff([record(1, Status.PASS), *many], [], "--json")[1])) == 201
+
+
 def test_fixed_is_no_failure(diff: Callable[..., tuple[int, str]]) -> None:
     code, said = diff([record(4, Status.WRONG)], [record(4, Status.PASS)])
     assert code == 0 and "1 fixed" in said
@@ -111,7 +142,7 @@ def test_issue_says_what_is_known_and_how_to_see_it_again(
 ) -> None:
     diff(BEFORE, AFTER, "--issues", str(tmp_path / "issues"))
     files = sorted((tmp_path / "issues").iterdir())
-    assert len(files) == 3, "what is fixed is no issue"
+    assert len(files) == 3, "what is fixed is no issue, what is first tested and fails is one"
     title, _, body = files[0].read_text().partition("\n\n")
     assert title == f"{BEFORE[0].id}: error in compile (NCC_EVRF029)"
     for expected in ("Before: pass in compare.", "sort", BEFORE[0].command, "neuronx-cc 2.24.8799.0"):

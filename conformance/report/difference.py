@@ -14,24 +14,31 @@ from conformance.cases.outcome import Record
 from conformance.report.failure import lines
 from conformance.report.markdown import escape
 from conformance.report.words import plural
-from conformance.results.difference import FAILURES, Change, Kind
+from conformance.results.difference import FAILURES, REGRESSIONS, Change, Kind
+
+# Of cases that only the run before has, as many as are listed: another profile has hundreds.
+_GONE = 10
 
 
 def print_difference(changes: Sequence[Change], console: Console) -> None:
     """A line a case."""
     table = Table(*("what", "case", "before", "now"), title=summary(changes))
-    for change in changes:
+    listed, rest = _listed(changes)
+    for change in listed:
         table.add_row(change.kind.value, change.record.id, *_ends(change))
     console.print(table if changes else summary(changes))
+    if rest:
+        console.print(rest)
 
 
 def as_markdown(changes: Sequence[Change]) -> str:
     """The same, for a page."""
+    listed, rest = _listed(changes)
     rows = [
-        f"| {' | '.join(map(escape, (change.kind.value, change.record.id, *_ends(change))))} |" for change in changes
+        f"| {' | '.join(map(escape, (change.kind.value, change.record.id, *_ends(change))))} |" for change in listed
     ]
     head = ["", "| what | case | before | now |", "| --- | --- | --- | --- |"] if rows else []
-    return "\n".join([f"{summary(changes)}.", *head, *rows]) + "\n"
+    return "\n".join([f"{summary(changes)}.", *head, *rows, *(("", f"{rest}.") if rest else ())]) + "\n"
 
 
 def as_json(changes: Iterable[Change]) -> str:
@@ -51,8 +58,8 @@ def as_json(changes: Iterable[Change]) -> str:
 
 
 def write_issues(changes: Iterable[Change], folder: Path) -> list[Path]:
-    """A Markdown file for each failure that is new or another: its first line is the title, the rest says all that is
-    known and how to see it again."""
+    """A Markdown file for each failure that is new, another, or of a case first tested: its first line is the title,
+    the rest says all that is known and how to see it again."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for number, change in enumerate(change for change in changes if change.kind in FAILURES):
@@ -66,8 +73,16 @@ def summary(changes: Iterable[Change]) -> str:
     """`2 new failures, 1 fixed`, or that nothing is different."""
     kinds = [change.kind for change in changes]
     counts = {kind: kinds.count(kind) for kind in Kind if kind in kinds}
-    said = [plural(n, kind.value) if kind in FAILURES else f"{n} {kind.value}" for kind, n in counts.items()]
+    said = [plural(n, kind.value) if kind in REGRESSIONS else f"{n} {kind.value}" for kind, n in counts.items()]
     return ", ".join(said) or "nothing is different"
+
+
+def _listed(changes: Sequence[Change]) -> tuple[list[Change], str]:
+    """Those that are shown, and what is said of the rest."""
+    gone = sum(change.after is None for change in changes)  # the last ones
+    hidden = max(0, gone - _GONE)
+    rest = f"and {hidden} more that are not tested any more: --json lists them, --common leaves them out"
+    return list(changes[: len(changes) - hidden]), rest if hidden else ""
 
 
 def _ends(change: Change) -> tuple[str, str]:

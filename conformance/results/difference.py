@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from conformance.cases.errors import UserError
 from conformance.cases.expectation import how
 from conformance.cases.outcome import Record
 
@@ -15,11 +16,14 @@ class Kind(str, Enum):
 
     NEW_FAILURE = "new failure"
     OTHER_FAILURE = "another failure"
+    FIRST_TESTED = "first tested and failing"
     FIXED = "fixed"
     NOT_TESTED = "not tested any more"
 
 
-FAILURES = (Kind.NEW_FAILURE, Kind.OTHER_FAILURE)
+# What has become worse; a case that was not tested before has not, though its failure is told, too.
+REGRESSIONS = (Kind.NEW_FAILURE, Kind.OTHER_FAILURE)
+FAILURES = (*REGRESSIONS, Kind.FIRST_TESTED)
 
 
 @dataclass(frozen=True)
@@ -32,11 +36,15 @@ class Change:
     record: Record
 
 
-def differences(before: Iterable[Record], after: Iterable[Record]) -> list[Change]:
-    """Those between the last records of each case, new failures first. A case that failed and was not judged again
-    has not been fixed."""
+def differences(before: Iterable[Record], after: Iterable[Record], common: bool = False) -> list[Change]:
+    """Those between the last records of each case, new failures first; `common`: of the cases that both have. A case
+    that failed and was not judged again has not been fixed. Raises UserError where there is no common one."""
     old = {record.id: record for record in before}
     new = {record.id: record for record in after}
+    if common:
+        if not (both := old.keys() & new.keys()):
+            raise UserError("no case is in both: compare runs of the same cases, or leave out --common")
+        old, new = ({id_: side[id_] for id_ in side if id_ in both} for side in (old, new))
     found = [change for id_, record in new.items() for change in _change(old.get(id_), record)]
     gone = (record for id_, record in old.items() if id_ not in new and record.decided)
     found += [Change(Kind.NOT_TESTED, how(record), None, record) for record in gone]
@@ -45,7 +53,9 @@ def differences(before: Iterable[Record], after: Iterable[Record]) -> list[Chang
 
 def _change(old: Record | None, new: Record) -> Iterator[Change]:
     before, after = how(old) if old else None, how(new)
-    if new.failed and not (old and old.failed):
+    if new.failed and not (old and old.decided):
+        yield Change(Kind.FIRST_TESTED, before, after, new)
+    elif old and new.failed and not old.failed:
         yield Change(Kind.NEW_FAILURE, before, after, new)
     elif new.failed and before != after:
         yield Change(Kind.OTHER_FAILURE, before, after, new)
