@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
+import tomlkit
 import toys
 
 from conformance.cases.errors import UserError
@@ -84,7 +86,12 @@ def test_settings_are_an_axis_of_the_targets_that_have_them() -> None:
         (Chosen(tasks=["detekt"]), "unknown toy task 'detekt'; did you mean 'detect'"),
         (Chosen(batches=[0]), "batch 0 is impossible"),
         (Chosen(resolutions=["20x16"]), "height 20 is not divisible by 8; try 16"),
-        (Chosen(resolutions=["0x16"]), "height 0 is not divisible by 8"),
+        (Chosen(resolutions=["0x16"]), "resolution 0x16 is impossible: a side is 1 to 16384 pixels"),
+        (Chosen(resolutions=["10000000x8"]), "resolution 10000000x8 is impossible: a side is 1 to 16384"),
+        (Chosen(resolutions=["9" * 5000]), "resolution 9+… is impossible: a side is"),
+        (Chosen(resolutions=["١٦"]), "is not HEIGHTxWIDTH"),
+        (Chosen(batches=[10**9]), "batch 1000000000 of 16x16 is impossible: 768,000,000,000 values"),
+        (Chosen(batches=[-1]), "batch -1 is impossible"),
         (Chosen(dtypes=["float31"]), "unknown dtype 'float31'; did you mean"),
         (Chosen(sdks=["1.0"]), "unknown SDK release '1.0'"),
     ],
@@ -92,6 +99,30 @@ def test_settings_are_an_axis_of_the_targets_that_have_them() -> None:
 def test_what_cannot_be(chosen: Chosen, message: str) -> None:
     with pytest.raises(UserError, match=message):
         ids(chosen)
+
+
+TEN = [str(number) for number in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("block", "axes", "message"),
+    [
+        (dict.fromkeys(("variants", "tasks", "resolutions", "dtypes", "weights"), TEN * 10), {}, "40,000,000,000"),
+        ({}, {"workarounds": [[]] * 200, "settings": [[]] * 200, "hardware": ["inf2"] * 3}, "240,000 columns"),
+        ({"variants": []}, {}, "models.0.variants: List should have at least 1 item"),
+    ],
+)  # fmt: skip
+def test_profile_that_multiplies_to_more_than_can_be_is_refused_before_it_is_expanded(
+    tmp_path: Path, block: dict[str, list[str]], axes: dict[str, list[object]], message: str
+) -> None:
+    said = {"description": "", "targets": ["emulator"]}
+    model = {**BLOCK, "batches": [1, 2], "resolutions": ["16"], **block}
+    target = {"emulator": {"hardware": ["inf2"], "sdks": ["2.28", "2.29.1"], **axes}}
+    (tmp_path / "mine.toml").write_text(tomlkit.dumps({**said, "models": [model], "target": target}))
+    started = time.monotonic()
+    with pytest.raises(UserError, match=message):
+        ids(Chosen(), load_profile(str(tmp_path / "mine.toml")))
+    assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize(

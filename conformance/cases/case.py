@@ -7,6 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from conformance.cases.errors import UserError
+from conformance.cases.text import shortened
+
+# Of an input: the longest side of an image in pixels, and values in all: 1 GiB of float32.
+LONGEST_SIDE = 16_384
+MOST_VALUES = 2**28
 
 SHORT_DTYPES = {
     "float32": "fp32",
@@ -146,7 +151,31 @@ def weights_name(spec: str) -> str:
 
 def parse_resolution(text: str) -> tuple[int, int]:
     """(height, width) in pixels of `384x640`, or of `640` for a square. Raises UserError."""
-    match = re.fullmatch(r"(\d+)(?:x(\d+))?", text)
+    match = re.fullmatch(r"([0-9]+)(?:x([0-9]+))?", text)
     if not match:
         raise UserError(f"resolution {text!r} is not HEIGHTxWIDTH, such as 384x640, or one number for a square")
+    for side in filter(None, match.groups()):
+        if len(side) > 9 or not 1 <= int(side) <= LONGEST_SIDE:
+            raise UserError(f"resolution {shortened(text, 40)} is impossible: a side is 1 to {LONGEST_SIDE} pixels")
     return int(match[1]), int(match[2] or match[1])
+
+
+def check_size(batch: int, height: int, width: int) -> tuple[int, int, int]:
+    """The shape of a batch of images, if there is a number of them and they can be held. Raises UserError."""
+    if batch < 1:
+        raise UserError(f"batch {batch} is impossible: it is the number of images, 1 or more")
+    if (values := batch * 3 * height * width) > MOST_VALUES:
+        raise UserError(
+            f"batch {batch} of {height}x{width} is impossible: {values:,} values, and {MOST_VALUES:,} are allowed"
+        )
+    return batch, height, width
+
+
+def check_stride(height: int, width: int, stride: int) -> None:
+    """Raises UserError where a system cannot take images of this height and width."""
+    for name, value in (("height", height), ("width", width)):
+        if value % stride:
+            nearest = max(stride, round(value / stride) * stride)
+            raise UserError(
+                f"resolution {height}x{width}: {name} {value} is not divisible by {stride}; try {nearest}"
+            )

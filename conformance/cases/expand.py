@@ -5,12 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 from typing import Protocol
 
-from conformance.cases.case import LONG_DTYPES, SHORT_DTYPES, Case, parse_resolution, weights_name
+from conformance.cases.case import (
+    LONG_DTYPES,
+    SHORT_DTYPES,
+    Case,
+    check_size,
+    check_stride,
+    parse_resolution,
+    weights_name,
+)
 from conformance.cases.errors import UserError, check
 from conformance.cases.profile import Models, Profile, TargetAxes
 from conformance.cases.releases import resolve
+
+# More would take years to run, and memory before that; 20,000 cases are collected in a second.
+MOST_CASES = 1_000_000
+MOST_COLUMNS = 10_000
 
 
 class SystemAxes(Protocol):
@@ -78,6 +91,7 @@ def expand(
     profile: Profile, chosen: Chosen, systems: Mapping[str, SystemAxes], targets: Mapping[str, TargetOffer]
 ) -> list[Case]:
     """All cases, those of one model together, without repeats. Raises UserError for a value that cannot be."""
+    _require_few(profile, chosen, targets)
     everywhere = {spec: columns(profile, chosen, spec, target) for spec, target in targets.items()}
     cases: dict[Case, None] = {}
     for block in profile.models:
@@ -90,6 +104,8 @@ def expand(
             for layer, spec in product(layers, wanted):
                 for column in everywhere[spec]:
                     cases[column.of(model, layer)] = None
+            if len(cases) > MOST_CASES:
+                raise _too_many("cases with their layers", len(cases), MOST_CASES)
     return list(cases)
 
 
@@ -131,30 +147,57 @@ def check_offers(chosen: Chosen, targets: Mapping[str, TargetOffer]) -> None:
             check(f"{kind} of {' and '.join(targets)}", value, sorted(set(offered)))
 
 
+def _require_few(profile: Profile, chosen: Chosen, targets: Mapping[str, TargetOffer]) -> None:
+    """Raises UserError where the axes multiply to more than anybody runs; nothing is made for it."""
+    if (width := sum(_width(profile, chosen, *found) for found in targets.items())) > MOST_COLUMNS:
+        raise _too_many("columns", width, MOST_COLUMNS)
+    models = 0
+    for block in profile.models:
+        axes = (
+            chosen.variants or block.variants,
+            chosen.tasks or block.tasks,
+            chosen.batches or block.batches,
+            chosen.resolutions or block.resolutions,
+            chosen.dtypes or block.dtypes,
+            chosen.weights or block.weights or (None,),
+        )
+        models += prod(map(len, axes))
+    if models * width > MOST_CASES:
+        raise _too_many("cases", models * width, MOST_CASES)
+
+
+def _too_many(what: str, count: int, most: int) -> UserError:
+    return UserError(f"the axes of the profile multiply to {count:,} {what}; {most:,} are the most there may be")
+
+
+def _width(profile: Profile, chosen: Chosen, spec: str, target: TargetOffer) -> int:
+    """How many columns a target has at most."""
+    axes = profile.target.get(spec, TargetAxes())
+    chances: tuple[Sequence[object], ...] = (
+        chosen.hardware or axes.hardware or target.hardware,
+        (chosen.sdks or axes.sdks or target.sdks) if target.sdks else (None,),
+        axes.settings if chosen.settings is None else chosen.settings,
+        axes.workarounds if chosen.workarounds is None else chosen.workarounds,
+    )
+    return prod(map(len, chances))
+
+
 def _models(block: Models, chosen: Chosen, system: SystemAxes) -> Iterator[Case]:
     """The block's models, without a target, checked."""
     variants = [check(f"{system.name} variant", v, system.variants) for v in chosen.variants or block.variants]
     tasks = [check(f"{system.name} task", t, system.tasks) for t in chosen.tasks or block.tasks]
-    batches = [_batch(b) for b in chosen.batches or block.batches]
+    batches = chosen.batches or block.batches
     weights: Sequence[str | None] = chosen.weights or block.weights or [None]
     dtypes = [check("dtype", LONG_DTYPES.get(d, d), SHORT_DTYPES) for d in chosen.dtypes or block.dtypes]
     sizes = {task: [_size(r, system.stride(task)) for r in chosen.resolutions or block.resolutions] for task in tasks}
     for variant, task, batch, spec in product(variants, tasks, batches, weights):
         for (height, width), dtype in product(sizes[task], dtypes):
+            check_size(batch, height, width)
             name = weights_name(spec) if spec else None
             yield Case(system.name, variant, task, batch, height, width, dtype, target="", weights=name)
 
 
-def _batch(batch: int) -> int:
-    if batch < 1:
-        raise UserError(f"batch {batch} is impossible: it is the number of images, 1 or more")
-    return batch
-
-
 def _size(text: str, stride: int) -> tuple[int, int]:
     height, width = parse_resolution(text)
-    for name, value in (("height", height), ("width", width)):
-        if value == 0 or value % stride:
-            nearest = max(stride, round(value / stride) * stride)
-            raise UserError(f"resolution {text}: {name} {value} is not divisible by {stride}; try {nearest}")
+    check_stride(height, width, stride)
     return height, width

@@ -19,11 +19,11 @@ class Models(Strict):
     """
 
     system: str
-    variants: list[str]
-    tasks: list[str]
-    batches: list[int]
-    resolutions: list[str]
-    dtypes: list[str] = Field(default=["float32"])
+    variants: list[str] = Field(min_length=1)
+    tasks: list[str] = Field(min_length=1)
+    batches: list[int] = Field(min_length=1)
+    resolutions: list[str] = Field(min_length=1)
+    dtypes: list[str] = Field(default=["float32"], min_length=1)
     weights: list[str] = Field(default=[])
     isolated: bool = False
     targets: list[str] | None = None

@@ -7,6 +7,7 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
+from conformance.cases.case import check_size, check_stride
 from conformance.cases.errors import UserError, check
 from conformance.partition.share import Cut, Measured
 from conformance.systems.fasterrcnn import FasterRcnn, calibrated
@@ -30,9 +31,7 @@ def measured(variant: str, height: int, width: int, runs: int = 3) -> Measured:
     if reason := system.missing():
         raise UserError(reason)
     check(f"{system.name} variant", variant, system.variants)
-    stride = system.stride("backbone")
-    if min(height, width) < stride or height % stride or width % stride:
-        raise UserError(f"resolution {height}x{width}: height and width must be multiples of {stride}")
+    check_stride(*check_size(1, height, width)[1:], system.stride("backbone"))
 
     from conformance.partition.measure import measure
     from conformance.systems.images import crops
