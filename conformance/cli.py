@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from conformance.cases.errors import UserError
+from conformance.cases import options
+from conformance.exits import Commands
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="conformance",
+    cls=Commands,
     help="Is a vision model, compiled for Trainium or Inferentia, right? Cases run with: pytest conformance --help",
     no_args_is_help=True,
     add_completion=False,
@@ -40,10 +41,7 @@ def matrix(
     from conformance.report.write import write_matrix
     from conformance.results.records import read_records
 
-    try:
-        found = build_matrix(read_records(records))
-    except UserError as error:
-        _stop(error)
+    found = build_matrix(read_records(records))
     print_matrix(found, _console())
     for path in write_matrix(found, output):
         typer.echo(f"wrote {path}")
@@ -55,26 +53,25 @@ def diff(
     after: Annotated[Path, typer.Argument(help="Folder with those of this one.")] = RECORDS,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown.")] = False,
+    common: Annotated[bool, typer.Option("--common", help="Compare only the cases that both have.")] = False,
     issues: Annotated[
-        Path | None, typer.Option(help="Folder for an issue of each failure that is new or another.")
+        Path | None, typer.Option(help="Folder for an issue of each failure that was not there before.")
     ] = None,
 ) -> None:
     """What is different between two runs. Exit code 1 where a failure is new, or another one than before."""
     from conformance.report import difference as report
-    from conformance.results.difference import FAILURES, differences
+    from conformance.results.difference import REGRESSIONS, differences
     from conformance.results.records import read_records
 
-    try:
-        found = differences(read_records(before), read_records(after))
-    except UserError as error:
-        _stop(error)
+    options.at_most_one(as_json=as_json, markdown=markdown)
+    found = differences(read_records(before), read_records(after), common)
     if issues is not None:
         report.write_issues(found, issues)
     if as_json or markdown:
         typer.echo(report.as_json(found) if as_json else report.as_markdown(found))
     else:
         report.print_difference(found, _console())
-    raise typer.Exit(1 if any(change.kind in FAILURES for change in found) else 0)
+    raise typer.Exit(1 if any(change.kind in REGRESSIONS for change in found) else 0)
 
 
 @app.command()
@@ -85,10 +82,7 @@ def cases(
     """List the ids of a profile's cases, and how many there are."""
     from conformance.selection import Request, select
 
-    try:
-        selection = select(Request(profile, target.split(",") if target else None))
-    except UserError as error:
-        _stop(error)
+    selection = select(Request(profile, options.names("--target", target)))
     everything = [*selection.models, *selection.layers, *selection.minimal]
     for case in everything:
         typer.echo(case.id)
@@ -103,7 +97,9 @@ def systems(
     check: Annotated[bool, typer.Option("--check", help="Build them: is every layer alive?")] = False,
     variant: Annotated[str | None, typer.Option(help="With --check: variants; else each system's first.")] = None,
     task: Annotated[str | None, typer.Option(help="With --check: tasks; else all.")] = None,
-    size: Annotated[int, typer.Option(help="With --check: height and width of the images in pixels.")] = 320,
+    size: Annotated[
+        int | None, typer.Option(min=1, help="With --check: height and width of the images in pixels; else 320.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="As the table of the README.")] = False,
 ) -> None:
@@ -111,14 +107,14 @@ def systems(
     from conformance.report import systems as report
     from conformance.systems import listing
 
-    names = _list(system)
-    try:
-        if check:
-            _check_systems(listing.chosen(names), _list(variant), _list(task), size, as_json)
-            return
-        found = list(listing.listed(names))
-    except UserError as error:
-        _stop(error)
+    options.at_most_one(as_json=as_json, markdown=markdown)
+    options.at_most_one(check=check, markdown=markdown)
+    options.only_with("--check", check, variant=variant is not None, task=task is not None, size=size is not None)
+    names, variants, tasks = map(options.names, ("--system", "--variant", "--task"), (system, variant, task))
+    if check:
+        _check_systems(listing.chosen(names), variants, tasks, size or 320, as_json)
+        return
+    found = list(listing.listed(names))
     if as_json or markdown:
         typer.echo(report.systems_json(found) if as_json else report.systems_markdown(found))
     else:
@@ -135,11 +131,8 @@ def explain(
     from conformance.report.tiers import first_tiers
     from conformance.results.records import matching, read_records
 
-    try:
-        found = read_records(records)
-        chosen = matching(case, found)
-    except UserError as error:
-        _stop(error)
+    found = read_records(records)
+    chosen = matching(case, found)
     tiers = first_tiers(found)
     for record in chosen:
         typer.echo(f"{record.id}: {came_to(record)}")
@@ -166,19 +159,20 @@ def expect(
     from conformance.results import accepting
     from conformance.results.records import read_all
 
-    try:
-        for case in drop or ():
-            accepting.drop(expectations, case)
-            typer.echo(f"nothing is expected of {case}")
-        why = accepting.Why(link, reason, accepting.day(until))
-        found = read_all(records) if accept else []
-        for pattern in accept or ():
-            for entry in accepting.accept(expectations, found, pattern, why):
-                typer.echo(f"expected: {entry.case} {entry.named}")
-        if not (accept or drop):
-            _list_expectations(expectations, records)
-    except UserError as error:
-        _stop(error)
+    options.at_most_one(accept=accept, drop=drop)
+    options.only_with("--accept", accept, link=link is not None, reason=reason is not None, until=until is not None)
+    why = accepting.Why(
+        options.given("--link", link), options.given("--reason", reason), options.day("--until", until)
+    )
+    for case in drop or ():
+        accepting.drop(expectations, case)
+        typer.echo(f"nothing is expected of {case}")
+    found = read_all(records) if accept else []
+    for pattern in accept or ():
+        for entry in accepting.accept(expectations, found, pattern, why):
+            typer.echo(f"expected: {entry.case} {entry.named}")
+    if not (accept or drop):
+        _list_expectations(expectations, records)
 
 
 @app.command(name="calibrate-limits")
@@ -192,11 +186,8 @@ def calibrate_limits(
     from conformance.compare.calibration import as_toml, calibrated, healthy
     from conformance.results.records import read_records
 
-    try:
-        found = read_records(records)
-        content = as_toml(calibrated(found))
-    except UserError as error:
-        _stop(error)
+    found = read_records(records)
+    content = as_toml(calibrated(found))
     for record in found:
         if record.task and not record.emulated and record.status is Status.WRONG and healthy(record):
             typer.echo(f"counted as healthy, though wrong by the limits in force: {record.id}", err=True)
@@ -222,10 +213,8 @@ def lint(
     from conformance import lint as linting
     from conformance.report import findings as report
 
-    try:
-        found = linting.lint(model, _look(batch, resolution, dtype, workarounds), hardware, sdk)
-    except UserError as error:
-        _stop(error)
+    options.at_most_one(as_json=as_json, sarif=sarif)
+    found = linting.lint(model, _look(batch, resolution, dtype, workarounds), hardware, sdk)
     if as_json or sarif:
         typer.echo(report.as_sarif(found, model) if sarif else report.as_json(found))
     else:
@@ -246,10 +235,7 @@ def analyze(
     from conformance import analyzing
     from conformance.report import support
 
-    try:
-        found = analyzing.analyze(model, _look(batch, resolution, dtype, workarounds))
-    except UserError as error:
-        _stop(error)
+    found = analyzing.analyze(model, _look(batch, resolution, dtype, workarounds))
     if as_json:
         typer.echo(support.support_json(found))
     else:
@@ -271,16 +257,14 @@ def defects(
     from conformance.report import defects as report
     from conformance.targets.emulator import Emulator
 
-    try:
-        if hardware is not None:
-            check("hardware", hardware, Emulator.hardware)
-        if between is not None:
-            found = report.between(*between, hardware)
-        else:
-            where = " on ".join(filter(None, (f"SDK {sdk}" if sdk else "the whole catalogue", hardware)))
-            found = {f"known defects: {where}": report.met(sdk, hardware)}
-    except UserError as error:
-        _stop(error)
+    options.at_most_one(sdk=sdk is not None, between=between)
+    if hardware is not None:
+        check("hardware", hardware, Emulator.hardware)
+    if between is not None:
+        found = report.between(*between, hardware)
+    else:
+        where = " on ".join(filter(None, (f"SDK {sdk}" if sdk else "the whole catalogue", hardware)))
+        found = {f"known defects: {where}": report.met(sdk, hardware)}
     if as_json:
         typer.echo(report.dumped(found))
     else:
@@ -298,10 +282,7 @@ def partition(
     from conformance.cases.case import parse_resolution
     from conformance.partition import fasterrcnn, show
 
-    try:
-        found = fasterrcnn.measured(variant, *parse_resolution(resolution), runs)
-    except UserError as error:
-        _stop(error)
+    found = fasterrcnn.measured(variant, *parse_resolution(resolution), runs)
     if as_json:
         typer.echo(show.partition_json(found, fasterrcnn.CUTS))
     else:
@@ -351,26 +332,18 @@ def _check_systems(
 
 def _look(batch: int, resolution: str, dtype: str, workarounds: str | None) -> Look:
     """How a model is looked at. Raises UserError."""
-    from conformance.cases.case import parse_resolution
+    from conformance.cases.case import check_size, parse_resolution
     from conformance.named import Look
 
-    return Look((batch, *parse_resolution(resolution)), dtype, tuple(workarounds.split("+")) if workarounds else ())
-
-
-def _list(text: str | None) -> list[str] | None:
-    return [name.strip() for name in text.split(",")] if text else None
+    shape = check_size(batch, *parse_resolution(resolution))
+    return Look(shape, dtype, options.one_set("--workarounds", workarounds))
 
 
 def _console() -> Console:
     """The terminal; lines of 140 columns for a file, a pipe or the log of a CI, where nothing says how many."""
     from rich.console import Console
 
-    console = Console()
+    console = Console(markup=False, emoji=False)  # what is shown is from records and graphs
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = 140
     return console
-
-
-def _stop(error: UserError) -> NoReturn:
-    typer.echo(f"error: {error}", err=True)
-    sys.exit(2)

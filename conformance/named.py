@@ -6,9 +6,11 @@ import importlib
 import re
 import sys
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from conformance.cases.errors import UserError, check
+from conformance.cases.errors import UserError, first_line
+from conformance.cases.text import shortened
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,48 +34,72 @@ def named_program(model: str, look: Look) -> Program:
     returns an nn.Module, or one and its inputs. Raises UserError for what is neither."""
     import torch
 
-    from conformance.cases.case import stored_dtype
+    from conformance.cases.case import check_size, stored_dtype
     from conformance.program import Program, Whole
 
+    check_size(*look.shape)
     module, inputs = _made(model, look) if _FACTORY.fullmatch(model) else _of_a_system(model, look)
     dtype = getattr(torch, stored_dtype(look.dtype))
+    try:
+        module = module.to(dtype)
+    except Exception as error:  # a module may do anything there
+        raise UserError(f"{model} cannot be in {look.dtype}: {first_line(error)}") from error
     inputs = tuple(x.to(dtype) if x.is_floating_point() else x for x in inputs)
-    return Program(Whole(module.to(dtype), look.workarounds), inputs)
+    return Program(Whole(module, look.workarounds), inputs)
 
 
 def _made(model: str, look: Look) -> tuple[Any, tuple[Tensor, ...]]:
     """What a factory returns: a module, which is given images of the shape, or a module and its inputs."""
     import torch
 
+    made = _called(model)
+    module, inputs = made if isinstance(made, tuple | list) and len(made) == 2 else (made, None)
+    if not isinstance(module, torch.nn.Module):
+        raise UserError(f"{model} returns {type(made).__name__}; expected an nn.Module, or one and its inputs")
+    if inputs is None:
+        return module.eval(), (torch.zeros(look.shape[0], 3, *look.shape[1:]),)
+    inputs = (inputs,) if isinstance(inputs, torch.Tensor) else inputs
+    if not isinstance(inputs, tuple | list) or not all(isinstance(x, torch.Tensor) for x in inputs):
+        raise UserError(f"{model} returns inputs that are {type(inputs).__name__}; expected a tuple of tensors")
+    return module.eval(), tuple(inputs)
+
+
+def _called(model: str) -> Any:
+    """What anyone's own factory gives, which may raise anything."""
     name, _, attribute = model.partition(":")
     sys.path.insert(0, "")  # as python -m has it: what lies in the current folder
     try:
         factory = getattr(importlib.import_module(name), attribute)
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"{model} cannot be loaded: {error}") from None
+    except (Exception, SystemExit) as error:
+        raise UserError(f"{model} cannot be loaded: {first_line(error)}") from error
     finally:
         sys.path.remove("")
-    made = factory()
-    module, inputs = made if isinstance(made, tuple | list) else (made, None)
-    if not isinstance(module, torch.nn.Module):
-        raise UserError(f"{model} returns {type(module).__name__}; expected an nn.Module, or one and its inputs")
-    batch, height, width = look.shape
-    return module.eval(), tuple(inputs) if inputs is not None else (torch.zeros(batch, 3, height, width),)
+    try:
+        return factory()
+    except (Exception, SystemExit) as error:
+        raise UserError(f"{model} cannot be built: {first_line(error)}") from error
 
 
 def _of_a_system(model: str, look: Look) -> tuple[Any, tuple[Tensor, ...]]:
     """A model under test with uncalibrated weights, and its inputs."""
-    from conformance.cases.case import Case
-    from conformance.registry import load_system, models_of, system_names
+    from conformance.cases.case import Case, check_stride
+    from conformance.registry import load_system, models_of, system_names, why_missing
     from conformance.systems.calibration import graph_only
 
     systems = {name: load_system(name) for name in system_names()}
     short = {f"{name}{variant}": (name, variant, s.tasks[0]) for name, s in systems.items() for variant in s.variants}
     models = models_of(systems) | short
-    name, variant, task = models[check("model", model, models)]
+    if model not in models:
+        near = ", ".join(get_close_matches(model, models, n=3, cutoff=0.5)) or "yolo26n-detect"
+        raise UserError(
+            f"unknown model {shortened(model, 80)!r}: give one of `conformance systems`, such as {near}; "
+            "package.module:factory, which returns an nn.Module; or, to lint, a .pt2 file of torch.export"
+        )
+    name, variant, task = models[model]
     system = systems[name]
-    if reason := system.missing():
+    if reason := why_missing(system):
         raise UserError(reason)
+    check_stride(*look.shape[1:], system.stride(task))
     with graph_only():
         module = system.build(variant, task).module
         return module, system.inputs(Case(system.name, variant, task, *look.shape, "float32", ""), 0)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
+from conformance.cases import options
 from conformance.cases.errors import UserError
 
 if TYPE_CHECKING:
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from conformance.properties.parameters import Parameters
     from conformance.selection import Request, Selection
 
+T = TypeVar("T")
+
 SUITE = Path(__file__).resolve().parent / "suite"
 EXPECTED: pytest.StashKey[dict[str, Expectation]] = pytest.StashKey()
 SELECTION: pytest.StashKey[Selection] = pytest.StashKey()
@@ -22,6 +26,10 @@ PROPERTIES: pytest.StashKey[Parameters] = pytest.StashKey()
 
 # Fixture that a test asks for -> the cases it is run with.
 AXES = {"model_case": "models", "layer_case": "layers", "minimal_case": "minimal", "detection_case": "detections"}
+
+# What the id of a case says, so that nothing beside it can.
+IN_ID = ("system", "variant", "task", "batch", "resolution", "dtype", "hardware", "sdk", "settings", "workarounds",
+         "compile_only")  # fmt: skip
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -48,7 +56,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
                     "letterboxed; labels.json in it, in COCO's form, gives AP")  # fmt: skip
     group.addoption("--case", metavar="ID", help="one case by its id, e.g. yolo26n-detect/b2/320x320/fp32@xla")
     group.addoption("--records", metavar="DIR", help="where records go (default: matrices/records)")
-    group.addoption("--case-timeout", type=float, default=900, metavar="SECONDS",
+    group.addoption("--case-timeout", default=900, metavar="SECONDS",
                     help="after which a case is a timeout (default: 900)")  # fmt: skip
     group.addoption("--expectations", metavar="FILE", help="what is accepted to fail, made by `conformance expect` "
                     "(default: matrices/expectations.toml)")  # fmt: skip
@@ -63,43 +71,40 @@ def request_of(config: pytest.Config) -> Request:
     from conformance.cases.expand import Chosen
     from conformance.selection import Request
 
-    def names(option: str) -> list[str] | None:
-        text = config.getoption(option)
-        return [name.strip() for name in text.split(",")] if text else None
+    def read(reader: Callable[[str, str | None], T], name: str) -> T:
+        return reader(f"--{name}", config.getoption(name))
 
-    if (seconds := config.getoption("case_timeout")) <= 0:
-        raise UserError(f"--case-timeout {seconds:g} is impossible: seconds, more than 0")
+    compile_only = config.getoption("compile_only")
     chosen = Chosen(
-        systems=names("system"),
-        variants=names("variant"),
-        tasks=names("task"),
-        batches=_numbers("batch", names("batch")),
-        resolutions=names("resolution"),
-        dtypes=names("dtype"),
-        hardware=names("hardware"),
-        sdks=names("sdk"),
-        weights=names("weights"),
-        settings=_settings(_sets(names("settings")), config.getoption("compile_only")),
-        workarounds=_sets(names("workarounds")),
+        systems=read(options.names, "system"),
+        variants=read(options.names, "variant"),
+        tasks=read(options.names, "task"),
+        batches=read(options.numbers, "batch"),
+        resolutions=read(options.names, "resolution"),
+        dtypes=read(options.names, "dtype"),
+        hardware=read(options.names, "hardware"),
+        sdks=read(options.names, "sdk"),
+        weights=read(options.names, "weights"),
+        settings=_settings(read(options.sets, "settings"), compile_only),
+        workarounds=read(options.sets, "workarounds"),
     )
-    profile, case, pictures = map(config.getoption, ("profile", "case", "images"))
-    return Request(profile, names("target"), chosen, case, pictures)
-
-
-def _sets(texts: list[str] | None) -> list[tuple[str, ...]] | None:
-    """`none,slice+chunk` is no name, and two."""
-    return [() if text == "none" else tuple(text.split("+")) for text in texts] if texts else None
+    profile, case, pictures = (read(options.given, name) for name in ("profile", "case", "images"))
+    if case is not None:
+        named = (f"--{axis.replace('_', '-')}" for axis in IN_ID if config.getoption(axis))
+        if option := next(named, None):
+            raise UserError(f"--case is one case, whose id says it all: leave out {option}")
+    return Request(profile or "quick", read(options.names, "target"), chosen, case, pictures)
 
 
 def _settings(sets: list[tuple[str, ...]] | None, compile_only: bool) -> list[tuple[str, ...]] | None:
     return [(*names, "compile-only") for names in sets or [()]] if compile_only else sets
 
 
-def _numbers(option: str, texts: list[str] | None) -> list[int] | None:
-    try:
-        return None if texts is None else [int(text) for text in texts]
-    except ValueError:
-        raise UserError(f"--{option} takes whole numbers, such as 1,2,4, not {','.join(texts or ())!r}") from None
+def _require_places(config: pytest.Config) -> None:
+    """Raises UserError where a folder that is named is none, or cannot be written to."""
+    for name, written in (("records", True), ("programs", config.getoption("accept"))):
+        if (folder := options.given(f"--{name}", config.getoption(name))) is not None:
+            options.folder(f"--{name}", Path(folder), written)
 
 
 @pytest.hookimpl(tryfirst=True)  # hypothesis loads the profile that is named when it is configured itself
@@ -110,11 +115,13 @@ def pytest_configure(config: pytest.Config) -> None:
     from conformance.properties.parameters import parameters
     from conformance.selection import select
 
-    if config.getoption("--hypothesis-profile", None):
-        from conformance.properties.profiles import register
-
-        register()
     try:
+        config.option.case_timeout = options.seconds("--case-timeout", config.getoption("case_timeout"))
+        if named := config.getoption("--hypothesis-profile", None):
+            from conformance.properties.profiles import chosen
+
+            chosen(named)
+        _require_places(config)
         config.stash[SELECTION] = selection = select(request_of(config))
         named, one_case = (config.getoption(option) is not None for option in ("target", "case"))
         config.stash[PROPERTIES] = parameters(selection, named, one_case, config.getoption("programs"))
@@ -127,7 +134,7 @@ def _expected(config: pytest.Config, selection: Selection) -> dict[str, Expectat
     """What is accepted to fail, by id. Raises UserError, also for the id of a case that cannot be."""
     from conformance.cases.expectation import FILE, read_expectations
 
-    given = config.getoption("expectations")
+    given = options.given("--expectations", config.getoption("expectations"))
     if given and not Path(given).is_file():
         raise UserError(f"there is no file {given}; `conformance expect --accept` makes one")
     path = Path(given) if given else config.rootpath / FILE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -11,11 +12,14 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, cast
 
 from conformance.cases.case import model_name
-from conformance.cases.errors import UserError, unknown
+from conformance.cases.errors import UserError, first_line, unknown
+from conformance.cases.members import checked
 
 if TYPE_CHECKING:
     from conformance.systems.protocol import System
     from conformance.targets.protocol import Target
+
+_SPEC = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 @cache
@@ -28,18 +32,26 @@ def _load(kind: str, name: str) -> Any:
     if ":" in name:
         found = _attribute(kind, name)
     elif name in _entries(kind):
-        found = _entries(kind)[name].load()
+        found = _imported(kind, name, _entries(kind)[name].load)
     else:
         raise unknown(kind, name, [*_entries(kind), "package.module:attribute"])
-    return cast(Callable[[], Any], found)() if isinstance(found, type) else found
+    made = _imported(kind, name, cast(Callable[[], Any], found)) if isinstance(found, type) else found
+    return checked(kind, name, made)
 
 
 def _attribute(kind: str, name: str) -> Any:
+    if not _SPEC.fullmatch(name):
+        raise UserError(f"cannot load {kind} {name!r}: it is not package.module:attribute")
     module, _, attribute = name.partition(":")
+    return _imported(kind, name, lambda: getattr(importlib.import_module(module), attribute))
+
+
+def _imported(kind: str, name: str, load: Callable[[], Any]) -> Any:
+    """What anyone's own code gives, which may raise anything."""
     try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"cannot load {kind} {name!r}: {error}") from None
+        return load()
+    except (Exception, SystemExit) as error:
+        raise UserError(f"cannot load {kind} {name!r}: {first_line(error)}") from error
 
 
 def load_system(name: str) -> System:
@@ -50,6 +62,17 @@ def load_system(name: str) -> System:
 def load_target(name: str) -> Target:
     """The target of this name. Raises UserError."""
     return cast("Target", _load("target", name))
+
+
+def why_missing(thing: System | Target) -> str | None:
+    """Why a system or a target cannot be used here, in its own words. Raises UserError where it has none."""
+    try:
+        reason = thing.missing()
+    except Exception as error:
+        raise UserError(f"{thing.name}: missing() fails with {first_line(error)}") from error
+    if reason is not None and not isinstance(reason, str):
+        raise UserError(f"{thing.name}: missing() gives {type(reason).__name__}; expected a reason, or None")
+    return reason
 
 
 def system_names() -> list[str]:

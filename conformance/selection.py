@@ -15,7 +15,7 @@ from conformance.cases.profile import Models, Profile, load_profile
 from conformance.compare.limits import limit
 from conformance.defects.catalogue import DEFECTS
 from conformance.defects.workarounds import WORKAROUNDS
-from conformance.registry import load_system, load_target, models_of
+from conformance.registry import load_system, load_target, models_of, why_missing
 from conformance.systems.protocol import System
 from conformance.targets.protocol import Target
 
@@ -165,7 +165,7 @@ def _absent(request: Request, systems: Mapping[str, System], targets: Mapping[st
     absent = {}
     for found, named in ((systems, request.chosen.systems), (targets, request.targets)):
         for thing in found.values():
-            if reason := thing.missing():
+            if reason := why_missing(thing):
                 if named is not None or request.case is not None:
                     raise UserError(reason)
                 absent[thing.name] = reason

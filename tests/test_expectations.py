@@ -210,7 +210,7 @@ def test_bad_command_is_one_line_and_writes_nothing(suite: pytest.Pytester) -> N
     for options, message in (
         (["--accept", CASE], "say why it is accepted: --link URL or --reason TEXT"),
         (["--accept", "toi*", "--link", LINK], f"no record of 'toi*'; the nearest is '{CASE}'"),
-        (["--accept", CASE, "--link", LINK, "--until", "soon"], "'soon' is no date such as 2027-03-01"),
+        (["--accept", CASE, "--link", LINK, "--until", "soon"], "--until 'soon' is no date such as 2027-03-01"),
         (["--accept", CASE, "--link", LINK], f"{CASE} has not failed: there is nothing to accept"),
         (["--drop", CASE], f"nothing is expected of '{CASE}'"),
     ):

@@ -105,7 +105,7 @@ def test_regressions_are_strict(suite: pytest.Pytester) -> None:
         (["--resolution", "20x24"], "resolution 20x24: height 20 is not divisible by 8; try 16"),
         (["--batch", "0"], "batch 0 is impossible*"),
         (["--batch", "two"], "--batch takes whole numbers, such as 1,2,4, not 'two'"),
-        (["--case-timeout", "0"], "--case-timeout 0 is impossible: seconds, more than 0"),
+        (["--case-timeout", "0"], "--case-timeout 0 is impossible: seconds, more than 0 and at most a year"),
         (["--workarounds", "slize"], "unknown workaround 'slize'; did you mean 'slice'*"),
         (["--case", "nonsense"], "'nonsense' is no case id; one looks like*"),
         (["--profile", "absent.toml"], "cannot read absent.toml: No such file or directory"),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from hypothesis import settings
+from hypothesis.errors import InvalidArgument
+
+from conformance.cases.errors import unknown
 
 DEFAULT = "ci"
 
@@ -22,6 +25,9 @@ def register() -> None:
 
 
 def chosen(name: str | None) -> settings:
-    """The settings of a profile."""
+    """The settings of a profile. Raises UserError."""
     register()
-    return settings.get_profile(name or DEFAULT)
+    try:
+        return settings.get_profile(name or DEFAULT)
+    except InvalidArgument:
+        raise unknown("hypothesis profile", name or DEFAULT, ("ci", "dev", "nightly")) from None

@@ -112,11 +112,3 @@ def _fill(table: Any, entry: Expectation) -> Any:
         else:
             table[name] = getattr(value, "value", value)
     return table
-
-
-def day(text: str | None) -> date | None:
-    """A date as it is written: 2027-03-01. Raises UserError."""
-    try:
-        return None if text is None else date.fromisoformat(text)
-    except ValueError:
-        raise UserError(f"{text!r} is no date such as 2027-03-01") from None

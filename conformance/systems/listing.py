@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from conformance.cases.case import SHORT_DTYPES, Case, model_name
 from conformance.cases.errors import UserError, check
 from conformance.cases.outcome import Conditioning
-from conformance.registry import load_system, system_names
+from conformance.registry import load_system, system_names, why_missing
 
 if TYPE_CHECKING:
     from conformance.systems.protocol import Group, System
@@ -45,7 +45,7 @@ class Checked:
 
 def chosen(names: Iterable[str] | None) -> list[str]:
     """The systems of these names that can be built here, or all that can. Raises UserError for one that cannot."""
-    reasons = {name: load_system(name).missing() for name in names or system_names()}
+    reasons = {name: why_missing(load_system(name)) for name in names or system_names()}
     if names and (reason := next(filter(None, reasons.values()), None)):
         raise UserError(reason)
     return [name for name, reason in reasons.items() if reason is None]
@@ -55,7 +55,9 @@ def listed(names: Iterable[str] | None = None) -> Iterator[Listed]:
     """The systems of these names, or all; each is constructed to count its parameters, and not calibrated."""
     for name in names or system_names():
         system = load_system(name)
-        missing = system.missing()
+        if not (system.variants and system.tasks):
+            raise UserError(f"{name} has no variant, or no task")
+        missing = why_missing(system)
         counts = [] if missing else _parameters(system)
         ends = (min(counts), max(counts)) if counts else None
         groups = {task: _names(system.groups(system.variants[0], task)) for task in system.tasks}

@@ -1,0 +1,127 @@
+"""What a person writes behind an option: lists, numbers, sets. The plugin and the commands read them here.
+
+All raise UserError, in words that name the option.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Sequence
+from datetime import date, datetime, timezone
+from pathlib import Path
+
+from conformance.cases.errors import UserError
+from conformance.cases.text import shortened
+
+# Longer than anything takes that is waited for; timers of the operating system end before a million years.
+LONGEST_WAIT = 365 * 24 * 3600
+
+
+def names(option: str, text: str | None) -> list[str] | None:
+    """`n,s`: two names. None where the option was not given."""
+    if text is None:
+        return None
+    found = [name.strip() for name in text.split(",")]
+    if not all(found):
+        raise UserError(f"{option} {shortened(text)!r} has a name that is empty; write it as {option} one,another")
+    _require_once(option, found)
+    return found
+
+
+def numbers(option: str, text: str | None) -> list[int] | None:
+    """`1,2,4`: three whole numbers."""
+    found = names(option, text)
+    if found is None:
+        return None
+    if not all(re.fullmatch(r"-?[0-9]{1,9}", number) for number in found):
+        raise UserError(f"{option} takes whole numbers, such as 1,2,4, not {shortened(text or '')!r}")
+    return [int(number) for number in found]
+
+
+def one_set(option: str, text: str | None) -> tuple[str, ...]:
+    """`slice+chunk`: a set of two; `none`, or an option that was not given, is the empty one."""
+    if text is None or text.strip() == "none":
+        return ()
+    found = [name.strip() for name in text.split("+")]
+    if not all(found):
+        raise UserError(f"{option} {shortened(text)!r} has a name that is empty; write it as {option} one+another")
+    if "none" in found:
+        raise UserError(f"{option} {shortened(text)!r}: none stands alone, or is left out")
+    _require_once(option, found)
+    return tuple(found)
+
+
+def sets(option: str, text: str | None) -> list[tuple[str, ...]] | None:
+    """`none,slice+chunk`: the empty set, and one of two."""
+    found = names(option, text)
+    if found is None:
+        return None
+    made = [one_set(option, one) for one in found]
+    _require_once(option, ["+".join(sorted(one)) or "none" for one in made])
+    return made
+
+
+def seconds(option: str, text: str | float) -> float:
+    """A time to wait."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not 0 < found <= LONGEST_WAIT:
+        raise UserError(f"{option} {shortened(str(text))} is impossible: seconds, more than 0 and at most a year")
+    return found
+
+
+def day(option: str, text: str | None) -> date | None:
+    """The date until which something counts, 2027-03-01, which is not over."""
+    if text is None:
+        return None
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        raise UserError(f"{option} {shortened(text)!r} is no date such as 2027-03-01") from None
+    if found <= datetime.now(timezone.utc).date():
+        raise UserError(f"{option} {found} is over; give a date that is still to come")
+    return found
+
+
+def given(option: str, text: str | None) -> str | None:
+    """A text that is not empty."""
+    if text is not None and not text.strip():
+        raise UserError(f"{option} is empty; give it a value, or leave it out")
+    return text
+
+
+def folder(option: str, path: Path, written: bool) -> None:
+    """Refuse a path that is no folder; one that is `written` to may have to be made, where that can be done."""
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{option} {path} is no folder")
+    there = next((above for above in (path, *path.absolute().parents) if above.exists()), Path("/"))
+    if not written and there != path:
+        raise UserError(f"{option} {path}: there is no such folder")
+    if written and not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        raise UserError(f"{option} {path} cannot be written to")
+
+
+def at_most_one(**options: object) -> None:
+    """Refuse options that exclude one another, by the names they have in the program."""
+    if len(chosen := [_spelt(name) for name, value in options.items() if value]) > 1:
+        raise UserError(f"{' and '.join(chosen)} exclude one another: give one of them")
+
+
+def only_with(needed: str, present: object, **options: object) -> None:
+    """Refuse options that mean nothing without another one."""
+    for name, value in options.items():
+        if value and not present:
+            raise UserError(f"{_spelt(name)} is only for {needed}: add that, or leave it out")
+
+
+def _spelt(name: str) -> str:
+    return f"--{name.removeprefix('as_').replace('_', '-')}"
+
+
+def _require_once(option: str, found: Sequence[str]) -> None:
+    if twice := next((name for name in found if found.count(name) > 1), None):
+        raise UserError(f"{option} names {shortened(twice)!r} twice")
