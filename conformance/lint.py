@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from conformance.cases.errors import UserError, check
+from conformance.cases.errors import UserError, check, first_line
+from conformance.cases.text import one_line
 from conformance.named import Look, named_program
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Finding:
     title: str
     module: str
     operator: str
-    shape: tuple[int, ...]
+    shape: tuple[int | str, ...]
     certainty: str
     workarounds: tuple[str, ...]
     links: tuple[str, ...]
@@ -49,8 +50,23 @@ def lint(model: str, look: Look, hardware: str, sdk: str) -> list[Finding]:
     for name in look.workarounds:
         check("workaround", name, WORKAROUNDS)
     packages = releases()[resolve(sdk)].packages
+    if Path(model).suffix == ".pt2":
+        return _of_file(Path(model), packages, look, hardware)
     exported, paths = _exported(model, look)
     return findings(exported, paths, packages, look, hardware)
+
+
+def _of_file(path: Path, packages: Mapping[str, str], look: Look, hardware: str) -> list[Finding]:
+    """Those of an exported program, which a process of its own reads."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from conformance.pt2 import isolated
+
+    said = isolated.findings(path, packages, hardware, look.dtype, look.workarounds)
+    try:
+        return TypeAdapter(list[Finding]).validate_python(said)
+    except ValidationError:
+        raise UserError(f"{path} cannot be read: the process that read it answers something else") from None
 
 
 def findings(
@@ -65,7 +81,7 @@ def findings(
         Finding(
             defect=defect.id,
             title=defect.title,
-            module=node_scope(node, paths) or "",
+            module=one_line(node_scope(node, paths) or ""),
             operator=operator(node),
             shape=_shape(node),
             certainty=defect.evidence.value,
@@ -76,35 +92,21 @@ def findings(
     ]
 
 
-def _shape(node: Node) -> tuple[int, ...]:
-    """Of what the operator is given first."""
+def _shape(node: Node) -> tuple[int | str, ...]:
+    """Of what the operator is given first; a size that is not fixed is an expression, `2*s77`."""
     for given in (*node.all_input_nodes, node):
         shape = getattr(given.meta.get("val"), "shape", None)
         if shape is not None:
-            return tuple(shape)
+            return tuple(size if isinstance(size, int) else str(size) for size in shape)
     return ()
 
 
 def _exported(model: str, look: Look) -> tuple[ExportedProgram, frozenset[str]]:
     """The graph of a model, and the paths of its modules."""
-    if Path(model).suffix == ".pt2":
-        return _loaded(model)
     program = named_program(model, look)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what modules keep while they are traced
             return program.exported, program.paths
     except Exception as error:  # torch.export has many
-        raise UserError(f"{model} cannot be exported: {str(error).strip().splitlines()[0]}") from None
-
-
-def _loaded(path: str) -> tuple[ExportedProgram, frozenset[str]]:
-    import torch
-
-    try:
-        exported = torch.export.load(path)
-    except Exception as error:  # the reader has many
-        reason = str(error).strip() or type(error).__name__
-        raise UserError(f"{path} cannot be read: {reason.splitlines()[0]}") from None
-    stacks = [(node.meta.get("nn_module_stack") or {}).values() for node in exported.graph.nodes]
-    return exported, frozenset(str(path) for stack in stacks for path, _ in stack if path)
+        raise UserError(f"{model} cannot be exported: {first_line(error)}") from error
