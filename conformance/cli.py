@@ -82,6 +82,7 @@ def cases(
     """List the ids of a profile's cases, and how many there are."""
     from conformance.selection import Request, select
 
+    options.given("--profile", profile)
     selection = select(Request(profile, options.names("--target", target)))
     everything = [*selection.models, *selection.layers, *selection.minimal]
     for case in everything:

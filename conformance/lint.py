@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,8 +108,20 @@ def _exported(model: str, look: Look) -> tuple[ExportedProgram, frozenset[str]]:
     """The graph of a model, and the paths of its modules."""
     program = named_program(model, look)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what modules keep while they are traced
+        with _quiet():
             return program.exported, program.paths
     except Exception as error:  # torch.export has many
         raise UserError(f"{model} cannot be exported: {first_line(error)}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what torch writes on stderr while it traces: warnings, logs and, where it fails, the graph so far."""
+    level = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stderr(StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)

@@ -7,6 +7,9 @@ from difflib import get_close_matches
 
 from conformance.cases.text import one_line, shortened
 
+# More names than these are no help.
+_LISTED = 30
+
 
 class UserError(Exception):
     """Something the user gave is wrong. The message is one line, which is all that is shown."""
@@ -18,9 +21,12 @@ class UserError(Exception):
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     """The error for a name that is not among the known ones, with the nearest of them."""
     names = [str(k) for k in known]
-    near = get_close_matches(name, names, n=1, cutoff=0.5)
+    near = get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return UserError(f"unknown {kind} {name!r}{hint} (known: {', '.join(names) or 'none'})")
+    known_ = ", ".join(names) or "none"
+    if len(names) > _LISTED:
+        known_ = f"{len(names)}, such as {', '.join(near or names[:3])}"
+    return UserError(f"unknown {kind} {shortened(name, 80)!r}{hint} (known: {known_})")
 
 
 def not_there(what: str, name: str, known: Iterable[str]) -> UserError:

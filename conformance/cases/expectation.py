@@ -74,7 +74,7 @@ class _File(Strict):
 
 def read_expectations(path: Path) -> dict[str, Expectation]:
     """The expectations of a file by their case's id; none where there is no file. Raises UserError."""
-    if not path.is_file():
+    if not path.exists():
         return {}
     found = read_toml(path, _File).expect
     twice = [case for case, count in Counter(entry.case for entry in found).items() if count > 1]

@@ -109,7 +109,10 @@ def lines(record: Record) -> Iterator[str]:
 
 def known(record: Record) -> Iterator[str]:
     """What is known of a failure: the defects that explain it, or what the compiler's code means; or nothing."""
-    for defect in (DEFECTS[name] for name in record.defects):
+    for name in record.defects:
+        if (defect := DEFECTS.get(name)) is None:
+            yield f"  known to the suite that wrote the record, and not to this one: {name}"
+            continue
         instead = ", ".join(defect.workarounds) or "no workaround known"
         yield f"  known: {defect.title} (evidence: {defect.evidence.value}); use {instead}"
         yield f"         {defect.links[0]}"

@@ -36,6 +36,7 @@ def accept(path: Path, records: Sequence[Record], pattern: str, why: Why) -> lis
     no such record, and for a case that has not failed."""
     if not (why.link or why.reason):
         raise UserError("say why it is accepted: --link URL or --reason TEXT")
+    read_expectations(path)  # what is broken is not edited
     runs: dict[str, list[Record]] = {}
     for record in matching(pattern, records):
         runs.setdefault(record.id, []).append(record)
