@@ -271,6 +271,14 @@ class Refuses(Planted):
         raise RuntimeError("neuronx-cc failed: [NCC_EVRF029] operation is not supported: sort")
 
 
+class Coloured(Planted):
+    """Raises as a compiler does that writes for a terminal."""
+
+    def compile(self, program: Program, options: Options) -> Compiled:
+        options.enter(Stage.COMPILE)
+        raise RuntimeError("\x1b[31mfatal\x1b[0m: no such \u202eoperator\x1b]0;owned\x07")
+
+
 class Raises(Planted):
     """Fails while it runs."""
 
@@ -323,6 +331,7 @@ DROPPED_OPERATOR = DroppedOperator()
 ONLY_TAPPED = OnlyTapped()
 NO_TAPS = NoTaps()
 REFUSES = Refuses()
+COLOURED = Coloured()
 RAISES = Raises()
 CRASHES = Crashes(name="crashes")
 EXITS = Exits()

@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from conformance.cases.errors import UserError
 from conformance.cases.outcome import Record, Stage, Status, Strict, named
 from conformance.cases.reading import read_toml
+from conformance.cases.text import Text
 
 FILE = Path("matrices/expectations.toml")
 
@@ -32,13 +33,13 @@ class Expectation(Strict):
     a model whose outputs are right and a layer of which is not.
     """
 
-    case: str
+    case: Text
     status: Status
     stage: Stage
-    signature: str | None = None
-    layer: str | None = None
-    link: str | None = None
-    reason: str | None = None
+    signature: Text | None = None
+    layer: Text | None = None
+    link: Text | None = None
+    reason: Text | None = None
     until: date | None = None
     flaky: Flaky | None = None
 
