@@ -203,8 +203,10 @@ def lint(
     model: Annotated[str, typer.Argument(help="yolo26x-detect, package.module:factory, or a .pt2 file.")],
     hardware: Annotated[str, typer.Option(help="inf2, trn1 or trn2.")] = "inf2",
     sdk: Annotated[str, typer.Option(help="SDK release.")] = "2.29.1",
-    batch: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 1,
-    resolution: Annotated[str, typer.Option(help="Height x width of the images in pixels.")] = "640x640",
+    batch: Annotated[int | None, typer.Option(min=1, help="Images at a time; else 1. A .pt2 has its own.")] = None,
+    resolution: Annotated[
+        str | None, typer.Option(help="Height x width of the images in pixels; else 640x640. A .pt2 has its own.")
+    ] = None,
     dtype: Annotated[str, typer.Option(help="float32, bfloat16, float16, matmult-bf16 or all-bf16.")] = "float32",
     workarounds: Annotated[str | None, typer.Option(help="Those that are on, joined by +.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
@@ -215,7 +217,10 @@ def lint(
     from conformance.report import findings as report
 
     options.at_most_one(as_json=as_json, sarif=sarif)
-    found = linting.lint(model, _look(batch, resolution, dtype, workarounds), hardware, sdk)
+    exported_here = not model.endswith(".pt2")
+    options.only_with("a model that is exported here", exported_here, batch=batch, resolution=resolution is not None)
+    look = _look(batch or 1, "640x640" if resolution is None else resolution, dtype, workarounds)
+    found = linting.lint(model, look, hardware, sdk)
     if as_json or sarif:
         typer.echo(report.as_sarif(found, model) if sarif else report.as_json(found))
     else:

@@ -12,6 +12,7 @@ import tempfile
 import traceback
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -49,28 +50,30 @@ def _exit_code(run: Callable[[], Any]) -> int:
     except typer.Abort:
         return 1
     except Exception as error:
-        if os.environ.get(DEBUG):
-            raise
+        code, message = foreseen(error)
         if isinstance(error, OSError):
             _discard_output()
-        code, message = _told(error)
         if message:
-            print(f"error: {one_line(message)}", file=sys.stderr)
+            print(f"error: {message}", file=sys.stderr)
         return code
 
 
-def _told(error: Exception) -> tuple[int, str]:
-    """The exit code, and what is said."""
+def foreseen(error: Exception) -> tuple[int, str]:
+    """The exit code, and the line that is said. Raises the error itself where tracebacks are asked for."""
+    if os.environ.get(DEBUG):
+        raise error
     if isinstance(error, UserError):
         return FORESEEN, str(error)
     if isinstance(error, _WrongUsage):
-        return FORESEEN, _usage(error)
+        return FORESEEN, one_line(_usage(error))
     if isinstance(error, OSError):
         name = f"{error.filename}: " if error.filename else ""
-        return FORESEEN, f"{name}{error.strerror or error}"
+        return FORESEEN, one_line(f"{name}{error.strerror or error}")
     if isinstance(error, MemoryError):
         return FORESEEN, "there is not enough memory for this"
-    return INTERNAL, f"internal error: {first_line(error)}; {_kept(error)}"
+    place = traceback.extract_tb(error.__traceback__)[-1:]
+    where = "".join(f" at {Path(frame.filename).name}:{frame.lineno}" for frame in place)
+    return INTERNAL, f"internal error: {first_line(error)}{where}; {_kept(error)}"
 
 
 def _usage(error: Any) -> str:
@@ -90,8 +93,8 @@ def _kept(error: Exception) -> str:
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
             file.write("".join(traceback.format_exception(error)))
     except OSError:
-        return f"{DEBUG}=1 shows where"
-    return f"where it was is in {name}, please report it"
+        return f"{DEBUG}=1 shows the traceback"
+    return f"the traceback is in {name}"
 
 
 def _discard_output() -> None:

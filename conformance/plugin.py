@@ -126,8 +126,10 @@ def pytest_configure(config: pytest.Config) -> None:
         named, one_case = (config.getoption(option) is not None for option in ("target", "case"))
         config.stash[PROPERTIES] = parameters(selection, named, one_case, config.getoption("programs"))
         config.stash[EXPECTED] = _expected(config, selection)
-    except UserError as error:
-        raise pytest.UsageError(str(error)) from None
+    except Exception as error:  # also of anyone's own target or system
+        from conformance.exits import foreseen
+
+        raise pytest.UsageError(foreseen(error)[1]) from None
 
 
 def _expected(config: pytest.Config, selection: Selection) -> dict[str, Expectation]:

@@ -18,7 +18,7 @@ from conformance.cases.case import Case
 from conformance.cases.errors import UserError
 from conformance.cases.outcome import DetectionFigures
 from conformance.detections.letterbox import Letterbox
-from conformance.detections.pictures import find_pictures
+from conformance.detections.pictures import Picture, find_pictures
 from conformance.running.pipeline import run_case
 from conformance.scenes.drawing import CLASSES, draw
 from conformance.targets.protocol import Target
@@ -145,6 +145,19 @@ def test_labels_that_do_not_fit(folder: Path, spoil: Callable[[dict[str, Any]], 
     (folder / "labels.json").write_text(json.dumps(content))
     with pytest.raises(UserError, match=message):
         find_pictures(folder)
+
+
+@pytest.mark.parametrize("damage", ["bomb", "header", "data"])
+def test_picture_that_is_a_bomb_or_damaged(folder: Path, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
+    path = folder / "5.png"
+    Image.effect_noise((64, 64), 50).save(path)
+    content = bytearray(path.read_bytes())
+    if damage == "bomb":
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # as if it had 179 million pixels
+    content[{"bomb": 0, "header": 20, "data": 60}[damage]] ^= {"bomb": 0, "header": 0xFF, "data": 0xFF}[damage]
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"5.png cannot be read as a picture"):
+        Picture(path, None).fitted(32, 32)
 
 
 @pytest.mark.parametrize("beside", [None, "ultralytics.utils.patches"])

@@ -67,6 +67,16 @@ class SystemWithoutTasks(toys.Toy):
     tasks = ()
 
 
+class SystemWithoutLayers(toys.Toy):
+    def layers(self, variant: str, task: str) -> Any:
+        return None
+
+
+class SystemStrideRaises(toys.Toy):
+    def stride(self, task: str) -> NoReturn:
+        raise LookupError("which task?")
+
+
 class SystemMissingRaises(toys.Toy):
     def missing(self) -> NoReturn:
         raise RuntimeError("what now")
@@ -144,6 +154,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "no-target.toml": _profile(targets='["emulater"]'),
         "empty-axis.toml": _profile(variants=0),
         "raises.toml": _profile(system="test_wrong_input:SystemMissingRaises"),
+        "strideless.toml": _profile(system="test_wrong_input:SystemStrideRaises"),
+        "layerless.toml": _profile(system="test_wrong_input:SystemWithoutLayers") + "\nisolated = true",
         "expect.toml": "[[expect]]\ncase = 3\n",
         "twice.toml": 2 * f'[[expect]]\ncase = "{ID}"\nstatus = "wrong"\nstage = "compare"\nreason = "x"\n',
         "foreign.toml": '[[expect]]\ncase = "a/b1/fp32@x"\nstatus = "wrong"\nstage = "compare"\nreason = "x"\n',
@@ -295,6 +307,8 @@ COMMANDS = {
     "lint test_wrong_input:wrong_channels --resolution 8": "test_wrong_input:wrong_channels cannot be exported: ",
     "lint nowhere.pt2": "nowhere.pt2 cannot be read: there is no such file",
     "lint empty.pt2/": "cannot be read",
+    "lint net.pt2 --batch 2": "--batch is only for a model that is exported here",
+    "lint net.pt2 --resolution 64": "--resolution is only for a model that is exported here",
     "lint net.pt2": "net.pt2 is refused: it is no archive of torch.export",
     # lint: its options
     "lint toydet98k --hardware inf3": "unknown hardware 'inf3'",
@@ -362,6 +376,8 @@ PLUGIN = {
     "--profile binary.toml": "binary.toml is not valid TOML",
     "--profile many.toml": "multiply to 10,000,000,000 cases",
     "--profile raises.toml": "toy: missing() fails with RuntimeError",
+    "--profile strideless.toml": "internal error: LookupError: which task? at test_wrong_input.py:",
+    "--profile layerless.toml": "internal error: TypeError: ",
     "--target ''": "--target '' has a name that is empty",
     "--target ,": "--target ',' has a name that is empty",
     "--target :": "cannot load target ':': it is not package.module:attribute",
@@ -469,8 +485,9 @@ PLUGIN = {
 
 
 @pytest.fixture
-def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def here(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(folder)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.syspath_prepend(str(folder))
     before = sorted(folder.rglob("*"))
     yield folder
@@ -537,7 +554,6 @@ def test_bug_of_ours_is_one_line_and_its_traceback_is_kept(
         raise KeyError("what\nis this")
 
     monkeypatch.setattr("conformance.report.matrix.build_matrix", bug)
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     done = run("matrix --records good")
     assert done.exit_code == exits.INTERNAL and done.stderr.count("\n") == 1
     assert done.stderr.startswith("error: internal error: KeyError: 'what")

@@ -78,7 +78,7 @@ def _resume(parts: dict[str, Any], checkpoint: Path, device: str) -> tuple[int, 
     """Steps and seconds of the checkpoint, if there is one."""
     if not checkpoint.exists():
         return 0, 0.0
-    kept = torch.load(checkpoint, map_location=device)
+    kept = torch.load(checkpoint, map_location=device, weights_only=True)
     for name, part in parts.items():
         part.load_state_dict(kept[name])
     return kept["step"], kept["seconds"]

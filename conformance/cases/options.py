@@ -115,7 +115,7 @@ def only_with(needed: str, present: object, **options: object) -> None:
     """Refuse options that mean nothing without another one."""
     for name, value in options.items():
         if value and not present:
-            raise UserError(f"{_spelt(name)} is only for {needed}: add that, or leave it out")
+            raise UserError(f"{_spelt(name)} is only for {needed}: leave it out")
 
 
 def _spelt(name: str) -> str:
