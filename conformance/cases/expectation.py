@@ -12,9 +12,8 @@ from pathlib import Path
 from pydantic import Field, model_validator
 
 from conformance.cases.errors import UserError
-from conformance.cases.outcome import Record, Stage, Status, Strict, named
+from conformance.cases.outcome import Record, Stage, Status, Strict, Text, named
 from conformance.cases.reading import read_toml
-from conformance.cases.text import Text
 
 FILE = Path("matrices/expectations.toml")
 

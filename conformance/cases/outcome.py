@@ -5,13 +5,17 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from enum import Enum
 from math import isnan
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from conformance.cases.case import Case
 from conformance.cases.revision import suite_revision
-from conformance.cases.text import Line, Text
+from conformance.cases.text import one_line, printable
 
+# Strings from outside, made fit to be shown: of any length, and of one line.
+Text = Annotated[str, AfterValidator(printable)]
+Line = Annotated[str, AfterValidator(one_line)]
 # Raise this when what a field means changes, not when one is added: readers keep what they do not know.
 SCHEMA = 1
 

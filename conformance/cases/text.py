@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
-
-from pydantic import AfterValidator
+from typing import Any
 
 # Colours, cursor movements, titles and links: ESC or the C1 byte of the same meaning, and what belongs to it.
 _SEQUENCES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)")
@@ -42,8 +40,3 @@ def cleaned(value: Any) -> Any:
 
 def _spelt(character: str) -> str:
     return " " if character.isspace() and character > "\x9f" else character.encode("unicode_escape").decode()
-
-
-# Strings of a model that is read from outside: of any length, and of one line.
-Text = Annotated[str, AfterValidator(printable)]
-Line = Annotated[str, AfterValidator(one_line)]
