@@ -281,7 +281,7 @@ def defects(
 def partition(
     variant: Annotated[str, typer.Option(help="mobilenet, r50 or r101.")] = "mobilenet",
     resolution: Annotated[str, typer.Option(help="Height x width of the photograph in pixels.")] = "320x320",
-    runs: Annotated[int, typer.Option(min=1, help="Timed runs; their mean is given.")] = 3,
+    runs: Annotated[int, typer.Option(min=1, max=1000, help="Timed runs; their mean is given.")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Cut Faster R-CNN: what runs on the device, by count, FLOPs and time, and what is left on the CPU."""

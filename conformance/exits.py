@@ -50,7 +50,7 @@ def _exit_code(run: Callable[[], Any]) -> int:
     except typer.Abort:
         return 1
     except Exception as error:
-        code, message = foreseen(error)
+        code, message = described(error)
         if isinstance(error, OSError):
             _discard_output()
         if message:
@@ -58,7 +58,7 @@ def _exit_code(run: Callable[[], Any]) -> int:
         return code
 
 
-def foreseen(error: Exception) -> tuple[int, str]:
+def described(error: Exception) -> tuple[int, str]:
     """The exit code, and the line that is said. Raises the error itself where tracebacks are asked for."""
     if os.environ.get(DEBUG):
         raise error

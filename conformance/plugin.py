@@ -127,9 +127,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[PROPERTIES] = parameters(selection, named, one_case, config.getoption("programs"))
         config.stash[EXPECTED] = _expected(config, selection)
     except Exception as error:  # also of anyone's own target or system
-        from conformance.exits import foreseen
+        from conformance.exits import described
 
-        raise pytest.UsageError(foreseen(error)[1]) from None
+        raise pytest.UsageError(described(error)[1]) from None
 
 
 def _expected(config: pytest.Config, selection: Selection) -> dict[str, Expectation]:

@@ -33,10 +33,14 @@ GRAPH = "models/model.json"
 
 
 class Dynamic(nn.Module):
-    """Sizes that are expressions, a condition on them, a graph within the graph, outputs that are nested."""
+    """Sizes that are expressions, some without an example, a graph within the graph, outputs that are nested."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(8, 8, 3, padding=1)
 
     def forward(self, x: Tensor) -> dict[str, Any]:
-        first, second = x.split([3, 5], 1)
+        first, second = self.conv(x).split([3, 5], 1)
         y = torch.cat((second, first), 1)[:, :, ::2].flatten(2)
         picked = torch.cond(x.sum() > 0, lambda x: x.sin(), lambda x: x.cos(), (x,))
         return {"y": y.reshape(x.shape[0], -1), "all": [picked, (y.mean(), None)]}
@@ -53,7 +57,7 @@ def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def dynamic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("dynamic") / "dynamic.pt2"
     sizes = {"x": {0: Dim("batch", min=2, max=16), 2: 8 * Dim("h", min=1, max=100), 3: Dim.DYNAMIC}}
-    torch.export.save(torch.export.export(Dynamic(), (torch.rand(2, 8, 16, 12),), dynamic_shapes=sizes), path)
+    torch.export.save(torch.export.export(Dynamic().eval(), (torch.rand(2, 8, 16, 12),), dynamic_shapes=sizes), path)
     return path
 
 

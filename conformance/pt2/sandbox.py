@@ -10,6 +10,7 @@ import ctypes
 import os
 import resource
 import struct
+import sys
 
 SECONDS = 600  # of processor time
 MEMORY = 16 * 2**30  # bytes that it allocates
@@ -36,6 +37,8 @@ def confine(scratch: str) -> list[str]:
         ("memory", resource.RLIMIT_DATA, MEMORY),
     ]
     held = [name for name, kind, most in limits if _limited(kind, most)]
+    if sys.platform != "linux":
+        return held
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(_NEW_NETWORK) == 0 or libc.unshare(_NEW_USER | _NEW_NETWORK) == 0:
         held.append("network namespace")
