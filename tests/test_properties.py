@@ -395,6 +395,23 @@ def test_unknown_operator_is_one_clear_line(suite: pytest.Pytester) -> None:
         from_json("{}")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"inputs": [[1 << 20, 1 << 20]]},
+        {"steps": [{"operator": "relu", "inputs": [0], "arguments": {"a=1); __import__('os'": 1}}]},
+        {"steps": [{"operator": "relu", "inputs": [0], "results": 1 << 30}]},
+        {"steps": [{"operator": "relu", "inputs": [7]}]},
+    ],
+)
+def test_program_of_a_file_cannot_be_anything(change: dict[str, Any]) -> None:
+    """Its script is printed for people to run."""
+    plain = {"inputs": [[1, 4]], "steps": [{"operator": "relu", "inputs": [0]}]}
+    assert from_json(json.dumps(plain)).batch == 1
+    with pytest.raises(UserError, match="no program"):
+        from_json(json.dumps({**plain, **change}))
+
+
 def test_places_are_the_real_columns_unless_a_target_is_named() -> None:
     assert [place_id(place) for place in places(select(Request()), named=False)] == [
         "openvino/fp32",

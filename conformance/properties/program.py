@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from math import prod
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from conformance.cases.case import MOST_VALUES
 from conformance.cases.outcome import Strict
 
 Argument = bool | int | float | str | None | tuple[int | float | None, ...]
@@ -20,7 +22,14 @@ class Step(Strict):
     operator: str
     inputs: tuple[int, ...]
     arguments: dict[str, Argument] = Field(default_factory=dict)
-    results: int = Field(default=1, ge=1)
+    results: int = Field(default=1, ge=1, le=1000)
+
+    @field_validator("arguments")
+    @classmethod
+    def _are_names(cls, arguments: dict[str, Argument]) -> dict[str, Argument]:
+        if bad := next((name for name in arguments if not name.isidentifier()), None):
+            raise ValueError(f"{bad!r} is no name of an argument")
+        return arguments
 
     @property
     def choice(self) -> Choice:
@@ -42,6 +51,8 @@ class Program(Strict):
     def _places_exist(self) -> Program:
         if any(not shape or min(shape) < 1 for shape in self.inputs):
             raise ValueError("every input needs a shape of numbers from 1 on, the batch first")
+        if sum(map(prod, self.inputs)) > MOST_VALUES:
+            raise ValueError(f"the inputs have more than {MOST_VALUES:,} values")
         if len({shape[0] for shape in self.inputs}) > 1:
             raise ValueError("the inputs are not of one batch")
         values = len(self.inputs)
