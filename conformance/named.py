@@ -90,10 +90,12 @@ def _of_a_system(model: str, look: Look) -> tuple[Any, tuple[Tensor, ...]]:
     short = {f"{name}{variant}": (name, variant, s.tasks[0]) for name, s in systems.items() for variant in s.variants}
     models = models_of(systems) | short
     if model not in models:
-        near = ", ".join(get_close_matches(model, models, n=3, cutoff=0.5)) or "yolo26n-detect"
+        near = get_close_matches(model, models, n=3, cutoff=0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else "."
         raise UserError(
-            f"unknown model {shortened(model, 80)!r}: give one of `conformance systems`, such as {near}; "
-            "package.module:factory, which returns an nn.Module; or, to lint, a .pt2 file of torch.export"
+            f"unknown model {shortened(model, 80)!r}{hint} Give one of `conformance systems`, such as "
+            f"{', '.join(near) or 'yolo26n-detect'}; package.module:factory, which returns an nn.Module; "
+            "or, to lint, a .pt2 file of torch.export"
         )
     name, variant, task = models[model]
     system = systems[name]

@@ -151,7 +151,8 @@ def test_cuts_of_fasterrcnn() -> None:
 
 
 @pytest.mark.parametrize(
-    ("variant", "size", "said"), [("r5", 64, "did you mean 'r50'"), ("r50", 70, "multiples of 32"), ("r50", 0, "32")]
+    ("variant", "size", "said"),
+    [("r5", 64, "did you mean 'r50'"), ("r50", 70, "is not divisible by 32"), ("r50", 0, "0x0 is impossible")],
 )
 def test_impossible_model(variant: str, size: int, said: str) -> None:
     from conformance.partition.fasterrcnn import measured

@@ -288,7 +288,7 @@ COMMANDS = {
     # lint: the model
     "lint": "Missing argument",
     "lint ''": "unknown model ''",
-    "lint yolo26q": "unknown model 'yolo26q': give one of `conformance systems`, such as yolo26",
+    "lint yolo26q": "unknown model 'yolo26q'; did you mean 'yolo26",
     "lint :": "unknown model ':'",
     "lint .x:y": ".x:y cannot be loaded: TypeError",
     "lint nowhere:net": "nowhere:net cannot be loaded: ModuleNotFoundError",

@@ -154,21 +154,27 @@ def parse_resolution(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"([0-9]+)(?:x([0-9]+))?", text)
     if not match:
         raise UserError(f"resolution {text!r} is not HEIGHTxWIDTH, such as 384x640, or one number for a square")
-    for side in filter(None, match.groups()):
-        if len(side) > 9 or not 1 <= int(side) <= LONGEST_SIDE:
-            raise UserError(f"resolution {shortened(text, 40)} is impossible: a side is 1 to {LONGEST_SIDE} pixels")
-    return int(match[1]), int(match[2] or match[1])
+    sides = (match[1], match[2] or match[1])
+    height, width = (int(side) if len(side) < 10 else LONGEST_SIDE + 1 for side in sides)
+    _require_sides(shortened(text, 40), height, width)
+    return height, width
 
 
 def check_size(batch: int, height: int, width: int) -> tuple[int, int, int]:
     """The shape of a batch of images, if there is a number of them and they can be held. Raises UserError."""
     if batch < 1:
         raise UserError(f"batch {batch} is impossible: it is the number of images, 1 or more")
+    _require_sides(f"{height}x{width}", height, width)
     if (values := batch * 3 * height * width) > MOST_VALUES:
         raise UserError(
             f"batch {batch} of {height}x{width} is impossible: {values:,} values, and {MOST_VALUES:,} are allowed"
         )
     return batch, height, width
+
+
+def _require_sides(text: str, height: int, width: int) -> None:
+    if not (1 <= height <= LONGEST_SIDE and 1 <= width <= LONGEST_SIDE):
+        raise UserError(f"resolution {text} is impossible: a side is 1 to {LONGEST_SIDE} pixels")
 
 
 def check_stride(height: int, width: int, stride: int) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING
 
-from conformance.cases.case import SHORT_DTYPES, Case, check_size, model_name, parse_resolution
+from conformance.cases.case import SHORT_DTYPES, Case, check_size, model_name
 from conformance.cases.errors import UserError, check
 from conformance.cases.outcome import Conditioning
 from conformance.registry import load_system, system_names, why_missing
@@ -74,7 +74,7 @@ def checked(
     wanted = [check(f"{name} variant", v, system.variants) for v in variants or system.variants[:1]]
     of = [check(f"{name} task", t, system.tasks) for t in tasks or system.tasks]
     for variant, task in product(wanted, of):
-        check_size(2, *parse_resolution(str(size)))
+        check_size(2, size, size)
         if size % system.stride(task):
             raise UserError(f"size {size} is not divisible by {system.stride(task)}, the stride of {name} {task}")
         tell(model := model_name(system.name, variant, task))
