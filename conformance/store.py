@@ -40,26 +40,36 @@ class Store:
         return FileLock(self.folder / f"{key}.lock")
 
     def load(self, key: str) -> Entry | None:
-        """The entry, or None where there is none or its file is damaged."""
+        """The entry, or None where there is none or one of its files is damaged or edited."""
+        import torch
         from safetensors.torch import load
 
         try:
-            note = json.loads((self.folder / f"{key}.json").read_text())
+            written = json.loads((self.folder / f"{key}.json").read_text(encoding="utf-8"))
             data = (self.folder / f"{key}.safetensors").read_bytes()
-        except (OSError, ValueError):
+            note = written["note"]
+            if written["blake2b"] != _sum(note, data):
+                return None
+        except (OSError, ValueError, KeyError, TypeError):
             return None
-        if hashlib.blake2b(data).hexdigest() != note.pop("blake2b", None):
-            return None
-        return load(data), note
+        tensors = load(data)
+        return tensors | {name: torch.view_as_complex(tensors[name]) for name in written["complex"]}, note
 
     def save(self, key: str, tensors: Mapping[str, Tensor], note: Mapping[str, Any]) -> None:
         """Write an entry; the note goes last, so that a half-written entry is no entry."""
+        import torch
         from safetensors.torch import save
 
-        data = save({name: tensor.contiguous() for name, tensor in tensors.items()})
-        checked = {**note, "blake2b": hashlib.blake2b(data).hexdigest()}
+        pairs = {name: torch.view_as_real(x) for name, x in tensors.items() if x.is_complex()}  # it has no complex
+        data = save({name: x.contiguous() for name, x in {**tensors, **pairs}.items()})
+        checked = {"note": note, "complex": list(pairs), "blake2b": _sum(note, data)}
         self.folder.mkdir(parents=True, exist_ok=True)
         for name, content in ((f"{key}.safetensors", data), (f"{key}.json", json.dumps(checked).encode())):
             part = self.folder / f"{name}.{os.getpid()}"
             part.write_bytes(content)
             part.replace(self.folder / name)
+
+
+def _sum(note: Any, data: bytes) -> str:
+    """The checksum of an entry, over its note and its tensors."""
+    return hashlib.blake2b(json.dumps(note, sort_keys=True).encode() + b"\n" + data).hexdigest()
