@@ -58,6 +58,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--records", metavar="DIR", help="where records go (default: matrices/records)")
     group.addoption("--case-timeout", default=900, metavar="SECONDS",
                     help="after which a case is a timeout (default: 900)")  # fmt: skip
+    group.addoption("--calls", default=4, metavar="N",
+                    help="how often each program is called, with two sets of images (default: 4)")  # fmt: skip
     group.addoption("--expectations", metavar="FILE", help="what is accepted to fail, made by `conformance expect` "
                     "(default: matrices/expectations.toml)")  # fmt: skip
     group.addoption("--accept", action="store_true", help="property tests: write what fails as a case that is "
@@ -117,6 +119,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     try:
         config.option.case_timeout = options.seconds("--case-timeout", config.getoption("case_timeout"))
+        config.option.calls = options.calls("--calls", config.getoption("calls"))
         if named := config.getoption("--hypothesis-profile", None):
             from conformance.properties.profiles import chosen
 
@@ -159,6 +162,18 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     if (selection := config.stash.get(SELECTION, None)) is None:
         return None
     return f"conformance: profile {selection.profile} on {', '.join(selection.targets)}: {selection.counts}"
+
+
+@pytest.hookimpl(tryfirst=True)  # before the terminal says how it ended
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A run in which every test was skipped has judged nothing, and is no success: exit code 5, as of one without
+    tests."""
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    if SELECTION not in session.config.stash or terminal is None or session.exitstatus != pytest.ExitCode.OK:
+        return
+    if terminal.stats.get("skipped") and not any(map(terminal.stats.get, ("passed", "xfailed", "xpassed"))):
+        session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+        terminal.write_line("conformance: nothing was judged, every test was skipped: -rs says why", red=True)
 
 
 def _collects_suite(config: pytest.Config) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from conformance.arguments import placed
 from conformance.autocast import products_cast
 from conformance.defects.workarounds import rewriting, settle
 from conformance.graphs.eager import source
@@ -23,27 +24,42 @@ def tensors(value: Any) -> tuple[Tensor, ...]:
 
 
 class Whole(nn.Module):
-    """The model with its outputs flattened, and behind them the outputs of the tapped layers.
+    """The model with its outputs flattened, and behind them the values of the tapped layers.
 
-    Hooks exist only while it runs, so that the same module can be compiled tapped and untapped.
+    `taps` are the numbers of the values that each layer gives, by its path; `shown` those that are given out, in
+    order, and `written` those that the model overwrites later, of which a copy is kept. What has these numbers is a
+    `Golden`. Hooks exist only while it runs, so that the same module can be compiled tapped and untapped.
     """
 
-    def __init__(self, module: nn.Module, workarounds: tuple[str, ...] = (), taps: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        workarounds: tuple[str, ...] = (),
+        taps: Mapping[str, Sequence[int]] | None = None,
+        shown: Sequence[int] = (),
+        written: Collection[int] = (),
+    ) -> None:
         super().__init__()
         self.module = module
         self.workarounds = workarounds
-        self.taps = tuple(taps)
+        self.taps = dict(taps or {})
+        self.shown = tuple(shown)
+        self.written = frozenset(written)
         self.casts = False
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Flattened outputs, then those of the tapped layers in their order; none is given out twice, which
-        converters stumble over."""
-        seen: dict[str, tuple[Tensor, ...]] = {}
+        """Flattened outputs, then the values that are shown."""
+        seen: dict[int, Tensor] = {}
+
+        def tap(numbers: Sequence[int]) -> Any:
+            def keep(_: nn.Module, __: Any, output: Any) -> None:
+                for number, tensor in zip(numbers, tensors(output), strict=True):
+                    seen[number] = tensor.clone() if number in self.written else tensor
+
+            return keep
+
         handles = [
-            self.module.get_submodule(path).register_forward_hook(
-                lambda _, __, output, path=path: seen.__setitem__(path, tensors(output))
-            )
-            for path in self.taps
+            self.module.get_submodule(path).register_forward_hook(tap(numbers)) for path, numbers in self.taps.items()
         ]
         try:
             with rewriting(self.workarounds), products_cast(self.casts):
@@ -51,51 +67,75 @@ class Whole(nn.Module):
         finally:
             for handle in handles:
                 handle.remove()
-        flat = {id(tensor): tensor for path in self.taps for tensor in seen[path]}
-        given = {id(tensor) for tensor in outputs}
-        return (*outputs, *(tensor for name, tensor in flat.items() if name not in given))
+        return (*outputs, *(seen[number] for number in self.shown))
 
 
 class Isolated(nn.Module):
-    """One layer alone. Its arguments are given as a nesting of places in the flat inputs."""
+    """One layer alone. `arguments` is what it is called with, `(args, kwargs)`, with the places of the inputs for its
+    tensors (`conformance.arguments`); of the inputs that are `written` into it gets copies."""
 
-    def __init__(self, layer: nn.Module, arguments: Any, workarounds: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, layer: nn.Module, arguments: Any, workarounds: tuple[str, ...] = (), written: Collection[int] = ()
+    ) -> None:
         super().__init__()
         self.module = layer
         self.arguments = arguments
         self.workarounds = workarounds
+        self.written = frozenset(written)
         self.casts = False
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """The layer's outputs, flattened."""
+        args, kwargs = placed(
+            self.arguments, {i: x.clone() if i in self.written else x for i, x in enumerate(inputs)}
+        )
         with rewriting(self.workarounds), products_cast(self.casts):
-            return tensors(self.module(*place(self.arguments, inputs)))
+            return tensors(self.module(*args, **kwargs))
 
 
-def place(structure: Any, values: Mapping[int, Any] | Sequence[Any]) -> Any:
-    """A nesting of lists of integers, with each integer replaced by the value at that place."""
-    if isinstance(structure, list):
-        return [place(part, values) for part in structure]
-    return values[structure]
+class CaptureError(Exception):
+    """A module cannot be captured: what torch.export says, and the type of its error."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.signature = type(error).__name__
 
 
 class Program:
-    """A module and the inputs it is compiled for. Exported at most once, however many targets want the graph."""
+    """A module and the inputs it is compiled for. Exported at most once, however many targets want the graph.
 
-    def __init__(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    A target is given a copy of its own, which it may change as it likes: `origin` is what that was copied from.
+    """
+
+    def __init__(self, module: nn.Module, inputs: tuple[Tensor, ...], origin: Program | None = None) -> None:
         self.module = module.eval()
         self.inputs = inputs
+        self._origin = origin
+
+    @property
+    def origin(self) -> Program:
+        """The program that this is a copy of, or it itself."""
+        return self._origin or self
+
+    def copied(self) -> Program:
+        """A program that shares nothing with this one that can be changed."""
+        return Program(copy.deepcopy(self.module), tuple(x.clone() for x in self.inputs), self.origin)
 
     @cached_property
     def exported(self) -> torch.export.ExportedProgram:
-        """The graph as torch.export sees it, before decomposition.
+        """The graph as torch.export sees it, before decomposition. Raises CaptureError.
 
         Of a copy: modules that keep what they compute (a head its anchors) are left with fake tensors in it.
         """
+        if self._origin is not None:
+            return copy.deepcopy(self._origin.exported)
         module = copy.deepcopy(self.module)
         settle(module, self.workarounds)
-        with torch.no_grad():
-            return torch.export.export(module, self.inputs, strict=False)
+        try:
+            with torch.no_grad():
+                return torch.export.export(module, self.inputs, strict=False)
+        except Exception as error:  # torch.export has many
+            raise CaptureError(error) from error
 
     @property
     def workarounds(self) -> tuple[str, ...]:
@@ -115,6 +155,8 @@ class Program:
     @cached_property
     def with_casts(self) -> Program:
         """The same with the casts of `--auto-cast matmult` written into it, for compilers that make none."""
+        if self._origin is not None:
+            return self._origin.with_casts.copied()
         module: Any = copy.copy(self.module)
         module.casts = True
         return Program(module, self.inputs)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from transcripts import Transcript, transcripts
 
+from conformance.cases.outcome import Outcome, Stage, Status
 from conformance.cases.releases import releases
 from conformance.defects.catalogue import DEFECTS, find
 from conformance.defects.defect import MinimalCase, unseen
@@ -375,7 +376,10 @@ def test_defect_of_settings_is_known_by_its_signature_alone() -> None:
     program = Program(torch.nn.ReLU(), (torch.rand(1, 3),))
 
     def explained(signature: str, packages: dict[str, str]) -> list[str]:
-        return explain(program, packages, (), "trn1", "float32", None, signature)
+        failed = Outcome(stage=Stage.COMPILE, status=Status.ERROR, signature=signature)
+        return explain(
+            program, failed, packages=packages, workarounds=(), hardware="trn1", dtype="float32", layer=None
+        )
 
     assert explained("NCC_EARG001", {"neuronx-cc": "2.21"}) == ["lnc-mismatch"]
     assert explained("NCC_EVRF009", {"neuronx-cc": "2.21"}) == explained("NCC_EARG001", {"openvino": "1"}) == []

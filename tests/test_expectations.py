@@ -99,7 +99,7 @@ def test_layer_that_is_bad_in_place_alone_can_be_expected(suite: pytest.Pytester
     run(suite, *only).assert_outcomes(passed=1, failed=1)
     case = CASE.replace("b2", "b1")
     assert command(suite, "--accept", case, "--reason", "fine") == [
-        f"expected: {case} pass in compare, first in join"
+        f"expected: {case} wrong in compare (in place), first in join"
     ]
     run(suite, *only).assert_outcomes(passed=1, xfailed=1)
     run(suite, "--batch", "1", "-k", "test_in_place").assert_outcomes(failed=1)

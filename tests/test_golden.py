@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from conformance.compare.metrics import OF_ALONE, OF_WHOLE, by_image
 from conformance.golden.noise import RUNS, allowed_error, largest_errors, twins
 from conformance.golden.reference import golden, record
-from conformance.program import Isolated, Program, Whole
+from conformance.program import Program, Whole
 
 TOY = toys.Toy()
 MODEL = TOY.build("1", "detect")
@@ -23,8 +23,7 @@ def test_replaying_each_layer_from_its_noted_inputs_gives_its_noted_outputs() ->
     reference = record(copy.deepcopy(MODEL.module).double(), MODEL.layers, tuple(x.double() for x in INPUTS))
     exact = copy.deepcopy(MODEL.module).double()
     for path in MODEL.layers:
-        structure, inputs = reference.into_layer(path, torch.float64)
-        (output,) = Isolated(exact.get_submodule(path), structure)(*inputs)
+        (output,) = reference.isolated(path, exact)(*reference.into_layer(path, torch.float64))
         assert torch.equal(output, reference.of_layer(path)[0]), path
     assert torch.equal(reference.values[reference.outputs[0]], exact(INPUTS[0].double()))
 
@@ -44,12 +43,14 @@ def test_layer_that_takes_a_list_and_values_written_in_place() -> None:
             z: Tensor = self.join([self.act(y), x])
             return z
 
-    x = torch.tensor([[-1.0, 2.0]])
-    reference = record(Net(), ("act", "join"), (x,))
-    _, inputs = reference.into_layer("act", torch.float32)
-    assert torch.equal(inputs[0], x), "what went in, not what it was overwritten with"
-    structure, inputs = reference.into_layer("join", torch.float32)
-    assert torch.equal(Isolated(Joined(), structure)(*inputs)[0], torch.tensor([[0.0, 2.0, -1.0, 2.0]]))
+    x, net = torch.tensor([[-1.0, 2.0]]), Net()
+    reference = record(net, ("act", "join"), (x,))
+    (given,) = reference.into_layer("act", torch.float32)
+    assert torch.equal(given, x), "what went in, not what it was overwritten with"
+    (joined,) = reference.isolated("join", net)(*reference.into_layer("join", torch.float32))
+    assert torch.equal(joined, torch.tensor([[0.0, 2.0, -1.0, 2.0]]))
+    reference.isolated("act", net)(given)
+    assert torch.equal(given, x), "a layer alone does not write into what it is given"
 
 
 def test_golden_is_computed_once_and_read_back_the_same() -> None:
@@ -61,11 +62,11 @@ def test_golden_is_computed_once_and_read_back_the_same() -> None:
             return super().forward(x)
 
     module = Counting().eval().requires_grad_(False)
-    first = golden(module, "counting", MODEL.layers, INPUTS)
-    again = golden(module, "counting", MODEL.layers, INPUTS)
-    assert Counting.runs == 1
-    fewer = golden(module, "counting", MODEL.layers[:1], INPUTS)
-    assert Counting.runs == 2 and list(fewer.results) == list(MODEL.layers[:1]), "of other layers it is another one"
+    (first,) = golden(module, "counting", MODEL.layers, INPUTS)
+    (again,) = golden(module, "counting", MODEL.layers, INPUTS)
+    assert Counting.runs == 2, "once more, to see that it gives the same again"
+    (fewer,) = golden(module, "counting", MODEL.layers[:1], INPUTS)
+    assert Counting.runs == 4 and list(fewer.results) == list(MODEL.layers[:1]), "of other layers it is another one"
     assert first.arguments == again.arguments and first.results == again.results and first.types == again.types
     assert all(torch.equal(a, b) for a, b in zip(first.values, again.values, strict=True))
 
@@ -74,9 +75,9 @@ def test_twins_are_valid_and_leave_the_module_as_it_is() -> None:
     before = {name: value.clone() for name, value in MODEL.module.state_dict().items()}
     exact = copy.deepcopy(MODEL.module).double()(INPUTS[0].double())
     threads = torch.get_num_threads()
-    outputs = list(twins(Whole(MODEL.module), INPUTS))
-    assert len(outputs) == len(RUNS) == 5
-    assert all(torch.allclose(output[0].double(), exact, rtol=1e-5) for output in outputs)
+    outputs = dict(twins(Whole(MODEL.module), INPUTS))
+    assert list(outputs) == list(RUNS) and len(RUNS) == 5
+    assert all(torch.allclose(output[0].double(), exact, rtol=1e-5) for output in outputs.values())
     assert torch.get_num_threads() == threads and torch.backends.mkldnn.flags is not None
     assert all(torch.equal(before[name], value) for name, value in MODEL.module.state_dict().items())
 
@@ -96,14 +97,14 @@ def test_gain_that_is_allowed_is_that_of_independent_rounding_where_all_runs_rou
 def test_allowed_error_is_the_largest_of_the_runs_per_image() -> None:
     exact = by_image([copy.deepcopy(MODEL.module).double()(INPUTS[0].double())])
     noise = allowed_error(Whole(MODEL.module), INPUTS, {"all": exact}, lambda outputs: {"all": by_image(outputs)})
-    errors = [(by_image(o) - exact).norm(dim=1) / exact.norm(dim=1) for o in twins(Whole(MODEL.module), INPUTS)]
+    errors = [(by_image(o) - exact).norm(dim=1) / exact.norm(dim=1) for _, o in twins(Whole(MODEL.module), INPUTS)]
     assert noise["all"]["L2"] == torch.stack(errors).amax(0).tolist() and list(noise["all"]) == list(OF_WHOLE)
     assert all(len(found) == 4 and all(0 < error < 1e-5 for error in found) for found in noise["all"].values())
 
 
 def test_program_gives_no_tensor_twice_and_leaves_no_hooks() -> None:
-    whole = Whole(MODEL.module, taps=(*MODEL.layers, "stem.1"))  # stem.1 gives what stem gives
-    outputs = whole(*INPUTS)
+    layers = (*MODEL.layers, "stem.1")  # stem.1 gives what stem gives
+    outputs = record(MODEL.module, layers, INPUTS).tapped(MODEL.module)(*INPUTS)
     assert len(outputs) == 1 + 4 == len({id(output) for output in outputs})
     assert not any(module._forward_hooks for module in MODEL.module.modules())
 

@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 from benchmarks.power import corruptions, gates, healthy, run, show, tally
 from benchmarks.power.__main__ import main
 from benchmarks.power.bed import Bed, make_bed
-from benchmarks.power.calls import once
+from benchmarks.power.calls import alike
 from benchmarks.power.detecting import differs
 from benchmarks.power.edits import after
 from benchmarks.power.examine import _alone, examine
@@ -41,7 +41,7 @@ from benchmarks.power.systems import Entry
 from conformance.cases.errors import UserError
 from conformance.cases.outcome import Status
 from conformance.detections.postprocess import Detections
-from conformance.running.judgement import Answers
+from conformance.running.judgement import RunOutputs
 from conformance.systems.protocol import Model
 
 SHAPE = (2, 16, 24)
@@ -233,7 +233,8 @@ def test_edit_that_changes_nothing_is_benign(bed: Bed) -> None:
 
 def test_edit_that_changes_other_images_only_is_hidden(bed: Bed) -> None:
     """A value that is read wrong where the compared images have it right by chance."""
-    healthy = replace(bed, answers=tuple((outputs[0] + 1,) for outputs in bed.answers))
+    others = ((outputs[0] + 1,) for outputs in bed.answers[1:])
+    healthy = replace(bed, answers=(bed.other_answer, *others))
     found = examine(healthy, planted(bed, Plant("times one", after(corruptions.scaled, 1.0)), "silu"))
     assert found.hidden and not found.benign
 
@@ -294,14 +295,14 @@ def test_stale_output_is_seen_by_asking_again_alone(bed: Bed) -> None:
 
 
 def spoiled(bed: Bed, change: Callable[[Tensor], Tensor]) -> Given:
-    return bed.given(once(bed.trial, tuple(map(change, bed.answer))))
+    return bed.given(alike(bed.trial, tuple(map(change, bed.answer)), tuple(map(change, bed.other_answer))))
 
 
 @pytest.mark.parametrize("gate", GATES, ids=lambda gate: gate.name)
 def test_gate_turns_red_and_green(gate: gates.Gate, bed: Bed) -> None:
     if gate.missing():
         pytest.skip(gate.missing())
-    assert gate.passes(bed.given(once(bed.trial, bed.answer)))
+    assert gate.passes(bed.given(alike(bed.trial, bed.answer, bed.other_answer)))
     assert not gate.passes(spoiled(bed, lambda y: -y))
     assert not gate.passes(spoiled(bed, lambda y: corruptions.replaced(y, 5, nan)))
 
@@ -325,13 +326,15 @@ def test_gate_allows_what_its_rule_allows(gate: str, still_right: float, wrong: 
     assert wrong is None or not found.passes(spoiled(bed, lambda y: y * wrong))
 
 
-def test_ours_looks_at_layers_and_at_the_call_after_others(bed: Bed) -> None:
-    outputs = bed.answer[:1]
-    layer = Answers(outputs, outputs, (*bed.answer[:2], bed.answer[2] * 1.5, *bed.answer[3:]))
+def test_ours_looks_at_layers_and_at_every_call(bed: Bed) -> None:
+    right = alike(bed.trial, bed.answer, bed.other_answer)
+    layer = replace(right, tapped=(*bed.answer[:2], bed.answer[2] * 1.5, *bed.answer[3:]))
     assert gates.flagged(bed.given(layer)) == ("ours", "ours, whole model")
-    again = Answers(outputs, (outputs[0].flip(0),), bed.answer)
-    assert gates.flagged(bed.given(again)) == ("ours", "ours, whole model", "ours, outputs only")
-    right = once(bed.trial, bed.answer)
+    for call in (1, 2, 3):
+        calls = list(right.calls)
+        calls[call] = (calls[call][0].flip(0),)
+        later = RunOutputs(tuple(calls), right.tapped)
+        assert gates.flagged(bed.given(later)) == ("ours", "ours, whole model", "ours, outputs only")
     (alone,) = _alone(bed, draw(BY_NAME["channels swapped"], inside(bed), 1, Random(0))[0])
     assert alone.status == Status.WRONG and gates.flagged(bed.given(right, lambda: [alone])) == ("ours",)
 

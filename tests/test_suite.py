@@ -152,3 +152,14 @@ def test_help_names_the_options(pytester: pytest.Pytester) -> None:
 def test_one_case_is_run_alone(suite: pytest.Pytester) -> None:
     result = run(suite, "--target", "toys:HEALTHY", "--case", "split-with-sizes:two-halves/b2/fp32@planted")
     assert result.parseoutcomes()["passed"] == 1, "no random programs beside it"
+
+
+def test_run_in_which_everything_is_skipped_is_no_success(suite: pytest.Pytester) -> None:
+    (suite.path / "toy.toml").write_text(TOY.replace("toys:HEALTHY", "toys:ABSENTEE"))
+    for options in ((), ("-n", "2")):
+        result = run(suite, "-k", "test_model", *options)
+        result.assert_outcomes(skipped=2)
+        assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+        result.stdout.fnmatch_lines(["*conformance: nothing was judged, every test was skipped: -rs says why*"])
+    (suite.path / "toy.toml").write_text(TOY)
+    assert run(suite, "-k", "test_model or test_detections").ret == pytest.ExitCode.OK, "some were not"

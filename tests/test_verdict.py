@@ -8,7 +8,7 @@ import pytest
 import torch
 import toys
 
-from conformance.cases.outcome import Outcome, Stage, Status
+from conformance.cases.outcome import Aspect, Outcome, Stage, Status
 from conformance.compare import verdict
 from conformance.running.pipeline import run_case
 
@@ -82,11 +82,9 @@ def test_published_gate_asks_for_its_cosine_or_more(monkeypatch: pytest.MonkeyPa
 
 def test_outputs_without_groups_are_named_by_their_place() -> None:
     x, y = torch.ones(2, 3), torch.zeros(2, 5)
-    assert {name: values.shape[1] for name, values in verdict.split_groups([x, y], None).items()} == {
-        "output.0": 3,
-        "output.1": 5,
-    }
-    assert list(verdict.split_groups([x], None)) == ["output"]
+    parts = verdict.split_groups([x, y], verdict.each_output(2), 2)
+    assert {name: values.shape[1] for name, values in parts.items()} == {"output.0": 3, "output.1": 5}
+    assert [group.name for group in verdict.each_output(1)] == ["output"]
 
 
 def test_first_bad_layer_is_where_the_operator_was_dropped() -> None:
@@ -95,7 +93,8 @@ def test_first_bad_layer_is_where_the_operator_was_dropped() -> None:
 
 def test_stale_output_of_a_later_call_is_wrong() -> None:
     outcome = judge(toys.STALE_ONCE)
-    assert (outcome.status, outcome.signature) == (Status.WRONG, "not the same when called again")
+    assert (outcome.status, outcome.signature) == (Status.WRONG, "call 3")
+    assert [check.status is Status.PASS for check in outcome.checks] == [True, True, False, True, True]
 
 
 @pytest.mark.parametrize("target", [toys.ONE_NAN, toys.ONE_INFINITY], ids=["nan", "infinity"])
@@ -112,14 +111,20 @@ def test_other_shape_or_count_is_wrong_and_says_how(target: toys.Planted) -> Non
 
 def test_layer_that_is_bad_only_in_place_is_named_although_the_outputs_are_right() -> None:
     outcome = judge(toys.ONLY_TAPPED)
-    assert outcome.status == Status.PASS
-    assert outcome.first_bad_layer == "join"
+    assert (outcome.status, outcome.signature) == (Status.WRONG, "in place")
+    assert outcome.first_bad_layer == "join" and not any(group.bad for group in outcome.groups.values())
+    assert [(check.of.value, check.status.value) for check in outcome.checks] == [
+        *[("model", "pass")] * 4,
+        ("in place", "wrong"),
+    ]
 
 
 def test_model_whose_taps_do_not_compile_is_judged_all_the_same() -> None:
     outcome = judge(toys.NO_TAPS)
     assert outcome.status == Status.PASS and outcome.layers == []
-    assert outcome.detail == "with all layers tapped: RuntimeError: too many outputs"
+    check = outcome.checked(Aspect.IN_PLACE)
+    assert check is not None and check.status is Status.NOT_RUN
+    assert check.detail == "with all layers tapped: RuntimeError: too many outputs"
 
 
 def test_compiler_error_carries_its_code_and_stage() -> None:
@@ -133,8 +138,8 @@ def test_stages_are_told_before_they_begin() -> None:
     judge(toys.REFUSES)
     assert STAGES == [Stage.CAPTURE, Stage.COMPILE]
     judge(toys.HEALTHY)
-    whole_then_tapped = [Stage.COMPILE, Stage.RUN, Stage.COMPILE, Stage.RUN]
-    assert [Stage.CAPTURE, *whole_then_tapped, Stage.COMPARE] == STAGES
+    whole = [Stage.COMPILE, *[Stage.RUN] * 4, Stage.COMPARE]
+    assert [Stage.CAPTURE, *whole, Stage.COMPILE, Stage.RUN, Stage.COMPARE] == STAGES
 
 
 def test_isolated_layer_is_fed_with_the_references_inputs() -> None:
@@ -164,7 +169,9 @@ def test_what_cannot_be_judged_is_no_pass(system: str, signature: str) -> None:
     assert (outcome.status, outcome.signature) == (Status.NONFINITE, signature)
 
 
-def test_an_error_of_our_own_is_no_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_our_own_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("conformance.running.pipeline.judge", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        judge(toys.HEALTHY)
+    outcome = judge(toys.HEALTHY)
+    assert (outcome.status, outcome.signature) == (Status.SUITE_ERROR, "ZeroDivisionError")
+    assert not outcome.decided and not outcome.failed
+    assert outcome.traceback and "pipeline.py" in outcome.traceback

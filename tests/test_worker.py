@@ -15,7 +15,7 @@ from threading import Thread
 import pytest
 import toys
 
-from conformance.cases.outcome import Outcome, Stage, Status
+from conformance.cases.outcome import MODEL, Outcome, Stage, Status
 from conformance.running.worker import Job, Worker
 
 
@@ -63,9 +63,10 @@ def test_child_stays_warm_and_there_is_one_for_each_environment(worker: Worker) 
     assert worker._shared[1] != first
 
 
-def test_error_of_our_own_is_raised_not_recorded(worker: Worker) -> None:
-    with pytest.raises(ValueError, match="invalid literal"):  # a variant that the toy cannot build
-        worker.run(Job(replace(toys.CASE, variant="x"), "toys:Toy", "toys:HEALTHY"), {})
+def test_system_that_cannot_be_built_is_the_models_own_fault(worker: Worker) -> None:
+    outcome = worker.run(Job(replace(toys.CASE, variant="x"), "toys:Toy", "toys:HEALTHY"), {})
+    assert (outcome.status, outcome.stage, outcome.signature) == (Status.ERROR, Stage.CAPTURE, MODEL)
+    assert outcome.detail and outcome.detail.startswith("it cannot be built: ValueError: invalid literal")
 
 
 def test_what_was_started_ends_when_the_worker_is_closed() -> None:

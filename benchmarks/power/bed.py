@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.fx import GraphModule
 
 from benchmarks.power.alone import Alone, make_alone
-from benchmarks.power.calls import Program, once, run
+from benchmarks.power.calls import Program, alike, run
 from benchmarks.power.detecting import CONFIDENCE, differs
 from benchmarks.power.gates import OURS, Given, flagged
 from benchmarks.power.sites import Site, find_sites
@@ -21,7 +21,7 @@ from conformance.detections.matching import SLACK
 from conformance.detections.postprocess import Detections, from_cells, from_rows
 from conformance.golden.noise import twins
 from conformance.golden.reference import cast
-from conformance.running.judgement import Answers, judge
+from conformance.running.judgement import RunOutputs, judge
 from conformance.running.subject import Trial
 
 # Batches beside the one that is compared; the first is the one a program is compiled for.
@@ -32,8 +32,9 @@ _READ: dict[str, Callable[[Tensor, float], list[Detections]]] = {"cells": from_c
 @dataclass(frozen=True, eq=False)
 class Bed:
     """`trial` is the product's own, `healthy` the graph of its tapped program, `alone` its layers by path, `answer`
-    what the graph gives for the images that are compared, `answers` for the other `batches`, and `found` the
-    detections in these: for each batch those of the graph and of every other valid run, image by image."""
+    what the graph gives for the images that are compared, `answers` for the other `batches`, of which the first is
+    the one that programs are compiled for, and `found` the detections in these: for each batch those of the graph and
+    of every other valid run, image by image."""
 
     entry: Entry
     dtype: str
@@ -57,7 +58,12 @@ class Bed:
         """What a graph gives at the dtype of the bed."""
         return run(program, inputs, self.dtype)
 
-    def given(self, answers: Answers, alone: Callable[[], Sequence[Outcome]] = tuple) -> Given:
+    @property
+    def other_answer(self) -> tuple[Tensor, ...]:
+        """What the graph gives for the images that programs are compiled for."""
+        return self.answers[0]
+
+    def given(self, answers: RunOutputs, alone: Callable[[], Sequence[Outcome]] = tuple) -> Given:
         """What the gates are shown."""
         return Given(self.trial, answers, self.twin, self.dtype, alone)
 
@@ -71,24 +77,28 @@ def make_bed(entry: Entry, dtype: str) -> Bed:
         trial = made.trial(None, ())
     healthy = (trial.tapped or trial.program).exported.module()
     assert isinstance(healthy, GraphModule)
-    answer = run(healthy, trial.inputs, dtype)
+    answer = run(healthy, trial.compared.inputs, dtype)
     batches = tuple(tuple(cast(x, made.dtype) for x in system.inputs(case, index)) for index in range(1, 1 + BATCHES))
     answers = tuple(run(healthy, batch, dtype)[: trial.output_count] for batch in batches)
     module, found = trial.program.module, None
     if entry.detector:
-        runs = ([outputs, *twins(module, batch, dtype)] for batch, outputs in zip(batches, answers, strict=True))
+        pairs = zip(batches, answers, strict=True)
+        runs = ([outputs, *dict(twins(module, batch, dtype)).values()] for batch, outputs in pairs)
         found = tuple([read(entry, outputs) for outputs in valid] for valid in runs)
-    twin, sites = run(module, trial.inputs, dtype), tuple(find_sites(healthy, trial))
+    twin, sites = run(module, trial.compared.inputs, dtype), tuple(find_sites(healthy, trial))
     alone = {path: make_alone(made.trial(path, ()), sites) for path in model.layers}
     bed = Bed(entry, dtype, trial, twin, healthy, sites, alone, answer, batches, answers, found)
-    if OURS in flagged(bed.given(once(trial, answer), lambda: [_alone(one, dtype) for one in alone.values()])):
+    if OURS in flagged(
+        bed.given(alike(trial, answer, answers[0]), lambda: [_alone(one, dtype) for one in alone.values()])
+    ):
         raise UserError(f"{entry.name} in {dtype}: the graph without a fault is not right, so no fault can be judged")
     return bed
 
 
 def _alone(one: Alone, dtype: str) -> Outcome:
     """What is found of a layer without a fault."""
-    return judge(one.trial, once(one.trial, run(one.healthy, one.trial.inputs, dtype)), dtype)
+    shown = (one.trial.compared.inputs, one.trial.others.inputs)
+    return judge(one.trial, alike(one.trial, *(run(one.healthy, inputs, dtype) for inputs in shown)), dtype)
 
 
 def read(entry: Entry, outputs: Sequence[Tensor]) -> list[Detections]:

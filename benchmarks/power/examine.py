@@ -10,13 +10,13 @@ from torch import Tensor
 from torch.fx import GraphModule
 
 from benchmarks.power.bed import Bed
-from benchmarks.power.calls import ask, once, run
+from benchmarks.power.calls import alike, ask, run
 from benchmarks.power.faults import Kind
 from benchmarks.power.findings import Finding
 from benchmarks.power.gates import OURS, flagged
 from benchmarks.power.mutants import Mutant
 from conformance.cases.outcome import Outcome
-from conformance.running.judgement import Answers, judge
+from conformance.running.judgement import RunOutputs, judge
 from conformance.running.subject import Trial
 
 
@@ -26,8 +26,8 @@ def examine(bed: Bed, mutant: Mutant) -> Finding:
     program = fresh()
     answers = _answers(bed.trial, mutant.kind, program, fresh, bed.dtype)
     given = bed.given(answers, lambda: _alone(bed, mutant))
-    healthy = bed.answer[: bed.trial.output_count]
-    seen = not (same(answers.first, healthy) and same(answers.again, healthy))
+    healthy = bed.answer[: bed.trial.output_count], bed.other_answer
+    seen = not all(same(call, healthy[number % 2]) for number, call in enumerate(answers.calls))
     differs, changes_detections = _elsewhere(bed, mutant, program, seen)
     caught = flagged(given) if differs else ()
     return Finding(
@@ -62,17 +62,20 @@ def _alone(bed: Bed, mutant: Mutant) -> tuple[Outcome, ...]:
     return (judge(one.trial, answers, bed.dtype),)
 
 
-def _answers(trial: Trial, kind: Kind, program: GraphModule, fresh: Callable[[], GraphModule], dtype: str) -> Answers:
+def _answers(
+    trial: Trial, kind: Kind, program: GraphModule, fresh: Callable[[], GraphModule], dtype: str
+) -> RunOutputs:
     """As the product asks. `fresh` gives the program without memory of any call.
 
-    A program that keeps nothing gives the same at every call, and the tapped one, which is the same graph, gives it
-    too: it is called once. One that does keep something was warmed like any other when it was compiled.
+    A program that keeps nothing gives the same whenever it is shown the same, and the tapped one, which is the same
+    graph, gives it too. One that does keep something was warmed like any other when it was compiled.
     """
+    shown = (trial.compared.inputs, trial.others.inputs)
     if not kind.keeps:
-        return once(trial, run(program, trial.inputs, dtype))
+        return alike(trial, *(run(program, inputs, dtype) for inputs in shown))
     tapped = fresh() if trial.tapped is not None else None
     for one in filter(None, (program, tapped)):
-        run(one, trial.inputs if kind.warmed_with_same else trial.others, dtype)
+        run(one, shown[0 if kind.warmed_with_same else 1], dtype)
     return ask(trial, program, tapped, dtype)
 
 

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from benchmarks.power import libraries
-from conformance.cases.outcome import Outcome, Status
+from conformance.cases.outcome import Aspect, Outcome, Status
 from conformance.compare.verdict import published_gate
 from conformance.registry import missing_packages
-from conformance.running.judgement import Answers, judge
+from conformance.running.judgement import RunOutputs, judge
 from conformance.running.subject import Trial
 
 PCC = 0.99
@@ -29,7 +29,7 @@ class Given:
     `alone` judges its layers that are compiled alone."""
 
     trial: Trial
-    answers: Answers
+    answers: RunOutputs
     twin: tuple[Tensor, ...]
     dtype: str
     alone: Callable[[], Sequence[Outcome]] = tuple
@@ -42,7 +42,7 @@ class Given:
     @property
     def first(self) -> tuple[Tensor, ...]:
         """The outputs of the first call."""
-        return self.answers.first
+        return self.answers.calls[0]
 
     @cached_property
     def layers_alone(self) -> Sequence[Outcome]:
@@ -86,11 +86,12 @@ def _ours(given: Given) -> bool:
 
 
 def _whole(given: Given) -> bool:
-    return _outputs_only(given) and not any(layer.bad for layer in given.outcome.layers)
+    return given.outcome.status is Status.PASS
 
 
 def _outputs_only(given: Given) -> bool:
-    return given.outcome.status == Status.PASS
+    check = given.outcome.checked(Aspect.MODEL)
+    return check is not None and check.status is Status.PASS
 
 
 def _cosine(given: Given) -> bool:
@@ -125,7 +126,7 @@ def _assert_close(given: Given) -> bool:
 GATES = (
     Gate(
         "ours",
-        "error / noise of every group, layer in place, layer compiled alone and image, called again after others",
+        "error / noise of every group, layer in place, layer compiled alone and image, at every call",
         "this suite",
         _ours,
     ),
@@ -156,7 +157,9 @@ GATES = (
         "fp64 RMSE",
         "allclose at 1e-4, or RMSE to float64 at most twice that of the CPU's own run and 1e-5",
         "torch._dynamo.utils.same, called as benchmarks/dynamo/torchbench.py does for inference",
-        lambda given: libraries.dynamo_same(given.first, given.twin, given.trial.outputs),
+        lambda given: libraries.dynamo_same(
+            given.first, given.twin, given.trial.compared.reference[: given.trial.output_count]
+        ),
     ),
     Gate(
         "TorchBridge cpu",

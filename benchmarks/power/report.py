@@ -27,11 +27,11 @@ _MOST_LINES = 40
 _ABOUT = f"""Faults are edits of the exported graph of a model that is right, run on the CPU; nothing is recompiled.
 All gates judge the same outputs. The others are shown what the first call gives, after the program was warmed with
 other images, and the CPU's own run at the same dtype as the reference; ours is the suite's own verdict on the calls
-that the suite makes (the images, others, the images again), on the tapped layers, and on the layers compiled alone:
-the same edit in the exported graph of the layer that it is in. A fault *changes a detection* if in {BATCHES} other
-batches one of confidence {CONFIDENCE} or more is lost that the graph without the fault and every other valid CPU run
-has, or one made up that none of them has. A stale output *warmed with the same images* is listed apart: its first
-call gives what is right.
+that the suite makes (the images, others, and both again, each by its own reference), on the tapped layers, and on the
+layers compiled alone: the same edit in the exported graph of the layer that it is in. A fault *changes a detection*
+if in {BATCHES} other batches one of confidence {CONFIDENCE} or more is lost that the graph without the fault and
+every other valid CPU run has, or one made up that none of them has. A stale output *warmed with the same images* is
+listed apart: its first call gives what is right.
 """
 _DOUBTS = """The rates depend on the mix of faults. Faults are planted in the graph that torch runs itself, without a
 compiler's own rounding on top. What a compiler does to a layer can depend on what surrounds it, so that a fault of

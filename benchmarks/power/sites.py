@@ -41,7 +41,7 @@ def find_sites(module: GraphModule, trial: Trial) -> list[Site]:
     outputs = _output_nodes(module.graph)[: trial.output_count]
     groups = {outputs[group.output]: group for group in trial.groups or () if group.name == "scores"}
     program = trial.tapped or trial.program
-    batch, layers = trial.inputs[0].shape[0], [layer.path for layer in trial.layers]
+    batch, layers = trial.batch, [layer.path for layer in trial.layers]
     scopes: dict[Node, str] = {}
     sites = []
     for node, inputs in fed_nodes(module.graph):

@@ -18,6 +18,13 @@ class UserError(Exception):
         super().__init__(one_line(message))
 
 
+class ModelError(Exception):
+    """A model cannot be judged, whoever compiles it. The message is one line and says what of the model it is."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     """The error for a name that is not among the known ones, with the nearest of them."""
     names = [str(k) for k in known]

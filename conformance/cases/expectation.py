@@ -28,8 +28,7 @@ class Flaky(Strict):
 class Expectation(Strict):
     """How a case fails, and why that is accepted: a `link`, a `reason`, or both. `layer` is the first bad one.
 
-    From `until` on it counts no more. A status of `pass` is that of a defect that is known and does not strike, or of
-    a model whose outputs are right and a layer of which is not.
+    From `until` on it counts no more. A status of `pass` is that of a defect that is known and does not strike.
     """
 
     case: Text

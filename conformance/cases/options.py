@@ -17,6 +17,8 @@ from conformance.cases.text import shortened
 
 # Longer than anything takes that is waited for; timers of the operating system end before a million years.
 LONGEST_WAIT = 365 * 24 * 3600
+# Of a program: after one call, one that gives its first answer for ever is right.
+FEWEST_CALLS, MOST_CALLS = 2, 100_000
 
 
 def names(option: str, text: str | None) -> list[str] | None:
@@ -72,6 +74,16 @@ def seconds(option: str, text: str | float) -> float:
     if not 0 < found <= LONGEST_WAIT:
         raise UserError(f"{option} {shortened(str(text))} is impossible: seconds, more than 0 and at most a year")
     return found
+
+
+def calls(option: str, text: str | int) -> int:
+    """How often a program is called."""
+    number = int(text) if re.fullmatch(r"[0-9]{1,9}", str(text)) else 0
+    if not FEWEST_CALLS <= number <= MOST_CALLS:
+        raise UserError(
+            f"{option} {shortened(str(text))} is impossible: a whole number, {FEWEST_CALLS} to {MOST_CALLS:,}"
+        )
+    return number
 
 
 def day(option: str, text: str | None) -> date | None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from enum import Enum
 from math import isnan
+from traceback import format_exc
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from conformance.cases.case import Case
+from conformance.cases.errors import first_line
 from conformance.cases.revision import suite_revision
 from conformance.cases.text import one_line, printable
 
@@ -37,6 +40,7 @@ class Status(str, Enum):
     `mismatch`: another number of outputs, or other shapes. `fallback`: operators ran on the CPU, not on the device.
     `unsupported`: the target does not claim to do it.
     `not_judged`: it ran, but right and wrong cannot be told apart at this dtype.
+    `suite_error`: an error of the suite's own, which says nothing of the device.
     """
 
     PASS = "pass"
@@ -50,6 +54,11 @@ class Status(str, Enum):
     UNSUPPORTED = "unsupported"
     NOT_JUDGED = "not_judged"
     NOT_RUN = "not_run"
+    SUITE_ERROR = "suite_error"
+
+
+# What is no verdict on a target.
+UNDECIDED = (Status.UNSUPPORTED, Status.NOT_JUDGED, Status.NOT_RUN, Status.SUITE_ERROR)
 
 
 class Strict(BaseModel):
@@ -66,13 +75,15 @@ class Recorded(Strict):
 
 class ImageFigures(Recorded):
     """One image of the batch. `noise_ratio` is its error over the error of equally valid CPU runs, by the measure
-    that makes it largest: the L2 norm, the peak or the gain (`conformance.compare.metrics`)."""
+    that makes it largest: the L2 norm, the peak or the gain (`conformance.compare.metrics`). `bad`: it is further
+    away than that allows."""
 
     noise_ratio: float
     rel_l2: float
     cosine: float
     measure: Text = "L2"
     rel_peak: float | None = None
+    bad: bool = False
 
 
 class GroupFigures(Recorded):
@@ -88,6 +99,16 @@ class GroupFigures(Recorded):
     sqnr_db: float
     per_image: list[ImageFigures]
     bad: bool
+
+    @property
+    def worst_error(self) -> float:
+        """The largest relative L2 error of an image; NaN is largest."""
+        return worst_error(self.per_image)
+
+
+def worst_error(images: Iterable[ImageFigures]) -> float:
+    """The largest relative L2 error of these images; NaN is largest."""
+    return max((image.rel_l2 for image in images), key=lambda error: (isnan(error), error), default=0.0)
 
 
 class LayerFigures(Recorded):
@@ -121,6 +142,31 @@ class Conditioning(Recorded):
     layer: Text
     ratio: float
     sufficient: bool
+
+
+class Aspect(str, Enum):
+    """What of a case is judged, each by itself."""
+
+    MODEL = "model"  # the outputs of the whole model, call by call
+    ISOLATED = "isolated"  # those of a layer alone
+    IN_PLACE = "in place"  # all layers, tapped while the whole model runs
+    DETECTIONS = "detections"
+
+
+class Check(Recorded):
+    """One verdict. It is given once, where the answers are, and everything else reads it. `call` is which call of the
+    program, counted from 1."""
+
+    of: Aspect
+    status: Status
+    signature: Text | None = None
+    detail: Text | None = None
+    call: int | None = None
+
+    @property
+    def decided(self) -> bool:
+        """Whether right and wrong could be told apart."""
+        return self.status not in UNDECIDED
 
 
 class DetectionCounts(Recorded):
@@ -162,13 +208,24 @@ def named(status: Status, stage: Stage, signature: str | None, layer: str | None
     return f"{status.value} in {stage.value}{because}" + (f", first in {layer}" if layer else "")
 
 
+MODEL = "model"  # the signature of what is the model's own fault, whoever compiles it
+
+
 class Outcome(Recorded):
-    """What the child process that compiles and runs reports about a case."""
+    """What the child process that compiles and runs reports about a case.
+
+    `checks` are the verdicts, in the order they were given; `status`, `signature` and `detail` are those of the first
+    that is not right. `groups` are the figures of its call, or of the first. `notes` are facts that are no verdict;
+    `traceback` is of an error of our own. `invented` names the defects whose wrong answer the emulator has made up.
+    """
 
     stage: Stage
     status: Status
     signature: Text | None = None
     detail: Text | None = None
+    checks: list[Check] = Field(default_factory=list)
+    traceback: Text | None = None
+    invented: list[Text] = Field(default_factory=list)
     defects: list[Text] = Field(default_factory=list)
     groups: dict[Text, GroupFigures] = Field(default_factory=dict)
     layers: list[LayerFigures] = Field(default_factory=list)
@@ -184,18 +241,39 @@ class Outcome(Recorded):
     @property
     def decided(self) -> bool:
         """Whether this is a verdict: right or wrong, or that it failed."""
-        return self.status not in (Status.UNSUPPORTED, Status.NOT_JUDGED, Status.NOT_RUN)
+        return self.status not in UNDECIDED
 
     @property
     def failed(self) -> bool:
         """Whether it is decided and not right, be it in a layer in place alone."""
-        return self.decided and (self.status is not Status.PASS or self.first_bad_layer is not None)
+        return self.decided and self.status is not Status.PASS
+
+    @property
+    def models_own(self) -> bool:
+        """Whether it is the model that cannot be judged: no target has anything to do with it."""
+        return self.signature == MODEL or (self.status is Status.NONFINITE and self.stage is Stage.CAPTURE)
+
+    def checked(self, aspect: Aspect) -> Check | None:
+        """The verdict on an aspect: of several calls the first that is not right; None where it was not looked at."""
+        found = [check for check in self.checks if check.of is aspect]
+        return next((check for check in found if check.status is not Status.PASS), found[0] if found else None)
+
+    @property
+    def outputs_bad(self) -> bool:
+        """Whether some group of the outputs is wrong."""
+        return any(group.bad for group in self.groups.values())
 
     @property
     def worst_group(self) -> str | None:
         """Of the bad groups, or of all where none is, the one with the largest relative error; NaN is largest."""
         bad = {name: group for name, group in self.groups.items() if group.bad} or self.groups
         return max(bad, key=lambda name: (isnan(bad[name].rel_l2), bad[name].rel_l2), default=None)
+
+
+def suite_error(stage: Stage, error: Exception) -> Outcome:
+    """The outcome of an error of our own, which is being handled."""
+    name, text = type(error).__name__, first_line(error)
+    return Outcome(stage=stage, status=Status.SUITE_ERROR, signature=name, detail=text, traceback=format_exc())
 
 
 class Record(Outcome):

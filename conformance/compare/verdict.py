@@ -17,16 +17,29 @@ Noise = Mapping[str, Sequence[float]]
 PUBLISHED_COSINE = 0.98
 
 
-def split_groups(outputs: Sequence[Tensor], groups: tuple[Group, ...] | None) -> dict[str, Tensor]:
-    """The named parts of a model's outputs, each (batch, values)."""
-    if groups is None:
-        names = [f"output.{i}" if len(outputs) > 1 else "output" for i in range(len(outputs))]
-        return {name: by_image([tensor]) for name, tensor in zip(names, outputs, strict=True)}
-    return {group.name: by_image([group.of(outputs)]) for group in groups}
+def split_groups(outputs: Sequence[Tensor], groups: Sequence[Group], images: int) -> dict[str, Tensor]:
+    """The named parts of a model's outputs, each (images, values)."""
+    return {group.name: by_image([group.of(outputs)], images) for group in groups}
 
 
-def compare_images(answer: Tensor, reference: Tensor, noise: Noise, floor: float) -> list[ImageFigures]:
-    """The figures of each image. A NaN anywhere in an image makes its errors and ratio NaN."""
+def each_output(count: int) -> tuple[Group, ...]:
+    """A group for each output."""
+    return tuple(Group(f"output.{place}" if count > 1 else "output", place) for place in range(count))
+
+
+def compare_images(
+    answer: Tensor,
+    reference: Tensor,
+    noise: Noise,
+    floor: float,
+    allowed_ratio: float,
+    apart: Sequence[float] | None = None,
+) -> list[ImageFigures]:
+    """The figures of each image, and whether it is bad. A NaN anywhere in an image makes its errors and ratio NaN.
+
+    `apart` is given where rounding looks like another image: how far that is from the reference. Then an image is bad
+    only where its answer is further away still.
+    """
     errors = {name: MEASURES[name](answer, reference).tolist() for name in noise}
     ratios = [
         [error / max(allowed, floor) for error, allowed in zip(errors[name], allowed_errors, strict=True)]
@@ -40,16 +53,22 @@ def compare_images(answer: Tensor, reference: Tensor, noise: Noise, floor: float
             rel_l2=errors["L2"][image],
             rel_peak=errors["peak"][image] if "peak" in errors else None,
             cosine=similarity,
+            bad=not worst[image] <= allowed_ratio and (apart is None or not errors["L2"][image] <= apart[image]),
         )
         for image, similarity in enumerate(cosine(answer, reference).tolist())
     ]
 
 
 def compare_group(
-    answer: Tensor, reference: Tensor, noise: Noise, floor: float, allowed_ratio: float
+    answer: Tensor,
+    reference: Tensor,
+    noise: Noise,
+    floor: float,
+    allowed_ratio: float,
+    apart: Sequence[float] | None = None,
 ) -> GroupFigures:
     """The figures of one output group or layer, over the batch and per image, and whether it is bad."""
-    images = compare_images(answer, reference, noise, floor)
+    images = compare_images(answer, reference, noise, floor, allowed_ratio, apart)
     ratio = float(torch.tensor([image.noise_ratio for image in images], dtype=torch.float64).max())
     flat, flat_reference = answer.reshape(1, -1), reference.reshape(1, -1)
     rel = rel_l2(flat, flat_reference).item()
@@ -57,10 +76,10 @@ def compare_group(
         noise_ratio=ratio,
         rel_l2=rel,
         cosine=cosine(flat, flat_reference).item(),
-        max_abs=(answer - reference).abs().max().item(),
+        max_abs=(answer - reference).abs().amax().item() if answer.numel() else 0.0,
         sqnr_db=sqnr_db(rel),
         per_image=images,
-        bad=not ratio <= allowed_ratio,  # NaN is bad
+        bad=any(image.bad for image in images),
     )
 
 
@@ -70,14 +89,28 @@ def as_layer(path: str, kind: str, how: str, figures: GroupFigures) -> LayerFigu
     return LayerFigures(path=path, type=kind, how=how, **same)
 
 
-def mismatch(answers: Sequence[Tensor], references: Sequence[Tensor]) -> str | None:
-    """What is wrong with the number or the shapes of the outputs; None where nothing is."""
+def mismatch(
+    answers: Sequence[object], references: Sequence[Tensor], dtypes: Sequence[torch.dtype] | None = None
+) -> str | None:
+    """What is wrong with the number, the kind, the shapes or, where these are given, the dtypes of the outputs; None
+    where nothing is."""
     if len(answers) != len(references):
         return f"{len(answers)} outputs instead of {len(references)}"
     for index, (answer, reference) in enumerate(zip(answers, references, strict=True)):
+        if not isinstance(answer, Tensor):
+            return f"output {index} is a {type(answer).__name__} instead of a tensor"
+        if answer.device.type != "cpu" or answer.layout != reference.layout:
+            return f"output {index} is on {answer.device}, {answer.layout}, instead of on the CPU, {reference.layout}"
         if answer.shape != reference.shape:
             return f"output {index} is {tuple(answer.shape)} instead of {tuple(reference.shape)}"
+        if dtypes is not None and answer.dtype != dtypes[index]:
+            return f"output {index} is {_plain(answer.dtype)} instead of {_plain(dtypes[index])}"
     return None
+
+
+def _plain(dtype: torch.dtype) -> str:
+    """`float32`."""
+    return str(dtype).removeprefix("torch.")
 
 
 def finite(tensors: Sequence[Tensor]) -> bool:
@@ -87,7 +120,7 @@ def finite(tensors: Sequence[Tensor]) -> bool:
 
 def published_gate(answers: Sequence[Tensor], references: Sequence[Tensor]) -> PublishedGate:
     """One cosine over everything: the gate of the published YOLO26 port (its tests ask for 0.98)."""
-    flat, flat_reference = (torch.cat([t.double().flatten() for t in side])[None] for side in (answers, references))
+    flat, flat_reference = (by_image([t.reshape(1, -1) for t in side]) for side in (answers, references))
     value = cosine(flat, flat_reference).item()
     rule = f"cosine of the whole output >= {PUBLISHED_COSINE}"
     return PublishedGate(rule=rule, cosine=value, passes=value >= PUBLISHED_COSINE)

@@ -1,43 +1,80 @@
-"""Which known defects explain a failure: those whose trigger is found where it went wrong."""
+"""Which known defects explain a failure: those that show so, and whose trigger is found where it went wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import TYPE_CHECKING
 
-from conformance.defects.catalogue import find, present
-from conformance.defects.defect import unseen
+from conformance.cases.outcome import Outcome, Status
+from conformance.defects.catalogue import present
+from conformance.defects.defect import FROZEN, Defect, unseen
 from conformance.graphs.exported import node_scope
 
+_NUMERIC = (Status.WRONG, Status.NONFINITE, Status.MISMATCH)
+
 if TYPE_CHECKING:
+    from conformance.graphs.graph import Fallback
     from conformance.program import Program
 
 
 def explain(
     program: Program,
+    outcome: Outcome,
+    *,
     packages: Mapping[str, str],
     workarounds: tuple[str, ...],
     hardware: str,
     dtype: str,
-    first_bad_layer: str | None,
-    signature: str | None,
+    layer: str | None,
+    frozen: Sequence[Fallback] | None = None,
 ) -> list[str]:
-    """Ids of the defects that these package versions have, that strike in the first bad layer (anywhere, if
-    none is known), or that refuse with this signature; those that no graph shows are known by it alone."""
+    """Ids of the defects that these package versions have, that show as this outcome does, and that strike in the
+    first bad layer; anywhere, if none is known. Those that no graph shows are known by the signature alone.
+
+    `frozen` is what the front end was seen to compute itself while it traced, where it says so.
+    """
+    known = present(packages, workarounds, hardware, dtype)
+    alike = [defect for defect in known if shows_as(defect, outcome)]
+    return sorted({defect.id for defect in alike if _strikes(defect, program, layer, frozen)})
+
+
+def shows_as(defect: Defect, outcome: Outcome) -> bool:
+    """Whether the defect can have come to this: its own stage, status and signature, and no other's.
+
+    Wrong numbers may end as infinities or NaN further on: what counts is the layer in which they begin.
+    """
+    if outcome.status in _NUMERIC:
+        statuses = {minimal.status for minimal in defect.minimal_cases if minimal.status in _NUMERIC}
+        if defect.fault is not None:
+            statuses.add(Status.WRONG)
+        return outcome.stage is defect.stage and _first_status(outcome) in statuses
+    refusals = {(minimal.status, minimal.signature) for minimal in defect.minimal_cases}
+    if defect.refusal is not None:
+        refusals.add((Status.CRASH if defect.refusal.startswith("SIG") else Status.ERROR, defect.refusal))
+    if (outcome.status, outcome.signature) in refusals:
+        return outcome.stage is defect.stage
+    return outcome.signature in {minimal.or_error for minimal in defect.minimal_cases if minimal.or_error}
+
+
+def _first_status(outcome: Outcome) -> Status:
+    """What is wrong where it begins."""
+    first = next((one for one in outcome.layers if one.path == outcome.first_bad_layer), None)
+    if outcome.status is Status.NONFINITE and first is not None and isfinite(first.noise_ratio):
+        return Status.WRONG
+    return outcome.status
+
+
+def _strikes(defect: Defect, program: Program, layer: str | None, frozen: Sequence[Fallback] | None) -> bool:
+    if defect.trigger is unseen:
+        return defect.refusal is not None
+    if defect.fault is FROZEN and frozen is not None:
+        return any(_within(fallback.scope, layer) for fallback in frozen)
     try:
         graph = program.exported.graph
     except Exception:  # a failure that cannot be explained is still a failure, and is recorded
-        return []
-    found = find(graph, packages, workarounds, hardware, dtype)
-    settings = [defect for defect in present(packages, workarounds, hardware, dtype) if defect.trigger is unseen]
-    struck = [*settings, *(defect for defect, _ in found)]
-    refused = {defect.id for defect in struck if defect.refusal and defect.refusal == signature}
-    wrong = {
-        defect.id
-        for defect, node in found
-        if defect.refusal is None and _within(node_scope(node, program.paths), first_bad_layer)
-    }
-    return sorted(refused | wrong)
+        return False
+    return any(defect.trigger(node) and _within(node_scope(node, program.paths), layer) for node in graph.nodes)
 
 
 def _within(scope: str | None, layer: str | None) -> bool:

@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from conformance.graphs.graph import Graph, Kind, Operator, Shape, Source, scope_of
-from conformance.graphs.kinds import kind_of
+from conformance.graphs.kinds import gives_shape_alone, kind_of
 
 
 def source(module: nn.Module, inputs: tuple[Tensor, ...]) -> Source:
@@ -30,12 +30,19 @@ def source(module: nn.Module, inputs: tuple[Tensor, ...]) -> Source:
     """
     run = _recorded(module, inputs)
     if run.strangers:
-        other = _recorded(module, tuple(x.roll(1, -1) * 0.5 for x in inputs))
+        other = _recorded(module, tuple(_another(x) for x in inputs))
         run.resolve(other.strangers)
     return run.source()
 
 
+def _another(x: Tensor) -> Tensor:
+    """Another input of the same shape."""
+    moved = x.roll(1, -1) if x.dim() else x
+    return moved * 0.5 if moved.is_floating_point() else moved
+
+
 def _recorded(module: nn.Module, inputs: tuple[Tensor, ...]) -> _Run:
+    inputs = tuple(x.clone() for x in inputs)  # the module may write into them
     run = _Run(module, inputs)
     with torch.no_grad(), scopes(module, run.enter, run.leave), run:
         outputs = module(*inputs)
@@ -79,6 +86,8 @@ class _Run(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.shapes: dict[str, set[Shape]] = defaultdict(set)
         self.strangers: list[_Stranger] = []
         self._given: list[tuple[str, Shape, str]] = []  # value, shape, scope
+        self._called: list[tuple[str, str, tuple[str, ...]]] = []  # operator, scope, what it reads
+        self._returned: list[tuple[str, str]] = []  # scope, value
         self._values: dict[int, tuple[StorageWeakRef, str]] = {}
         self._frames: list[tuple[str, set[str]]] = [("", set())]
         self.inputs = tuple(self._new(x) for x in inputs)
@@ -89,6 +98,9 @@ class _Run(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Run the operator, and write it down unless it only gives a view of what it is given."""
         kwargs = kwargs or {}
         read = tuple(dict.fromkeys(self.value(x) for x in _tensors((args, kwargs))))
+        if gives_shape_alone(func._schema.name):
+            read = tuple(value for value in read if value != self.value(args[0]))
+        self._called.append((func._schema.name, self._frames[-1][0], read))
         results = func(*args, **kwargs)
         written = [x for x in _tensors(results) if func._schema.is_mutable or _storage(x) not in self._values]
         if written:
@@ -131,7 +143,8 @@ class _Run(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def leave(self, output: Any) -> None:
         """It returns."""
         self._give(output)
-        _, values = self._frames.pop()
+        scope, values = self._frames.pop()
+        self._returned += [(scope, self.value(x)) for x in _tensors(output)]
         self._frames[-1][1].update(values)
 
     def _give(self, results: Any) -> None:
@@ -158,7 +171,13 @@ class _Run(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if value in graph.fed and shape not in named:
                 activations[shape][scope] = None
         constant = {shape for value, shapes in self.shapes.items() if value not in graph.fed for shape in shapes}
-        return Source(graph, {shape: tuple(found) for shape, found in activations.items()}, frozenset(constant))
+        return Source(
+            graph,
+            {shape: tuple(found) for shape, found in activations.items()},
+            frozenset(constant),
+            frozenset((name, scope) for name, scope, read in self._called if not graph.fed.isdisjoint(read)),
+            frozenset(scope for scope, value in self._returned if value in graph.fed),
+        )
 
 
 def _tensors(value: Any) -> Iterable[Tensor]:

@@ -21,7 +21,7 @@ def from_exported(exported: ExportedProgram, paths: frozenset[str]) -> Graph:
         operators=tuple(_operator(node, paths) for node in nodes if node.op not in ("placeholder", "output")),
         inputs=tuple(str(name) for name in inputs),
         outputs=tuple(str(name) for name in exported.graph_signature.user_outputs),
-        constants={node.name: _shape(node) for node in placeholders},
+        constants={node.name: _shape(node) for node in placeholders if not _whole(node)},
     )
 
 
@@ -50,6 +50,12 @@ def _viewed(node: Any) -> list[str]:
         node = node.args[0]
         names.append(node.name)
     return names
+
+
+def _whole(node: Node) -> bool:
+    """Whether it holds whole numbers."""
+    dtype = getattr(node.meta.get("val"), "dtype", None)
+    return dtype is not None and not (dtype.is_floating_point or dtype.is_complex or "bool" in str(dtype))
 
 
 def _shape(node: Node) -> Shape:

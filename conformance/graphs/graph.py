@@ -47,7 +47,7 @@ class Operator:
 class Graph:
     """A program: operators in an order in which they can run, its inputs, outputs, and constants with their shapes.
 
-    Weights are constants, too.
+    Weights are constants, too; whole numbers, which say where something is, are left out.
     """
 
     operators: tuple[Operator, ...]
@@ -97,12 +97,26 @@ class Source:
     """What a module computes, run as it is.
 
     `activations` are the shapes of what depends on an input, with the scopes that give it, of code outside torch
-    where there is such; `constants` are the shapes of what depends on none, weights included.
+    where there is such; `constants` are the shapes of what depends on none, weights included. `called` are the
+    operators, `aten::grid_sampler_2d`, each with its scope, that are given something that depends on an input;
+    `giving` are the scopes that return such.
     """
 
     graph: Graph
     activations: Mapping[Shape, tuple[str, ...]]
     constants: frozenset[Shape]
+    called: frozenset[tuple[str, str]] = frozenset()
+    giving: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Fallback:
+    """An operator that a front end computes itself while it traces, `aten::grid_sampler_2d`, and the path of the
+    module it belongs to: its result is a constant of the program."""
+
+    operator: str
+    scope: str
+    computed: str = ""  # what of it, as torch-xla counts it: `aten::nonzero` of an `aten::index`
 
 
 def scope_of(path: str) -> str:

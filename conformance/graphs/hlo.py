@@ -12,6 +12,7 @@ _INSTRUCTION = re.compile(
 )
 _OPERAND = re.compile(r"(?<=[ (])%([\w.-]+)")
 _ORIGIN = re.compile(r'op_type="(?P<operator>[^"]*)" op_name="(?:(?P<scope>[^"#]*)#(?P<call>\d+)#)?')
+_WHOLE = re.compile(r"[su]\d")
 _DIMENSIONS = re.compile(r"\[([\d,]*)\]")
 _KINDS = {"convolution": Kind.CONV, "dot": Kind.MATMUL, "sort": Kind.TOPK, "topk": Kind.TOPK}
 
@@ -30,7 +31,7 @@ def from_hlo(text: str, inputs: Mapping[int, int]) -> Graph:
         number = int(match["rest"].partition(")")[0]) if match["opcode"] == "parameter" else -1
         if number in inputs:
             places[inputs[number]] = match["name"]
-        elif match["opcode"] in ("parameter", "constant"):
+        elif match["opcode"] in ("parameter", "constant") and not _WHOLE.match(match["type"]):
             constants[match["name"]] = _shape(match["type"])
     return Graph(
         operators=tuple(reader.operator(match) for match in found if match["opcode"] != "parameter"),
@@ -45,7 +46,7 @@ class _Reader:
 
     def __init__(self, instructions: Mapping[str, re.Match[str]]) -> None:
         self._instructions = instructions
-        self._resized: set[str] = set()
+        self._resizes = set(self._standing().values())
 
     def operands(self, instruction: re.Match[str]) -> tuple[str, ...]:
         """The names of what an instruction reads."""
@@ -57,17 +58,21 @@ class _Reader:
         scope = origin["scope"] if origin else None
         kind = _KINDS.get(instruction["opcode"])
         if origin and "upsample" in origin["operator"]:  # is many instructions, a product of matrices among them
-            kind = self._resize(instruction, origin)
+            kind = Kind.RESIZE if instruction["name"] in self._resizes else None
         elif self._exponential_of_differences(instruction):
             kind = Kind.SOFTMAX
         return Operator(kind, scope, self.operands(instruction), (instruction["name"],))
 
-    def _resize(self, instruction: re.Match[str], origin: re.Match[str]) -> Kind | None:
-        """The gather of a resize stands for it, once a call."""
-        if instruction["opcode"] != "gather" or (call := origin[0]) in self._resized:
-            return None
-        self._resized.add(call)
-        return Kind.RESIZE
+    def _standing(self) -> dict[str, str]:
+        """The instruction that stands for each call of a resize: its gather, or its last where there is one row alone
+        and it has none."""
+        found: dict[str, re.Match[str]] = {}
+        for instruction in self._instructions.values():
+            origin = _ORIGIN.search(instruction["rest"])
+            if origin and "upsample" in origin["operator"] and instruction["opcode"] != "constant":
+                before = found.get(origin[0])
+                found[origin[0]] = before if before and before["opcode"] == "gather" else instruction
+        return {call: instruction["name"] for call, instruction in found.items()}
 
     def _exponential_of_differences(self, instruction: re.Match[str]) -> bool:
         """Whether it is `exp(x - max(x))`, the heart of a softmax."""

@@ -14,6 +14,8 @@ _NAMES = {
     Kind.NMS: "nms",
 }
 _KINDS = {name: kind for kind, names in _NAMES.items() for name in names.split()}
+# Of the tensor that they are given first, only the shape counts.
+_SHAPED = ("zero", "zero_", "fill", "fill_", "new_zeros", "new_ones", "new_full", "new_empty", "new_empty_strided")
 
 
 def kind_of(schema: str) -> Kind | None:
@@ -24,3 +26,9 @@ def kind_of(schema: str) -> Kind | None:
     if name.startswith(("upsample_", "_upsample_")):
         return Kind.RESIZE
     return _KINDS.get(name)
+
+
+def gives_shape_alone(schema: str) -> bool:
+    """Whether what an operator of torch gives depends on the shape of its first tensor, and not on its values."""
+    name = schema.rpartition("::")[2]
+    return name.endswith("_like") or name in _SHAPED

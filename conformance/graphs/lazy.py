@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from conformance.graphs.graph import Graph
+from conformance.graphs.graph import Fallback, Graph
 from conformance.graphs.hlo import from_hlo
 
 if TYPE_CHECKING:
@@ -16,26 +17,38 @@ if TYPE_CHECKING:
 _FRAMES = 3
 
 
-def traced(module: nn.Module, inputs: tuple[Tensor, ...]) -> Graph:
+@dataclass(frozen=True)
+class Traced:
+    """A graph, and the operators whose result is a constant in it, as torch-xla left them to the CPU."""
+
+    graph: Graph
+    fallbacks: tuple[Fallback, ...]
+
+
+def traced(module: nn.Module, inputs: tuple[Tensor, ...]) -> Traced:
     """The HLO of a run that is never executed. Module and inputs are on the XLA device and computed.
 
     In a run that is to be executed the marks would be part of the program.
     """
     import torch_xla
 
-    with _named_operators(module):
-        outputs = module(*inputs)
-        text = torch_xla._XLAC._get_xla_tensors_hlo(list(outputs))
-    ids = torch_xla._XLAC._get_tensors_xla_device_data_node(list(outputs))[0]
+    fallbacks: dict[Fallback, None] = {}
+    with _named_operators(module, fallbacks):
+        outputs = [output for output in module(*(x.clone() for x in inputs)) if output.device.type == "xla"]
+        text = torch_xla._XLAC._get_xla_tensors_hlo(outputs)
+    ids = torch_xla._XLAC._get_tensors_xla_device_data_node(outputs)[0]
     places = {torch_xla._XLAC._xla_get_tensor_id(x): place for place, x in enumerate(inputs)}
-    return from_hlo(text, {number: places[id_] for number, id_ in enumerate(ids) if id_ in places})
+    numbers = {number: places[id_] for number, id_ in enumerate(ids) if id_ in places}
+    return Traced(from_hlo(text, numbers), tuple(fallbacks))
 
 
 @contextmanager
-def _named_operators(module: nn.Module) -> Iterator[None]:
-    """While inside, what torch-xla traces is marked with `SCOPE#CALL#`, and its HLO says so."""
+def _named_operators(module: nn.Module, fallbacks: dict[Fallback, None]) -> Iterator[None]:
+    """While inside, what torch-xla traces is marked with `SCOPE#CALL#`, and its HLO says so; what it leaves to the
+    CPU is put into `fallbacks`."""
     import torch
     import torch_xla
+    import torch_xla.debug.metrics as metrics
     from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils._pytree import tree_leaves
 
@@ -50,7 +63,10 @@ def _named_operators(module: nn.Module) -> Iterator[None]:
     class Mark(TorchDispatchMode):  # type: ignore[no-untyped-call]
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             given = {node_of(x) for x in on_device((args, kwargs))}
+            metrics.clear_counters()
             results = func(*args, **(kwargs or {}))
+            if computed := metrics.executed_fallback_ops():
+                fallbacks[Fallback(func._schema.name, stack[-1], ", ".join(computed))] = None
             mark = f"{stack[-1]}#{next(calls)}#"
             for x in on_device(results):
                 if node_of(x) not in given:  # a clone, or a slice of all there is, is the operator before it

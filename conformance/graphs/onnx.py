@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from conformance.graphs.graph import Graph, Kind, Operator, Shape, joined
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, NodeProto
+    from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
 _KINDS = {
     "Conv": Kind.CONV,
@@ -46,9 +46,10 @@ def from_onnx(model: ModelProto, paths: frozenset[str]) -> Graph:
     graph = model.graph
     constants: dict[str, Shape] = {}
     operators = tuple(_operators(graph, paths, constants))
+    initial = {tensor.name for tensor in graph.initializer}
     return Graph(
         operators=operators,
-        inputs=tuple(value.name for value in graph.input if value.name not in constants),
+        inputs=tuple(value.name for value in graph.input if value.name not in initial),
         outputs=tuple(value.name for value in graph.output),
         constants=constants,
     )
@@ -56,18 +57,26 @@ def from_onnx(model: ModelProto, paths: frozenset[str]) -> Graph:
 
 def _operators(graph: GraphProto, paths: frozenset[str], constants: dict[str, Shape]) -> Iterator[Operator]:
     """The operators of a graph, those of the graphs inside an If or a Loop before it. Fills `constants`."""
-    constants.update({tensor.name: tuple(tensor.dims) for tensor in graph.initializer})
+    constants.update({tensor.name: tuple(tensor.dims) for tensor in graph.initializer if not _whole(tensor)})
     for node in graph.node:
         inner: list[str] = []
         for attribute in node.attribute:
             if attribute.HasField("g"):
                 yield from _operators(attribute.g, paths, constants)
                 inner += [value.name for value in attribute.g.output]
-            elif node.op_type == "Constant" and attribute.HasField("t"):
+            elif node.op_type == "Constant" and attribute.HasField("t") and not _whole(attribute.t):
                 constants[node.output[0]] = tuple(attribute.t.dims)
         inputs = () if node.op_type in _SHAPES else (*node.input, *inner)
         outputs = tuple(filter(None, node.output))
         yield Operator(_KINDS.get(node.op_type), _scope(node, paths), tuple(filter(None, inputs)), outputs)
+
+
+def _whole(tensor: TensorProto) -> bool:
+    """Whether it holds whole numbers."""
+    import numpy
+    from onnx.helper import tensor_dtype_to_np_dtype
+
+    return bool(numpy.issubdtype(tensor_dtype_to_np_dtype(tensor.data_type), numpy.integer))
 
 
 def _scope(node: NodeProto, paths: frozenset[str]) -> str | None:

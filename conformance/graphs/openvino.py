@@ -38,7 +38,9 @@ def from_openvino(model: Any, converted: FxGraph, paths: frozenset[str]) -> Grap
         inputs=tuple(parameter.get_name() for parameter in model.get_parameters()),
         outputs=tuple(result.get_name() for result in model.get_results()),
         constants={
-            op.get_name(): tuple(op.get_output_shape(0)) for op in operators if op.get_type_name() == "Constant"
+            op.get_name(): tuple(op.get_output_shape(0))
+            for op in operators
+            if op.get_type_name() == "Constant" and not op.get_element_type().is_integral_number()
         },
     )
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conformance.cases.case import Case
-from conformance.cases.outcome import Outcome, Stage, Status
+from conformance.cases.outcome import Outcome, Status
 from conformance.properties.program import Program
 from conformance.properties.system import SYSTEM, case_of
-from conformance.running.worker import Job, Worker
+from conformance.running.child import Job
+from conformance.running.worker import Worker
 from conformance.targets.protocol import Target, cores_needed
 
 if TYPE_CHECKING:
@@ -22,17 +23,6 @@ if TYPE_CHECKING:
 
 LONGEST = 60.0  # seconds, after which a program of a few small steps is a hang
 _FRESH_AFTER = 500  # programs, after which the references on disk are thrown away
-
-
-def right(outcome: Outcome) -> bool:
-    """Whether the numbers are right.
-
-    What the graph lacks (stage `lower`) does not count: a compiler may simplify a program of a few steps, and inputs
-    it was not compiled for are compared.
-    """
-    if outcome.status == Status.WRONG and outcome.stage == Stage.LOWER and outcome.groups:
-        return not any(group.bad for group in outcome.groups.values())
-    return outcome.status == Status.PASS
 
 
 class Lab:
@@ -88,9 +78,12 @@ class Search:
     def try_(self, program: Program) -> str:
         """`pass`, `known: split-with-sizes`, `ill-conditioned`, or `fail`; that is then the last failure."""
         outcome = self.outcome(program)
-        if not outcome.decided:  # it does not claim to, or that dtype cannot be judged
+        if outcome.status is Status.SUITE_ERROR:
+            verdict = "fail"
+            self.failed = program, outcome
+        elif not outcome.decided:  # it does not claim to, or that dtype cannot be judged
             verdict = outcome.status.value
-        elif right(outcome):
+        elif outcome.status is Status.PASS:
             verdict = "pass"
         elif (known := self.known(program, outcome)) and not self.known_fails:
             verdict = f"known: {', '.join(known)}"

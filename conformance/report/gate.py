@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from conformance.cases.outcome import GroupFigures, PublishedGate, Record, Status
+from conformance.cases.outcome import GroupFigures, PublishedGate, Record
 from conformance.report.table import Cell, Column, Row, column_of, row_of
 from conformance.report.words import natural, plural
 
@@ -39,9 +39,7 @@ class Gate:
 
 def published_gates(records: Iterable[Record], anchor_of: Mapping[str, str]) -> tuple[Gate, Gate]:
     """The gate's word on wrong cells: of the real targets, and of the emulated ones."""
-    asked = [
-        record for record in records if record.published_gate and record.status in (Status.WRONG, Status.NONFINITE)
-    ]
+    asked = [record for record in records if record.published_gate and record.decided and record.outputs_bad]
     real, emulated = (
         _gate(kind, [record for record in asked if record.emulated is kind], anchor_of) for kind in (False, True)
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from conformance.compare.severity import severity
 from conformance.report.gate import Gate, Missed
 from conformance.report.isolated import IsolatedLayers
 from conformance.report.known import KnownDefect
@@ -88,7 +89,11 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "first_bad_layer": record.first_bad_layer,
         "worst_group": record.worst_group,
         "noise_ratio": _number(worst.noise_ratio) if worst else None,
+        "error": _number(worst.worst_error) if worst else None,
+        "severity": severity(worst.worst_error).value if worst and worst.bad else None,
         "cosine": _number(worst.cosine) if worst else None,
+        "checks": [_plain(check) for check in record.checks],
+        "invented": record.invented,
         "signature": record.signature,
         "defects": list(cell.defects),
         "evidence": cell.evidence,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from conformance.cases.case import SHORT_DTYPES, Case
-from conformance.cases.outcome import Record, Status
+from conformance.cases.outcome import Record
 from conformance.defects.catalogue import DEFECTS
 from conformance.report.words import HEADINGS, NOT_TESTED, CellText, cell_text, natural
 
@@ -111,7 +111,7 @@ class Cell:
     @property
     def failed(self) -> bool:
         """Whether it was tested and did not pass."""
-        return self.record is not None and self.record.decided and self.record.status is not Status.PASS
+        return self.record is not None and self.record.failed
 
     @property
     def text(self) -> CellText:

@@ -30,6 +30,8 @@ def first_tiers(records: Iterable[Record]) -> dict[str, str]:
 
 
 def _first_tier(record: Record, beside: Sequence[Record]) -> str:
+    if record.models_own:
+        return "the model: no target can be judged on it"
     controls = [other for other in beside if other.target in HEALTHY]
     if controls and all(other.failed for other in controls):
         names = sorted({other.target for other in controls})
@@ -46,4 +48,4 @@ def _first_tier(record: Record, beside: Sequence[Record]) -> str:
 
 def _program(record: Record) -> Case:
     """The case, whoever computes it: with the same workarounds."""
-    return replace(record.case, target="", hardware="cpu", sdk=None)
+    return replace(record.case, target="", hardware="cpu", sdk=None, settings=())

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from conformance.cases.outcome import Record, Stage, Status
+from conformance.compare.severity import severity
 
 NOT_TESTED = "not_tested"
 DASH = "\u2013"
@@ -36,7 +37,11 @@ def cell_text(record: Record | None) -> CellText:
     if record is None:
         return CellText(DASH, "not tested")
     if record.status is Status.PASS:
-        return CellText("✓", "pass", f"but tapped {_where(record)} is wrong" if record.first_bad_layer else "")
+        return CellText("✓", "pass")
+    if record.status is Status.SUITE_ERROR:
+        return CellText(DASH, "error of the suite", one_line(record.signature or ""))
+    if record.models_own:
+        return CellText("✗", "the model cannot be judged")
     if record.status is Status.NOT_RUN:
         return CellText(DASH, "compiled, not run" if record.stage is Stage.COMPILE else "not run")
     if record.status is Status.UNSUPPORTED:
@@ -54,12 +59,14 @@ def cell_text(record: Record | None) -> CellText:
 
 
 def _where(record: Record) -> str:
-    """First bad layer and, where the outputs are not right, worst group, as far as they are known."""
-    parts = []
+    """What was seen in the graph or at which call, the first bad layer and, where the outputs are not right, the
+    worst group and how bad it is, as far as they are known."""
+    parts = [record.signature] if record.signature else []
     if record.first_bad_layer:
         parts.append(layer_name(record.first_bad_layer, layer_type(record, record.first_bad_layer)))
-    if record.worst_group and record.status is not Status.PASS:
-        parts.append(record.worst_group)
+    worst = record.worst_group
+    if worst and record.outputs_bad:
+        parts.append(f"{worst} {severity(record.groups[worst].worst_error).value}")
     return one_line(", ".join(parts))
 
 

@@ -13,7 +13,7 @@ from tomlkit.items import AoT
 
 from conformance.cases.errors import UserError, not_there
 from conformance.cases.expectation import Expectation, Flaky, read_expectations
-from conformance.cases.outcome import Record
+from conformance.cases.outcome import Record, Status
 from conformance.results.records import latest, matching
 
 _HEAD = """\
@@ -42,7 +42,9 @@ def accept(path: Path, records: Sequence[Record], pattern: str, why: Why) -> lis
         runs.setdefault(record.id, []).append(record)
     accepted = [entry for id_ in runs if (entry := _expectation(runs[id_], why, named=id_ == pattern))]
     if not accepted:
-        raise UserError(f"{pattern} has not failed: there is nothing to accept")
+        ours = any(runs[-1].status is Status.SUITE_ERROR for runs in runs.values())
+        said = "ended in an error of the suite's own, which cannot be accepted" if ours else "has not failed"
+        raise UserError(f"{pattern} {said}: there is nothing to accept")
     _edit(path, {entry.case: entry for entry in accepted})
     return accepted
 

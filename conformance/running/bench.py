@@ -9,11 +9,12 @@ import pytest
 
 from conformance.cases.case import Case
 from conformance.cases.errors import UserError
-from conformance.cases.outcome import Record
+from conformance.cases.outcome import Record, Stage, suite_error
 from conformance.host.look import installed_version
 from conformance.registry import load_target
 from conformance.results.records import RecordWriter
-from conformance.running.worker import Job, Worker
+from conformance.running.child import CALLS, Job
+from conformance.running.worker import Worker
 from conformance.selection import Selection
 from conformance.targets.protocol import Target, conditions
 
@@ -23,8 +24,9 @@ PACKAGES = ("neuron-conformance", "torch", "numpy", "ultralytics")
 class Bench:
     """A worker, a place for the records, and what was found so far."""
 
-    def __init__(self, selection: Selection, worker: Worker, writer: RecordWriter) -> None:
+    def __init__(self, selection: Selection, worker: Worker, writer: RecordWriter, calls: int = CALLS) -> None:
         self.selection = selection
+        self.calls = calls
         self.worker = worker
         self.writer = writer
         self._found: dict[str, Record] = {}
@@ -55,9 +57,16 @@ class Bench:
             self.selection.targets[case.target],
             self.selection.weights.get(case.weights or ""),
             self.selection.pictures if case.weights else None,
+            self.calls,
         )
         started = datetime.now(timezone.utc)
-        outcome = self.worker.run(job, self.worker.leases.process(target, case))
+        variables = self.worker.leases.process(target, case)
+        try:
+            outcome = self.worker.run(job, variables)
+        except UserError:
+            raise
+        except Exception as error:  # our own
+            outcome = suite_error(Stage.CAPTURE, error)
         record = Record(
             **dict(outcome.model_copy(update={"environment": self._environment(case, target)})),
             id=case.id,
@@ -99,6 +108,8 @@ class Bench:
             words += ["--target", job.target]
         if job.weights != case.weights:
             words += ["--weights", str(job.weights)]
+        if job.calls != CALLS:
+            words += ["--calls", str(job.calls)]
         if job.pictures:
             words += ["--images", job.pictures]
         return shlex.join(words)

@@ -8,14 +8,31 @@ import sys
 import time
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
 from conformance.cases.case import Case
-from conformance.cases.outcome import Stage
+from conformance.cases.outcome import Outcome, Stage
 
 _STAGES = list(Stage)
+STAGE, PROCESS, SPOILT = range(3)  # what the parent is told in shared memory, by place
+CALLS = 4  # of every program: the images, others, and both again
 _shared: Any = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A case and the names its system, target and weights are loaded by; `pictures` is a folder of a user's own, to
+    count detections on, and `calls` is how often the program is called."""
+
+    case: Case
+    system: str
+    target: str
+    weights: str | None = None
+    pictures: str | None = None
+    calls: int = CALLS
 
 
 def prepare(variables: Mapping[str, str], threads: int, log: str, shared: Any) -> None:
@@ -37,13 +54,40 @@ def prepare(variables: Mapping[str, str], threads: int, log: str, shared: Any) -
     torch.set_grad_enabled(False)
 
 
-def execute(case: Case, system: str, target: str, weights: str | None, pictures: str | None) -> str:
-    """Run a case; its outcome as JSON, which no compiler's exception type can spoil."""
+def execute(job: Job, kept: str) -> str:
+    """Run a case; its outcome as JSON, which no compiler's exception type can spoil. As far as it is known before the
+    layers are tapped, it is in the file `kept`."""
     from conformance.registry import load_target
     from conformance.running.pipeline import run_case
 
-    _shared[1] = os.getpid()
-    return run_case(case, system, load_target(target), _enter, weights, pictures).model_dump_json()
+    _shared[PROCESS] = os.getpid()
+    return run_case(
+        job.case,
+        job.system,
+        load_target(job.target),
+        _enter,
+        job.weights,
+        job.pictures,
+        job.calls,
+        keep=lambda outcome: _keep(outcome, Path(kept)),
+        spoilt=_spoilt,
+    ).model_dump_json()
+
+
+def explain(job: Job, outcome: str) -> str:
+    """The outcome of a case whose process died, with the known defects that explain it; as JSON."""
+    from conformance.registry import load_target
+    from conformance.running.pipeline import explain_case
+
+    _shared[PROCESS] = os.getpid()
+    found = Outcome.model_validate_json(outcome)
+    return explain_case(job.case, job.system, load_target(job.target), found, job.weights).model_dump_json()
+
+
+def _keep(outcome: Outcome, path: Path) -> None:
+    part = path.with_suffix(".part")
+    part.write_text(outcome.model_dump_json(), encoding="utf-8")
+    part.replace(path)
 
 
 def _end_with_parent(parent: int) -> None:
@@ -54,4 +98,8 @@ def _end_with_parent(parent: int) -> None:
 
 
 def _enter(stage: Stage) -> None:
-    _shared[0] = _STAGES.index(stage)
+    _shared[STAGE] = _STAGES.index(stage)
+
+
+def _spoilt() -> None:
+    _shared[SPOILT] = 1

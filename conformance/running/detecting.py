@@ -22,7 +22,7 @@ from conformance.detections.letterbox import Letterbox
 from conformance.detections.matching import CONFIDENCES, count_images, total
 from conformance.detections.pictures import find_pictures
 from conformance.detections.postprocess import Detections, from_cells, from_rows, restored
-from conformance.golden.reference import golden_key
+from conformance.golden.reference import cast, golden_key
 from conformance.program import tensors
 from conformance.scenes.labelled import as_input
 from conformance.store import Store
@@ -51,10 +51,15 @@ class Shown:
 
 
 def detect(
-    case: Case, system: System, model: Model, compiled: Callable[..., tuple[Tensor, ...]], folder: str | None = None
+    case: Case,
+    system: System,
+    model: Model,
+    ask: Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]],
+    folder: str | None = None,
 ) -> DetectionFigures | None:
     """The figures over the pictures of a folder or, without one, IMAGES images or a few more; in batches of the case.
-    None where the model does not detect. Raises UserError for pictures that cannot be read."""
+    `ask` gives what the device answers to a batch. None where the model does not detect. Raises UserError for
+    pictures that cannot be read."""
     if model.detector is None:
         return None
     shown = _suite(case, system) if folder is None else _pictures(case, folder)
@@ -65,7 +70,7 @@ def detect(
     given: list[Detections] = []
     for batch in shown.batches:
         wanted += read(_reference(model, exact, batch))
-        given += read(compiled(*(x.to(dtype) for x in batch))[0])
+        given += read(ask(tuple(cast(x, dtype) for x in batch))[0])
     wanted, given = shown.settled(wanted), shown.settled(given)
     figures = DetectionFigures(
         images=len(wanted),
@@ -123,7 +128,7 @@ def _reference(model: Model, exact: Callable[[], Any], batch: tuple[Tensor, ...]
     key, store = golden_key(model.key, (), batch), Store("detections")
     with store.lock(key):
         if (entry := store.load(key)) is None:
-            output = tensors(exact()(*(x.double() for x in batch)))[0]
+            output = tensors(exact()(*(cast(x, torch.float64) for x in batch)))[0]
             store.save(key, {"output": output}, {})
             return output
     return entry[0]["output"]

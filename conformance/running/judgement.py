@@ -1,101 +1,171 @@
-"""From a program's answers to an outcome: groups, layers, the first bad one."""
+"""From a program's answers to an outcome: call by call, group by group, layer by layer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import isfinite, isnan
+from math import isnan
 
+import torch
 from torch import Tensor
 
-from conformance.cases.outcome import GroupFigures, LayerFigures, Outcome, Stage, Status
-from conformance.compare.limits import Limit, limit
-from conformance.compare.verdict import (
-    as_layer,
-    compare_group,
-    finite,
-    mismatch,
-    published_gate,
+from conformance.cases.outcome import (
+    Aspect,
+    Check,
+    DetectionFigures,
+    GroupFigures,
+    LayerFigures,
+    Outcome,
+    PublishedGate,
+    Stage,
+    Status,
 )
-from conformance.running.subject import Trial
+from conformance.compare.limits import Limit, limit
+from conformance.compare.verdict import as_layer, compare_group, finite, mismatch, published_gate
+from conformance.running.subject import Images, Trial
+
+SAME = "the same for other images"
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What the compiled programs gave: for the images, for them again after others, and with all layers tapped."""
+class RunOutputs:
+    """What the compiled programs gave: at each call, for the images that are compared and for others in turn; and for
+    the former with all layers tapped, or why that failed."""
 
-    first: tuple[Tensor, ...]
-    again: tuple[Tensor, ...]
-    tapped: tuple[Tensor, ...] | None
+    calls: tuple[tuple[Tensor, ...], ...]
+    tapped: tuple[Tensor, ...] | None = None
     tapping_failed: str | None = None
 
 
-def judge(trial: Trial, answers: Answers, dtype: str) -> Outcome:
-    """The outcome of a program that ran."""
+def judge(trial: Trial, outputs: RunOutputs, dtype: str, unsure: str | None = None) -> Outcome:
+    """The outcome of a program that ran. `unsure` is why a network cannot be judged at this dtype: then only what is
+    further from the reference than another image is, or does not depend on the image, is wrong."""
     limits = limit(dtype)
-    pairs = [(answers.first, trial.outputs), (answers.again, trial.outputs)]
-    if answers.tapped is not None:
-        pairs.append((answers.tapped, trial.reference))
-    for given, wanted in pairs:
-        if difference := mismatch(given, wanted):
-            return Outcome(stage=Stage.COMPARE, status=Status.MISMATCH, detail=difference)
-    status, signature, groups = _verdict(trial, answers, limits)
-    layers = _layers(trial, answers.tapped, groups, limits)
-    return Outcome(
-        stage=Stage.COMPARE,
-        status=status,
-        signature=signature,
-        detail=answers.tapping_failed,
-        groups=groups,
-        layers=layers,
-        first_bad_layer=next((layer.path for layer in layers if layer.bad), None),
-        published_gate=published_gate(answers.first, trial.outputs) if trial.tapped else None,
+    calls = [_call(trial, answer, number, limits, unsure) for number, answer in enumerate(outputs.calls, 1)]
+    checks = [check for check, _ in calls]
+    groups = next((found for check, found in calls if check.status is not Status.PASS), calls[0][1])
+    if unsure and all(check.status is Status.NOT_JUDGED for check in checks):
+        checks += _same_for_all(trial, outputs.calls)
+    layers = _layers(trial, outputs.tapped, groups, limits, unsure)
+    if outputs.tapping_failed is not None:
+        checks.append(Check(of=Aspect.IN_PLACE, status=Status.NOT_RUN, detail=outputs.tapping_failed))
+    elif outputs.tapped is not None:
+        checks.append(_in_place(trial, outputs.tapped, layers, unsure))
+    return with_verdict(
+        Outcome(
+            stage=Stage.COMPARE,
+            status=Status.PASS,
+            checks=checks,
+            groups=groups,
+            layers=layers,
+            first_bad_layer=next((layer.path for layer in layers if layer.bad), None),
+            published_gate=_gate(trial, outputs.calls[0]) if checks[0].status is not Status.MISMATCH else None,
+        )
     )
 
 
-def _verdict(trial: Trial, answers: Answers, limits: Limit) -> tuple[Status, str | None, dict[str, GroupFigures]]:
-    """Status, signature and figures: of the first call or, where that is right, of the same call again."""
-    groups = _groups(trial, answers.first, limits)
-    if not finite(trial.reference):
-        return Status.NONFINITE, "the reference itself", groups
-    if not all(isfinite(error) for noise in trial.noise.values() for errors in noise.values() for error in errors):
-        return Status.NONFINITE, "the CPU's own runs at this dtype", groups
-    if (status := _status(answers.first, groups)) != Status.PASS:
-        return status, None, groups
-    again = _groups(trial, answers.again, limits)
-    if (status := _status(answers.again, again)) != Status.PASS:
-        return status, "not the same when called again", again
-    return Status.PASS, None, groups
+def judge_detections(figures: DetectionFigures) -> Check:
+    """The verdict on detections: none of the reference's is lost, and none is made up."""
+    if any(count.lost or count.spurious for count in figures.counts):
+        return Check(of=Aspect.DETECTIONS, status=Status.WRONG, signature=Aspect.DETECTIONS.value)
+    if not any(count.reference for count in figures.counts):
+        seen = f"{figures.images} images" + (f" of {figures.folder}" if figures.folder else "")
+        why = f"the reference detects nothing in {seen}: show it other pictures, --images DIR"
+        return Check(of=Aspect.DETECTIONS, status=Status.NOT_JUDGED, detail=why)
+    return Check(of=Aspect.DETECTIONS, status=Status.PASS)
 
 
-def _groups(trial: Trial, outputs: Sequence[Tensor], limits: Limit) -> dict[str, GroupFigures]:
+def with_verdict(outcome: Outcome) -> Outcome:
+    """The outcome with the status of its checks: of the first that is wrong, else of the first of the model that
+    could not be judged."""
+    wrong = next((check for check in outcome.checks if check.decided and check.status is not Status.PASS), None)
+    unsure = (check for check in outcome.checks if check.of in (Aspect.MODEL, Aspect.ISOLATED) and not check.decided)
+    first = wrong or next(unsure, outcome.checks[0])
+    return outcome.model_copy(update={"status": first.status, "signature": first.signature, "detail": first.detail})
+
+
+def _gate(trial: Trial, answer: Sequence[Tensor]) -> PublishedGate | None:
+    """What the published gate says of a whole model with layers."""
+    return published_gate(answer, trial.compared.reference[: trial.output_count]) if trial.tapped else None
+
+
+def _call(
+    trial: Trial, answer: Sequence[Tensor], number: int, limits: Limit, unsure: str | None
+) -> tuple[Check, dict[str, GroupFigures]]:
+    """The verdict on one call, and its figures. All calls with an even number are of the other images."""
+    images = trial.compared if number % 2 else trial.others
+    aspect = Aspect.ISOLATED if trial.isolated else Aspect.MODEL
+    outputs = images.reference[: trial.output_count]
+    if difference := mismatch(answer, outputs, trial.dtypes[: trial.output_count]):
+        return Check(of=aspect, status=Status.MISMATCH, detail=difference, call=number), {}
+    groups = _groups(trial, answer, images, limits, unsure)
+    if not finite(answer):
+        status = Status.NONFINITE
+    elif any(group.bad for group in groups.values()):
+        status = Status.WRONG
+    else:
+        status = Status.NOT_JUDGED if unsure else Status.PASS
+    signature = f"call {number}" if number > 1 and status in (Status.WRONG, Status.NONFINITE) else None
+    detail = unsure if status is Status.NOT_JUDGED else None
+    return Check(of=aspect, status=status, signature=signature, detail=detail, call=number), groups
+
+
+def _groups(
+    trial: Trial, answer: Sequence[Tensor], images: Images, limits: Limit, unsure: str | None
+) -> dict[str, GroupFigures]:
     allowed = limits.isolated if trial.isolated else limits.outputs
-    references = trial.parts(trial.outputs)
+    references = trial.parts(images.reference[: trial.output_count], images)
     return {
-        name: compare_group(part, references[name], trial.noise[name], limits.floor, allowed)
-        for name, part in trial.parts(outputs).items()
+        name: compare_group(
+            part, references[name], images.noise[name], limits.floor, allowed, images.apart[name] if unsure else None
+        )
+        for name, part in trial.parts(answer, images).items()
     }
 
 
-def _status(outputs: Sequence[Tensor], groups: dict[str, GroupFigures]) -> Status:
-    if not finite(outputs):
-        return Status.NONFINITE
-    return Status.WRONG if any(group.bad for group in groups.values()) else Status.PASS
+def _same_for_all(trial: Trial, calls: Sequence[Sequence[Tensor]]) -> Iterator[Check]:
+    """The verdict on groups that do not depend on the image, where the reference's do: however far rounding goes, it
+    does not go to the same place for two images."""
+    for group in trial.groups if len(calls) > 1 else ():
+        if min(trial.compared.apart[group.name]) > 0 and torch.equal(*(group.of(answer) for answer in calls[:2])):
+            detail = f"{group.name}: the same answer for other images"
+            yield Check(of=Aspect.MODEL, status=Status.WRONG, signature=SAME, detail=detail, call=2)
+
+
+def _in_place(trial: Trial, tapped: Sequence[Tensor], layers: Sequence[LayerFigures], unsure: str | None) -> Check:
+    """The verdict on all layers together."""
+    if difference := mismatch(tapped, trial.compared.reference, trial.dtypes):
+        return Check(of=Aspect.IN_PLACE, status=Status.MISMATCH, signature=Aspect.IN_PLACE.value, detail=difference)
+    if any(layer.bad for layer in layers):
+        return Check(of=Aspect.IN_PLACE, status=Status.WRONG, signature=Aspect.IN_PLACE.value)
+    return Check(of=Aspect.IN_PLACE, status=Status.NOT_JUDGED if unsure else Status.PASS, detail=unsure)
 
 
 def _layers(
-    trial: Trial, tapped: Sequence[Tensor] | None, groups: dict[str, GroupFigures], limits: Limit
+    trial: Trial,
+    tapped: Sequence[Tensor] | None,
+    groups: dict[str, GroupFigures],
+    limits: Limit,
+    unsure: str | None,
 ) -> list[LayerFigures]:
     """The tapped layers in place; of an isolated layer, what was found of its output."""
-    if trial.isolated:
+    if trial.isolated and groups:
         worst = max(groups.values(), key=lambda group: (isnan(group.noise_ratio), group.noise_ratio))
         return [as_layer(layer.path, layer.type, "isolated", worst) for layer in trial.layers]
-    if tapped is None:
+    images = trial.compared
+    if tapped is None or mismatch(tapped, images.reference, trial.dtypes):
         return []
-    references, given = trial.parts(trial.reference), trial.parts(tapped)
+    references, given = trial.parts(images.reference, images, tapped=True), trial.parts(tapped, images, tapped=True)
     layers = []
     for layer in trial.layers:
         name = f"layer/{layer.path}"
-        figures = compare_group(given[name], references[name], trial.noise[name], limits.floor, limits.in_place)
+        figures = compare_group(
+            given[name],
+            references[name],
+            images.noise[name],
+            limits.floor,
+            limits.in_place,
+            images.apart[name] if unsure else None,
+        )
         layers.append(as_layer(layer.path, layer.type, "in_place", figures))
     return layers

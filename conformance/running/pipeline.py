@@ -1,55 +1,37 @@
-"""A case from capture to verdict. Runs in the child process; whatever the target raises is an outcome."""
+"""A case from capture to verdict. Runs in the child process; whatever goes wrong is an outcome."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
-from time import perf_counter
-
-from torch import Tensor
 
 from conformance.cases.case import Case
-from conformance.cases.errors import UserError
-from conformance.cases.outcome import Outcome, Seconds, Stage, Status
+from conformance.cases.errors import ModelError, UserError
+from conformance.cases.outcome import (
+    MODEL,
+    Aspect,
+    Check,
+    Conditioning,
+    DetectionFigures,
+    Outcome,
+    Stage,
+    Status,
+    suite_error,
+)
 from conformance.compare.verdict import mismatch
 from conformance.defects.catalogue import known_defect
-from conformance.defects.explain import explain
 from conformance.defects.minimal import MinimalCases
-from conformance.graphs.graph import Graph
-from conformance.graphs.integrity import BAKED_IN, DROPPED, check, described
 from conformance.registry import load_system
+from conformance.running.cause import with_cause
+from conformance.running.child import CALLS
 from conformance.running.detecting import detect
-from conformance.running.judgement import Answers, judge
-from conformance.running.subject import Judged, Subject, Trial
+from conformance.running.device import Device, Inputs, TargetFailed
+from conformance.running.judgement import RunOutputs, judge, judge_detections, with_verdict
+from conformance.running.subject import Judged, Subject, Trial, of_its_own
+from conformance.running.surroundings import Surroundings, described
 from conformance.systems.protocol import Model, System
-from conformance.targets.protocol import (
-    Compiled,
-    CompileError,
-    Crashed,
-    FellBack,
-    NotRun,
-    Options,
-    Target,
-    Unsupported,
-)
-
-_LONGEST_DETAIL = 2000
-_NCC_CODE = re.compile(r"NCC_[A-Z]{4}\d{3}")
-
-
-class Progress:
-    """The stage a case is in; told to the parent before the stage begins."""
-
-    def __init__(self, tell: Callable[[Stage], None]) -> None:
-        self._tell = tell
-        self.stage = Stage.CAPTURE
-
-    def enter(self, stage: Stage) -> None:
-        """Begin a stage."""
-        self._tell(stage)
-        self.stage = stage
+from conformance.targets.protocol import Compiled, Target
 
 
 def run_case(
@@ -59,127 +41,150 @@ def run_case(
     tell: Callable[[Stage], None],
     weights: str | None = None,
     pictures: str | None = None,
+    calls: int = CALLS,
+    keep: Callable[[Outcome], None] = lambda outcome: None,
+    spoilt: Callable[[], None] = lambda: None,
 ) -> Outcome:
-    """Compile, run, compare. `system` and `weights` are the names these are loaded by, `pictures` is a folder of the
-    user's own, to count detections on."""
-    progress = Progress(tell)
-    progress.enter(Stage.CAPTURE)
+    """Compile, run, compare. Whatever goes wrong is an outcome: of the target, of the model, or of the suite itself.
+
+    `system` and `weights` are the names these are loaded by, `pictures` is a folder of the user's own, to count
+    detections on; the program is called `calls` times. `tell` is told every stage before it begins, and `keep` is
+    given the outcome as far as it is known before what may yet end the process; `spoilt` is called where the target
+    has changed what other cases share. Raises UserError where nothing is known of what was to be tested.
+    """
+    device = Device(target, case, tell)
+    device.enter(Stage.CAPTURE)
+    try:
+        subject = _subject_of(case, system, weights)
+        trial = subject.trial(case.layer, case.workarounds)
+        if trial.flaw:
+            return Outcome(stage=Stage.CAPTURE, status=Status.NONFINITE, signature=trial.flaw, notes=subject.notes)
+        around = Surroundings()
+        outcome = _Run(case, subject, trial, device).outcome_of(system, pictures, calls, keep)
+        if changes := [*subject.changed(), *around.changed()]:
+            spoilt()
+            _subject.cache_clear()
+            _model.cache_clear()
+            note = f"{target.name} has changed {described(changes)}: its process is ended, and no other case meets it"
+            outcome = outcome.model_copy(update={"notes": [*outcome.notes, note]})
+        return outcome
+    except UserError:
+        raise
+    except ModelError as error:
+        return Outcome(stage=Stage.CAPTURE, status=Status.ERROR, signature=MODEL, detail=str(error))
+    except Exception as error:  # our own: what the target raises is an outcome already
+        return suite_error(device.stage, error)
+
+
+class _Run:
+    """A case whose program is compiled, and what it has given so far."""
+
+    def __init__(self, case: Case, subject: Subject, trial: Trial, device: Device) -> None:
+        self.case, self.subject, self.trial, self.device = case, subject, trial, device
+        self.outputs = RunOutputs(())
+        self.detections: DetectionFigures | None = None
+        self.not_detected: Check | None = None
+
+    def outcome_of(self, system: str, pictures: str | None, calls: int, keep: Callable[[Outcome], None]) -> Outcome:
+        """Everything, one after the other."""
+        try:
+            compiled = self.device.compile(self.trial.program)
+            if (known := self.trial.judged.get(id(compiled))) is not None:
+                return known.outcome.model_copy(update={"same_program_as": known.case_id})
+            self.call(compiled, calls)
+        except TargetFailed as failed:
+            return self.explained(failed.outcome)
+        self.detect(compiled, system_of(self.case, system), pictures)
+        if self.trial.tapped is not None:
+            keep(self.outcome())
+            self.tap()
+        outcome = self.outcome()
+        if self.device.target.emulated:  # it gives the same program out again for releases with the same defects
+            self.trial.judged[id(compiled)] = Judged(compiled, self.case.id, outcome)
+        return outcome
+
+    def call(self, compiled: Compiled, calls: int) -> None:
+        """Show it the images that are compared, others, and both again, in turn: or a stale output would be right."""
+        shown = (self.trial.compared.inputs, self.trial.others.inputs)
+        answers = tuple(self.device.call(compiled, shown[number % 2]) for number in range(calls))
+        self.outputs = replace(self.outputs, calls=answers)
+
+    def detect(self, compiled: Compiled, system: System, pictures: str | None) -> None:
+        """Count detections, where the model detects."""
+        wanted = self.trial.compared.reference[: self.trial.output_count]
+        if self.case.layer is not None or mismatch(self.outputs.calls[0], wanted):
+            return
+
+        def ask(inputs: Inputs) -> Inputs:
+            answer = self.device.call(compiled, inputs)
+            if difference := mismatch(answer, wanted):
+                raise TargetFailed(Outcome(stage=Stage.COMPARE, status=Status.MISMATCH, detail=difference))
+            return answer
+
+        try:
+            self.detections = detect(self.case, system, self.subject.model, ask, pictures)
+        except TargetFailed as failed:
+            said = failed.outcome
+            self.not_detected = Check(
+                of=Aspect.DETECTIONS, status=said.status, signature=said.signature, detail=said.detail
+            )
+
+    def tap(self) -> None:
+        """Run the program with all layers tapped. Where that fails, the model itself has compiled and run all the
+        same: the taps are ours."""
+        assert self.trial.tapped is not None
+        try:
+            compiled = self.device.compile_unseen(self.trial.tapped)
+            tapped = self.device.call(compiled, self.trial.compared.inputs)
+        except TargetFailed as failed:
+            self.outputs = replace(self.outputs, tapping_failed=f"with all layers tapped: {failed}")
+        else:
+            self.outputs = replace(self.outputs, tapped=tapped)
+
+    def outcome(self) -> Outcome:
+        """The verdict on what it has given, with its cause."""
+        self.device.enter(Stage.COMPARE)
+        conditioning = {}
+        if self.case.layer is None:
+            conditioning = self.subject.conditioning(sorted({self.case.dtype, "bfloat16"}))
+        found = judge(self.trial, self.outputs, self.case.dtype, _unsure(self.case, conditioning))
+        if self.detections is not None:
+            found.checks.append(judge_detections(self.detections))
+        elif self.not_detected is not None:
+            found.checks.append(self.not_detected)
+        figures = {"conditioning": conditioning, "detections": self.detections, "seconds": self.device.seconds}
+        return self.explained(with_verdict(found.model_copy(update=figures)))
+
+    def explained(self, outcome: Outcome) -> Outcome:
+        """The outcome with its cause, and what is to be known of the model. Where we could not read what the target
+        shows of its program, that is our own error, with all figures that there are."""
+        outcome = outcome.model_copy(update={"notes": [*self.subject.notes, *outcome.notes]})
+        ours = self.device.unreadable
+        try:
+            outcome = with_cause(self.case, self.trial, self.device, outcome)
+        except Exception as error:  # our own
+            ours = suite_error(self.device.stage, error)
+        if ours is None:
+            return outcome
+        names = ("stage", "status", "signature", "detail", "traceback")
+        return outcome.model_copy(update={name: getattr(ours, name) for name in names})
+
+
+def explain_case(case: Case, system: str, target: Target, died: Outcome, weights: str | None = None) -> Outcome:
+    """The outcome of a case whose process died, with the known defects that explain it."""
     subject = _subject_of(case, system, weights)
     trial = subject.trial(case.layer, case.workarounds)
-    options = Options(case.hardware, case.sdk, case.dtype, case.workarounds, progress.enter, settings=case.settings)
-    graphs: list[Graph] = []
-    try:
-        start = perf_counter()
-        compiled = target.compile(trial.program, replace(options, lowered=graphs.append))
-        seconds = Seconds(compile=perf_counter() - start)
-        if (known := trial.judged.get(id(compiled))) is not None:
-            return known.outcome.model_copy(update={"same_program_as": known.case_id})
-        answers, seconds = _answers(trial, target, compiled, options, seconds)
-        detected = None
-        if case.layer is None and not mismatch(answers.first, trial.outputs):
-            detected = detect(case, system_of(case, system), subject.model, compiled, pictures)
-    except UserError:  # nothing is known of what was to be tested
-        raise
-    except Exception as error:  # of the target's, of any kind
-        failed = _failed(progress.stage, error).model_copy(update={"notes": list(subject.model.notes)})
-        outcome = _explained(case, trial, target, failed)
-        return _intact(case, trial, graphs, outcome) if progress.stage == Stage.RUN else outcome
-    progress.enter(Stage.COMPARE)
-    judged = judge(trial, answers, case.dtype).model_copy(update={"seconds": seconds, "detections": detected})
-    explained = _explained(case, trial, target, _about(case, subject, judged))
-    outcome = _intact(case, trial, graphs, explained)
-    if target.emulated:  # it gives the same program out again for releases with the same defects
-        trial.judged[id(compiled)] = Judged(compiled, case.id, outcome)
-    return outcome
+    return _Run(case, subject, trial, Device(target, case, lambda stage: None)).explained(died)
 
 
-def _intact(case: Case, trial: Trial, graphs: list[Graph], outcome: Outcome) -> Outcome:
-    """The outcome or, if a compiled graph lacks something of the source, that: however right the numbers."""
-    if not case.task:  # of a minimal case it is known what is wrong
-        return outcome
-    findings = [finding for graph in graphs for finding in check(trial.program.source, graph)]
-    if not findings:
-        return outcome
-    signature = DROPPED if any(finding.signature == DROPPED for finding in findings) else BAKED_IN
-    detail = "; ".join(filter(None, [described(findings), outcome.detail]))[:_LONGEST_DETAIL]
-    changed = {"stage": Stage.LOWER, "status": Status.WRONG, "signature": signature, "detail": detail}
-    return outcome.model_copy(update=changed)
-
-
-def _about(case: Case, subject: Subject, judged: Outcome) -> Outcome:
-    """The outcome with what is to be known of the model: how it was built, and whether its whole can be judged at
-    this dtype. Where it cannot, neither right nor wrong is a verdict."""
-    judged = judged.model_copy(update={"notes": list(subject.model.notes)})
-    if case.layer is not None:
-        return judged
-    found = subject.conditioning(sorted({case.dtype, "bfloat16"}))
-    judged = judged.model_copy(update={"conditioning": found})
-    here = found.get(case.dtype)
-    if here is None or here.sufficient or judged.status not in (Status.PASS, Status.WRONG):
-        return judged
-    why = (
+def _unsure(case: Case, conditioning: dict[str, Conditioning]) -> str | None:
+    """Why the whole network cannot be judged at the case's dtype, where it cannot."""
+    here = conditioning.get(case.dtype)
+    if here is None or here.sufficient:
+        return None
+    return (
         f"the whole network cannot be judged in {case.dtype}: in {here.layer} another image is only "
         f"{here.ratio:.2g} times as far from the reference as rounding; the isolated layers are what counts"
-    )
-    return judged.model_copy(update={"status": Status.NOT_JUDGED, "detail": why})
-
-
-def _explained(case: Case, trial: Trial, target: Target, outcome: Outcome) -> Outcome:
-    """The outcome with the known defects that explain it."""
-    if outcome.status == Status.PASS or not outcome.decided:
-        return outcome
-    layer = None if trial.isolated else outcome.first_bad_layer
-    packages = target.packages(case.hardware, case.sdk)
-    defects = explain(trial.program, packages, case.workarounds, case.hardware, case.dtype, layer, outcome.signature)
-    return outcome.model_copy(update={"defects": defects})
-
-
-def _answers(
-    trial: Trial, target: Target, compiled: Compiled, options: Options, seconds: Seconds
-) -> tuple[Answers, Seconds]:
-    """What the programs give: others between the images and the same images again, or a stale output would
-    be right; then the images once through the program with all layers tapped."""
-    options.enter(Stage.RUN)
-    first = _call(compiled, trial.inputs)
-    _call(compiled, trial.others)
-    start = perf_counter()
-    again = _call(compiled, trial.inputs)
-    run = perf_counter() - start
-    tapped, tapping_failed = None, None
-    if trial.tapped is not None:
-        try:
-            with_taps = target.compile(trial.tapped, options)
-            options.enter(Stage.RUN)
-            tapped = _call(with_taps, trial.inputs)
-        except Exception as error:  # the taps are ours: the model itself has compiled and run
-            tapping_failed = f"with all layers tapped: {type(error).__name__}: {error}"[:_LONGEST_DETAIL]
-    return Answers(first, again, tapped, tapping_failed), seconds.model_copy(update={"run": run})
-
-
-def _call(compiled: Compiled, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Call with copies, and keep copies: a program may write into what it is given, or give its own buffer."""
-    return tuple(output.detach().clone() for output in compiled(*(x.clone() for x in inputs)))
-
-
-def _failed(stage: Stage, error: Exception) -> Outcome:
-    """The outcome of a target that raised. A compiler's own code is the signature, if it names one."""
-    text = str(error)
-    if isinstance(error, NotRun):
-        return Outcome(stage=Stage.COMPILE, status=Status.NOT_RUN, detail=text)
-    if isinstance(error, FellBack):
-        detail = f"computed on the CPU instead: {text}"[:_LONGEST_DETAIL]
-        return Outcome(stage=Stage.RUN, status=Status.FALLBACK, detail=detail)
-    if isinstance(error, Unsupported):
-        return Outcome(stage=stage, status=Status.UNSUPPORTED, detail=error.detail)
-    if isinstance(error, Crashed):
-        return Outcome(stage=stage, status=Status.CRASH, signature=error.signature, detail=error.detail or None)
-    if isinstance(error, CompileError):
-        signature, text = error.signature, error.detail
-    else:
-        code = _NCC_CODE.search(text)
-        signature = code[0] if code else type(error).__name__
-    return Outcome(
-        stage=stage, status=Status.ERROR, signature=signature, detail=text.strip()[:_LONGEST_DETAIL] or None
     )
 
 
@@ -203,4 +208,5 @@ def _subject(case: Case, system: str, weights: str | None) -> Subject:
 @lru_cache(maxsize=2)
 def _model(case: Case, system: str, weights: str | None) -> Model:
     given = [weights] if weights else []  # a system that takes none has no such argument
-    return system_of(case, system).build(case.variant, case.task, *given)
+    with of_its_own(found := system_of(case, system), "it cannot be built"):
+        return found.build(case.variant, case.task, *given)

@@ -3,25 +3,43 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from math import inf, isfinite
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from conformance.cases.case import Case, stored_dtype
+from conformance.cases.errors import ModelError, UserError, first_line
 from conformance.cases.outcome import Conditioning, Outcome
-from conformance.compare.metrics import OF_ALONE, OF_WHOLE, by_image
+from conformance.compare.metrics import OF_ALONE, OF_WHOLE, by_image, rel_l2
 from conformance.compare.rows import align_rows, without_ties
-from conformance.compare.verdict import Noise, split_groups
+from conformance.compare.verdict import Noise, each_output, finite, split_groups
 from conformance.defects.workarounds import WORKAROUNDS
 from conformance.golden.conditioning import conditioning
 from conformance.golden.noise import RUNS, allowed_error
-from conformance.golden.reference import Golden, cast, golden, golden_key, record
-from conformance.program import Isolated, Program, Whole
+from conformance.golden.reference import Golden, cast, golden, golden_key
+from conformance.program import Program, Whole
+from conformance.running.surroundings import fingerprint
 from conformance.store import Store, digest
 from conformance.systems.protocol import Group, Model, System
+
+_FORM = 2  # raise this when what is kept of the noise or the conditioning is made in another way
+
+
+@contextmanager
+def of_its_own(system: System, what: str) -> Iterator[None]:
+    """What a system that is not the suite's raises in here is its own fault. Raises ModelError."""
+    try:
+        yield
+    except (UserError, ModelError):
+        raise
+    except Exception as error:  # a user's code
+        if type(system).__module__.startswith("conformance."):
+            raise
+        raise ModelError(f"{what}: {first_line(error)}") from error
 
 
 @dataclass(frozen=True)
@@ -42,24 +60,38 @@ class Judged:
     outcome: Outcome
 
 
+@dataclass(frozen=True)
+class Images:
+    """What a program is shown, what it should give for it, and how far from that it may be.
+
+    `reference` is the outputs and, behind them, where there are any to be compared, the values of the layers; `apart`
+    is how far away the reference of the other images is, for each group and layer, image by image.
+    """
+
+    inputs: tuple[Tensor, ...]
+    reference: tuple[Tensor, ...]
+    noise: Mapping[str, Noise] = field(default_factory=dict)
+    apart: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+
 @dataclass
 class Trial:
-    """Programs, what they are fed with, what they should give, and how far from it they may be.
+    """Programs, what they are shown, and how their answers are read.
 
-    Programs are compiled for `others`: the images that are compared are never those a target has met before.
-    `reference` is the outputs and, behind them, the layers' outputs; those at the places `rows` are sets of rows.
-    `judged` is for programs a target gives out again, by the id of the compiled program.
+    Programs are compiled for the `others`: the images that are `compared` are never those a target has met first.
+    `dtypes` are those of the reference's tensors as the CPU gives them at the case's own dtype; those at the places
+    `rows` are sets of rows. `judged` is for programs a target gives out again, by the id of the compiled program.
     """
 
     program: Program
     tapped: Program | None
-    inputs: tuple[Tensor, ...]
-    others: tuple[Tensor, ...]
-    reference: tuple[Tensor, ...]
+    compared: Images
+    others: Images
+    batch: int
     output_count: int
-    groups: tuple[Group, ...] | None
+    groups: tuple[Group, ...]
     layers: tuple[Layer, ...]
-    noise: Mapping[str, Noise]
+    dtypes: tuple[torch.dtype, ...]
     rows: tuple[int, ...] = ()
     judged: dict[int, Judged] = field(default_factory=dict)
 
@@ -69,19 +101,32 @@ class Trial:
         return self.tapped is None and bool(self.layers)
 
     @property
-    def outputs(self) -> tuple[Tensor, ...]:
-        """The reference of the outputs alone."""
-        return self.reference[: self.output_count]
+    def flaw(self) -> str | None:
+        """Why no answer can be right or wrong: what the reference, or the CPU at this dtype, gives is not finite."""
+        for images in (self.compared, self.others):
+            if not finite(images.reference[: self.output_count]):
+                return "the reference itself"
+            groups = (noise.values() for part, noise in images.noise.items() if part in self.names)
+            if not all(isfinite(error) for noise in groups for errors in noise for error in errors):
+                return "the CPU's own runs at this dtype"
+        return None
 
-    def parts(self, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
-        """The groups of a program's outputs and, under `layer/PATH`, the tapped layers; (batch, values) each.
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Those of the groups."""
+        return tuple(group.name for group in self.groups)
+
+    def parts(self, tensors: Sequence[Tensor], images: Images, tapped: bool = False) -> dict[str, Tensor]:
+        """The groups of a program's outputs for these images and, of one that is tapped, under `layer/PATH` its
+        layers; (batch, values) each.
 
         Of sets of rows neither the order counts, nor which of several near ties is the last.
         """
-        tensors = [self._ranked(t, self.reference[i]) if i in self.rows else t for i, t in enumerate(tensors)]
-        named = split_groups(tensors[: self.output_count], self.groups)
-        if len(tensors) > self.output_count:
-            named |= {f"layer/{layer.path}": by_image([tensors[i] for i in layer.places]) for layer in self.layers}
+        tensors = [self._ranked(t, images.reference[i]) if i in self.rows else t for i, t in enumerate(tensors)]
+        named = split_groups(tensors[: self.output_count], self.groups, self.batch)
+        if tapped:
+            values = ((layer, [tensors[place] for place in layer.places]) for layer in self.layers)
+            named |= {f"layer/{layer.path}": by_image(found, self.batch) for layer, found in values}
         return named
 
     @staticmethod
@@ -90,20 +135,39 @@ class Trial:
 
 
 class Subject:
-    """A system's model for one batch, resolution and dtype."""
+    """A system's model for one batch, resolution and dtype. Raises ModelError where it cannot be judged."""
 
     def __init__(self, system: System, model: Model, case: Case) -> None:
         self.model = model
-        self.groups = system.groups(case.variant, case.task)
+        self.batch = case.batch
         self.precision = case.dtype
         self.dtype: torch.dtype = getattr(torch, stored_dtype(case.dtype))
-        self.exact_inputs = system.inputs(case, index=0)
-        self.inputs = tuple(cast(x, self.dtype) for x in self.exact_inputs)
-        self.others = tuple(cast(x, self.dtype) for x in system.inputs(case, index=1))
+        with of_its_own(system, "its inputs cannot be made"):
+            self.exact_inputs, self.exact_others = (system.inputs(case, index) for index in (0, 1))
+        self.inputs, self.others = (
+            tuple(cast(x, self.dtype) for x in inputs) for inputs in (self.exact_inputs, self.exact_others)
+        )
+        self.golden, self.other_golden = golden(
+            model.module, model.key, model.layers, self.exact_inputs, self.exact_others
+        )
+        self.groups = _groups(system.groups(case.variant, case.task), self.golden)
         self.module = copy.deepcopy(model.module).to(self.dtype)
-        self.module(*self.others)  # lets a head make its anchors for this resolution before it is captured
-        self.golden: Golden = golden(model.module, model.key, model.layers, self.exact_inputs)
+        self._run(self.module, self.others)  # lets a head make its anchors for this resolution before it is captured
         self._trials: dict[tuple[str | None, tuple[str, ...]], Trial] = {}
+        self._prints = self._fingerprints()
+
+    def changed(self) -> list[str]:
+        """What somebody has changed of the model since this was made."""
+        return [name for name, value in self._fingerprints().items() if value != self._prints[name]]
+
+    def _fingerprints(self) -> dict[str, str]:
+        modules = {"the reference model": self.model.module, "the model that is copied": self.module}
+        return {name: fingerprint(module) for name, module in modules.items()}
+
+    @property
+    def notes(self) -> list[str]:
+        """Facts about how the model was built."""
+        return list(self.model.notes)
 
     def trial(self, layer: str | None, workarounds: tuple[str, ...]) -> Trial:
         """The whole model, or one layer alone, with those workarounds that change the program."""
@@ -116,53 +180,72 @@ class Subject:
 
     def _whole(self, rewrites: tuple[str, ...]) -> Trial:
         paths, reference = self.model.layers, self.golden
-        given = list(reference.outputs)
-        given += dict.fromkeys(i for path in paths for i in reference.results[path] if i not in reference.outputs)
+        given = [*reference.outputs, *reference.shown]
+        tapped = reference.tapped(self.module)
         trial = Trial(
             program=Program(Whole(self.module, rewrites), self.others),
-            tapped=Program(Whole(self.module, rewrites, paths), self.others) if paths else None,
-            inputs=self.inputs,
-            others=self.others,
-            reference=tuple(reference.values[i] for i in given),
+            tapped=Program(reference.tapped(self.module, rewrites), self.others) if paths else None,
+            compared=Images(self.inputs, tuple(reference.values[number] for number in given)),
+            others=Images(self.others, _outputs(self.other_golden)),
+            batch=self.batch,
             output_count=len(reference.outputs),
             groups=self.groups,
             layers=tuple(
-                Layer(path, reference.types[path], tuple(given.index(i) for i in reference.results[path]))
-                for path in paths
+                Layer(path, reference.types[path], tuple(map(given.index, reference.results[path]))) for path in paths
             ),
-            noise={},
+            dtypes=tuple(x.dtype for x in self._run(tapped, self.others)),
             rows=self.model.rows,
         )
-        trial.noise = self._noise_of(trial)
+        compared = self._with_noise(trial, trial.compared, tapped, tapped=True)
+        others = self._with_noise(trial, trial.others, Whole(self.module), tapped=False)
+        layers = {f"layer/{path}": self._layer_apart(path) for path in paths}
+        trial.compared = replace(compared, apart=_apart(trial, compared, others) | layers)
+        trial.others = replace(others, apart=_apart(trial, others, compared))
         return trial
 
     def _isolated(self, path: str, rewrites: tuple[str, ...]) -> Trial:
-        layer = self.module.get_submodule(path)
-        structure, inputs = self.golden.into_layer(path, self.dtype)
-        others = self._other_golden.into_layer(path, self.dtype)[1]
+        compared, others = (
+            Images(one.into_layer(path, self.dtype), one.of_layer(path)) for one in (self.golden, self.other_golden)
+        )
+        if [x.shape for x in compared.inputs] != [x.shape for x in others.inputs]:
+            raise ModelError(f"its layer {path} is given other shapes for other images: it cannot be compiled alone")
+        plain = self.golden.isolated(path, self.module)
+        are_outputs = self.golden.results[path] == self.golden.outputs
         trial = Trial(
-            program=Program(Isolated(layer, structure, rewrites), others),
+            program=Program(self.golden.isolated(path, self.module, rewrites), others.inputs),
             tapped=None,
-            inputs=inputs,
+            compared=compared,
             others=others,
-            reference=(reference := self.golden.of_layer(path)),
-            output_count=len(reference),
-            groups=self.groups if self.golden.results[path] == self.golden.outputs else None,
-            layers=(Layer(path, self.golden.types[path], tuple(range(len(reference)))),),
-            noise={},
+            batch=self.batch,
+            output_count=len(compared.reference),
+            groups=self.groups if are_outputs else each_output(len(compared.reference)),
+            layers=(Layer(path, self.golden.types[path], tuple(range(len(compared.reference)))),),
+            dtypes=tuple(x.dtype for x in self._run(plain, others.inputs)),
             rows=self._rows_of(path),
         )
-        references = trial.parts(trial.reference)
-        module = Isolated(layer, structure)
-        trial.noise = allowed_error(module, inputs, references, trial.parts, self.precision, OF_ALONE)
+        trial.compared, trial.others = (
+            replace(images, noise=self._noise(trial, images, plain, OF_ALONE)) for images in (compared, others)
+        )
         return trial
 
+    @torch.no_grad()
+    def _run(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """What the CPU gives at the case's dtype. Raises ModelError where it cannot."""
+        try:
+            outputs: tuple[Tensor, ...] = module(*(x.clone() for x in inputs))
+        except ModelError:
+            raise
+        except Exception as error:  # the model's own
+            raise ModelError(f"the CPU cannot run it in {self.precision}: {first_line(error)}") from error
+        return outputs
+
     def conditioning(self, dtypes: Sequence[str]) -> dict[str, Conditioning]:
-        """Whether the whole network can be judged at these dtypes; from disk where it was measured before. Nothing
-        for a model without layers."""
+        """Whether the whole network can be judged at these dtypes, as far as it can be run in them; from disk where
+        it was measured before. Nothing for a model of whose layers none depends on the image."""
         if not self.model.layers:
             return {}
         made_from = {
+            "form": _FORM,
             "golden": golden_key(self.model.key, self.model.layers, self.exact_inputs),
             "dtypes": list(dtypes),
             "rows": list(self.model.rows),
@@ -170,16 +253,15 @@ class Subject:
         key, store = digest(made_from), Store("conditioning")
         with store.lock(key):
             if (entry := store.load(key)) is None:
-                exact_others = tuple(cast(x, torch.float64) for x in self.others)
-                others = record(copy.deepcopy(self.model.module).double(), self.model.layers, exact_others)
                 found = conditioning(
                     self.model.module,
                     self.model.layers,
                     self.exact_inputs,
                     self.golden,
-                    others,
+                    self.other_golden,
                     dtypes,
                     self._of_layer,
+                    fed=lambda path: path in self.trial(None, ()).program.source.giving,
                 )
                 store.save(key, {}, {dtype: figures.model_dump() for dtype, figures in found.items()})
                 return found
@@ -189,22 +271,25 @@ class Subject:
         """What a layer gives in a run, (batch, values), sets of rows in the reference's order."""
         reference, rows = self.golden.of_layer(path), self._rows_of(path)
         given = enumerate(run.of_layer(path))
-        return by_image([align_rows(x, reference[i]) if i in rows else x for i, x in given])
+        return by_image([align_rows(x, reference[i]) if i in rows else x for i, x in given], self.batch)
+
+    def _layer_apart(self, path: str) -> list[float]:
+        """How far the layer's values for the other images are from those for the images that are compared."""
+        return _distances(self._of_layer(self.other_golden, path), self._of_layer(self.golden, path))
 
     def _rows_of(self, path: str) -> tuple[int, ...]:
         """Which of a layer's outputs are outputs of the model that are sets of rows."""
         row_places = {self.golden.outputs[i] for i in self.model.rows}
         return tuple(i for i, place in enumerate(self.golden.results[path]) if place in row_places)
 
-    @cached_property
-    def _other_golden(self) -> Golden:
-        """What goes into the layers for the images that are not compared."""
-        return record(self.module, self.model.layers, self.others)
-
-    def _noise_of(self, trial: Trial) -> Mapping[str, Noise]:
-        """The allowed error of the whole model's groups and layers, from disk where it was measured before."""
+    def _with_noise(self, trial: Trial, images: Images, module: nn.Module, tapped: bool) -> Images:
+        """The images with the error that the whole model is allowed for them, from disk where it was measured
+        before."""
         made_from = {
+            "form": _FORM,
             "golden": golden_key(self.model.key, self.model.layers, self.exact_inputs),
+            "others": golden_key(self.model.key, self.model.layers, self.exact_others),
+            "tapped": tapped,
             "dtype": self.precision,
             "runs": list(RUNS),
             "measures": list(OF_WHOLE),
@@ -213,9 +298,46 @@ class Subject:
         key, store = digest(made_from), Store("noise")
         with store.lock(key):
             if (entry := store.load(key)) is None:
-                module = Whole(self.module, taps=self.model.layers)
-                references = trial.parts(trial.reference)
-                noise = allowed_error(module, self.inputs, references, trial.parts, self.precision)
+                noise = self._noise(trial, images, module, OF_WHOLE, tapped)
                 store.save(key, {}, noise)
-                return noise
-        return entry[1]
+                return replace(images, noise=noise)
+        return replace(images, noise=entry[1])
+
+    def _noise(
+        self, trial: Trial, images: Images, module: nn.Module, measures: Sequence[str], tapped: bool = False
+    ) -> dict[str, dict[str, list[float]]]:
+        """The largest error of valid CPU runs, of the groups and of the layers where these are tapped."""
+
+        def parts(tensors: Sequence[Tensor]) -> dict[str, Tensor]:
+            return trial.parts(tensors, images, tapped)
+
+        return allowed_error(module, images.inputs, parts(images.reference), parts, self.precision, measures)
+
+
+def _groups(said: tuple[Group, ...] | None, reference: Golden) -> tuple[Group, ...]:
+    """The groups that a system says, and each output that is in none of them. Raises ModelError for what is not in
+    the outputs."""
+    outputs = _outputs(reference)
+    for group in said or ():
+        try:
+            group.of(outputs)
+        except (IndexError, RuntimeError) as error:
+            raise ModelError(f"its output group {group.name} is not in the outputs: {first_line(error)}") from None
+    covered = {group.output for group in said or ()}
+    rest = (Group(name, place) for place, name in enumerate(reference.names) if place not in covered)
+    return (*(said or ()), *rest)
+
+
+def _outputs(reference: Golden) -> tuple[Tensor, ...]:
+    return tuple(reference.values[number] for number in reference.outputs)
+
+
+def _apart(trial: Trial, images: Images, others: Images) -> dict[str, list[float]]:
+    """How far the reference of other images is from that of these, group by group."""
+    one, other = (trial.parts(shown.reference[: trial.output_count], images) for shown in (images, others))
+    return {name: _distances(other[name], one[name]) for name in one}
+
+
+def _distances(other: Tensor, reference: Tensor) -> list[float]:
+    """Of each image; infinite where the shapes depend on the image, and nothing is known."""
+    return rel_l2(other, reference).tolist() if other.shape == reference.shape else [inf] * len(reference)

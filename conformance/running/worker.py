@@ -12,32 +12,19 @@ import signal
 import tempfile
 from collections.abc import Mapping
 from concurrent.futures import TimeoutError as DeadlineExceeded
-from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
 from pebble import ProcessExpired, ProcessPool
 
-from conformance.cases.case import Case
-from conformance.cases.outcome import Outcome, Stage, Status
+from conformance.cases.outcome import Aspect, Check, Outcome, Stage, Status, named
 from conformance.host.cores import VISIBLE
 from conformance.running import child
+from conformance.running.child import PROCESS, SPOILT, STAGE, Job
 from conformance.running.leases import Leases
 
 _STAGES = list(Stage)
 _LOG_TAIL = 4000
-
-
-@dataclass(frozen=True)
-class Job:
-    """A case and the names its system, target and weights are loaded by; `pictures` is a folder of a user's own, to
-    count detections on."""
-
-    case: Case
-    system: str
-    target: str
-    weights: str | None = None
-    pictures: str | None = None
 
 
 class Worker:
@@ -49,10 +36,11 @@ class Worker:
         self.timeout = timeout
         self.leases = Leases()
         self._context = get_context("spawn")
-        self._shared = self._context.Array("l", 2, lock=False)  # stage, process id
+        self._shared = self._context.Array("l", 3, lock=False)  # stage, process id, whether it is spoilt
         self._pools: dict[frozenset[tuple[str, str]], ProcessPool] = {}
         self._children: set[int] = set()
         self._log = Path(tempfile.mkstemp(prefix="conformance-", suffix=".log")[1])
+        self._kept = self._log.with_suffix(".json")  # what is known of the case that runs
 
     def run(self, job: Job, variables: Mapping[str, str], timeout: float | None = None) -> Outcome:
         """The outcome of a job, whatever becomes of the child. Errors of our own are raised."""
@@ -60,39 +48,59 @@ class Worker:
         if VISIBLE in variables:  # a child of other variables would hold the same NeuronCores
             self._end_all_but(frozenset(variables.items()))
         log_start = self._log.stat().st_size
-        self._shared[:] = [0, 0]
-        task = self._pool(variables).schedule(
-            child.execute, args=[job.case, job.system, job.target, job.weights, job.pictures], timeout=timeout
-        )
+        self._shared[:] = [0, 0, 0]
+        self._kept.unlink(missing_ok=True)
+        pool = self._pool(variables)
+        task = pool.schedule(child.execute, args=[job, str(self._kept)], timeout=timeout)
         try:
-            return Outcome.model_validate_json(task.result())
+            outcome = Outcome.model_validate_json(task.result())
         except DeadlineExceeded:
             status, signature = Status.TIMEOUT, f"{timeout:g} s"
         except ProcessExpired as expired:
             status, signature = Status.CRASH, _cause(expired.exitcode)
+        else:
+            if self._shared[SPOILT]:  # another case would not find torch, or the model, as they were
+                self._end(variables)
+            return outcome
         finally:
-            self._children.add(self._shared[1])
-        self._children.discard(self._shared[1])
-        _end_group(self._shared[1])
-        return Outcome(
-            stage=_STAGES[self._shared[0]],
+            self._children.add(self._shared[PROCESS])
+        self._children.discard(self._shared[PROCESS])
+        _end_group(self._shared[PROCESS])
+        died = Outcome(
+            stage=_STAGES[self._shared[STAGE]],
             status=status,
             signature=signature,
             detail=self._log_since(log_start) or None,
         )
+        if self._kept.is_file():
+            return _untapped(Outcome.model_validate_json(self._kept.read_text(encoding="utf-8")), died)
+        return self._explained(job, variables, died, timeout) if status is Status.CRASH else died
+
+    def _explained(self, job: Job, variables: Mapping[str, str], died: Outcome, timeout: float) -> Outcome:
+        """The outcome of a child that died with the known defects that explain it, as another child finds them; as it
+        is where that one dies, too."""
+        task = self._pool(variables).schedule(child.explain, args=[job, died.model_dump_json()], timeout=timeout)
+        try:
+            return Outcome.model_validate_json(task.result())
+        except Exception:  # it is no more than an explanation
+            return died
 
     def close(self) -> None:
         """End the children and whatever they had started."""
         self._end_all_but(None)
         for child_id in {*self._children, self._shared[1]}:
             _end_group(child_id)
-        self._log.unlink(missing_ok=True)
+        for path in (self._log, self._kept):
+            path.unlink(missing_ok=True)
 
     def _end_all_but(self, kept: frozenset[tuple[str, str]] | None) -> None:
         for name in self._pools.keys() - {kept}:
-            pool = self._pools.pop(name)
-            pool.stop()  # type: ignore[no-untyped-call]
-            pool.join()
+            self._end(dict(name))
+
+    def _end(self, variables: Mapping[str, str]) -> None:
+        pool = self._pools.pop(frozenset(variables.items()))
+        pool.stop()  # type: ignore[no-untyped-call]
+        pool.join()
 
     def _pool(self, variables: Mapping[str, str]) -> ProcessPool:
         name = frozenset(variables.items())
@@ -110,6 +118,14 @@ class Worker:
         with self._log.open("rb") as file:
             file.seek(start)
             return file.read()[-_LOG_TAIL:].decode(errors="replace").strip()
+
+
+def _untapped(known: Outcome, died: Outcome) -> Outcome:
+    """What was known of a case before the program with all layers tapped ended the process."""
+    why = f"with all layers tapped: {named(died.status, died.stage, died.signature)}"
+    return known.model_copy(
+        update={"checks": [*known.checks, Check(of=Aspect.IN_PLACE, status=Status.NOT_RUN, detail=why)]}
+    )
 
 
 def _end_group(process_id: int) -> None:

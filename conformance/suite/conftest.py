@@ -33,7 +33,8 @@ def bench(pytestconfig: pytest.Config, worker: Worker) -> Bench:
     """Where cases are run."""
     folder = Path(pytestconfig.getoption("records") or pytestconfig.rootpath / "matrices" / "records")
     name = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}-{os.getpid()}"
-    return Bench(pytestconfig.stash[SELECTION], worker, RecordWriter(folder / f"{name}.jsonl"))
+    writer = RecordWriter(folder / f"{name}.jsonl")
+    return Bench(pytestconfig.stash[SELECTION], worker, writer, pytestconfig.getoption("calls"))
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,8 @@ def failed(record: Record, failure: str, expectation: Expectation | None, option
     """What becomes of a test that failed: an expected failure where its case ended as is expected; else it fails,
     and says what would accept it. `options` are those of `conformance expect` that find the same files."""
     __tracebackhide__ = True
+    if record.status is Status.SUITE_ERROR:  # it says nothing of the device: there is nothing to accept
+        pytest.fail(failure, pytrace=False)
     accept = f"  accept: conformance expect --accept {shlex.quote(record.id)} --link URL{options}"
     if expectation is None:
         pytest.fail(f"{failure}\n{accept}", pytrace=False)

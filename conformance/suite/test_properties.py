@@ -11,12 +11,12 @@ import pytest
 
 from conformance.cases.case import Case
 from conformance.cases.errors import UserError
-from conformance.cases.outcome import Outcome
+from conformance.cases.outcome import Outcome, Status
 from conformance.plugin import PROPERTIES
 from conformance.properties.accepted import Accepted, accept
 from conformance.properties.message import describe
 from conformance.properties.places import place_id
-from conformance.properties.search import Search, right
+from conformance.properties.search import Search
 from conformance.report.failure import came_to
 
 
@@ -43,12 +43,14 @@ def test_accepted(accepted: Accepted, place: Case, search: Search) -> None:
         outcome = search.outcome(accepted.program)
     except UserError as error:
         pytest.fail(f"cannot be run: {error}", pytrace=False)
+    if outcome.status is Status.SUITE_ERROR:
+        pytest.fail(describe(accepted.program, outcome, place), pytrace=False)
     if not outcome.decided:
         pytest.skip(f"{outcome.status.value}: {outcome.detail}")
     if not accepted.expected_at(place, search.target):
-        if not right(outcome) and not search.known(accepted.program, outcome):
+        if outcome.status is not Status.PASS and not search.known(accepted.program, outcome):
             pytest.fail(describe(accepted.program, outcome, place), pytrace=False)
-    elif right(outcome):
+    elif outcome.status is Status.PASS:
         pytest.fail(f"unexpected pass: {accepted.name}; if it is fixed, narrow its packages", pytrace=False)
     elif not accepted.fails_alike(outcome):
         wanted = came_to(Outcome(stage=accepted.stage, status=accepted.status, signature=accepted.signature))

@@ -26,6 +26,8 @@ class Group:
     def of(self, outputs: Sequence[Tensor]) -> Tensor:
         """The group's part of a model's outputs, batch first."""
         whole = outputs[self.output]
+        if (self.start, self.stop) == (0, None):
+            return whole
         start, stop, _ = slice(self.start, self.stop).indices(whole.shape[self.dim])
         return whole.narrow(self.dim, start, stop - start)
 

@@ -6,6 +6,7 @@ means only that none of them strikes.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -19,6 +20,7 @@ from conformance.targets.protocol import Compiled, CompileError, Crashed, Option
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.fx import Node
 
     from conformance.program import Program
 
@@ -52,7 +54,7 @@ class Emulator:
         """The graph with its faults. Releases with the same defects get the very same program."""
         options.enter(Stage.CAPTURE)
         graph = program.exported.graph
-        options.lowered(from_exported(program.exported, program.paths))
+        options.lowered(lambda: from_exported(program.exported, program.paths))
         options.enter(Stage.LOWER)
         packages = self.packages(options.hardware, options.sdk)
         found = find(graph, packages, options.workarounds, options.hardware, options.dtype)
@@ -65,7 +67,7 @@ class Emulator:
             raise failed(str(defect.refusal), f"{node.target} in {where}")
         options.enter(Stage.COMPILE)
         defects = frozenset(defect for defect, _ in found)
-        known = self._compiled.setdefault(program, {})
+        known = self._compiled.setdefault(program.origin, {})
         cast = defects, AUTO_CAST.get(options.dtype)
         if cast not in known:
             known[cast] = _cast(with_faults(program, defects), options.dtype)
@@ -88,11 +90,22 @@ def _cast(compiled: Compiled, dtype: str) -> Compiled:
 def with_faults(program: Program, defects: frozenset[Defect]) -> Compiled:
     """The program's graph, with the fault in place of every node that triggers its defect."""
     module = program.exported.module()
-    for node in module.graph.nodes:
-        for defect in defects:
-            if defect.fault is not None and defect.trigger(node):
-                played = _PLAYED.get(defect.fault)
-                node.target = played(node.target) if played else defect.fault
+    struck = [
+        (node, defect)
+        for node in module.graph.nodes
+        for defect in defects
+        if defect.fault is not None and defect.trigger(node)
+    ]
+    for node, defect in struck:
+        if defect.fault is UNSAID:
+            node.target = _wrong(node.target)
+        elif defect.fault is not FROZEN:
+            node.target = defect.fault
+    module.recompile()
+    for node, value in _computed(
+        [node for node, defect in struck if defect.fault is FROZEN], module, program
+    ).items():
+        node.target = _constant(value)
     module.recompile()
     return module
 
@@ -107,13 +120,24 @@ def _wrong(operator: Any) -> Any:
     return wrong
 
 
-def _frozen(operator: Any) -> Any:
-    """The operator with zeros in the place of its input; a device has those of the trace there."""
+def _computed(nodes: Collection[Node], module: Any, program: Program) -> dict[Node, Any]:
+    """What the nodes give for the inputs that the program is compiled for."""
+    from torch.fx import Interpreter
 
-    def frozen(x: Any, *arguments: Any, **options: Any) -> Any:
-        return operator(x.new_zeros(x.shape), *arguments, **options)
+    found: dict[Node, Any] = {}
 
-    return frozen
+    class Watching(Interpreter):
+        def run_node(self, node: Node) -> Any:
+            value = super().run_node(node)
+            if node in nodes:
+                found[node] = value
+            return value
+
+    if nodes:
+        Watching(module).run(*(x.clone() for x in program.inputs))
+    return found
 
 
-_PLAYED = {UNSAID: _wrong, FROZEN: _frozen}
+def _constant(value: Any) -> Any:
+    """An operator that gives this, whatever it is given."""
+    return lambda *arguments, **options: value

@@ -42,7 +42,7 @@ class Inductor:
             raise Unsupported(f"no auto-cast, {options.dtype}")
         options.enter(Stage.CAPTURE)
         module = program.exported.module()
-        options.lowered(from_exported(program.exported, program.paths))
+        options.lowered(lambda: from_exported(program.exported, program.paths))
         options.enter(Stage.LOWER)
         torch._dynamo.reset()  # or the eighth program of a process is no longer compiled
         settings: dict[str, Any] = {"emulate_precision_casts": options.dtype in AUTO_CAST}  # or it leaves them out

@@ -50,7 +50,7 @@ class OnnxRuntime:
             raise Unsupported(f"no kernels on the CPU for {options.dtype}")
         options.enter(Stage.CAPTURE)
         model = self._export(program, options)
-        options.lowered(from_onnx(model, program.paths))
+        options.lowered(lambda: from_onnx(model, program.paths))
         options.enter(Stage.COMPILE)
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = torch.get_num_threads()

@@ -64,7 +64,7 @@ class OpenVino:
             if lacking := _LACKING.search(str(error)):
                 raise Unsupported(f"its front end has no {lacking[1]}") from None
             raise
-        options.lowered(from_openvino(model, decoder.pt_module.graph, program.paths))
+        options.lowered(lambda: from_openvino(model, decoder.pt_module.graph, program.paths))
         options.enter(Stage.COMPILE)
         settings = {
             "INFERENCE_PRECISION_HINT": self.precision[options.dtype],

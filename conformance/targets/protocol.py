@@ -22,7 +22,7 @@ A target that runs the module as it is, in full:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from conformance.cases.case import Case
-    from conformance.graphs.graph import Graph
+    from conformance.graphs.graph import Fallback, Graph
     from conformance.program import Program
 
 # Takes the inputs, gives the flat outputs, all on the CPU.
@@ -67,8 +67,8 @@ class NotRun(Exception):
     """It was compiled, and was to be no more than that."""
 
 
-def _ignore(graph: Graph) -> None:
-    """Nobody wants to see the graph."""
+def _ignore(_: object) -> None:
+    """Nobody wants to see it."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,8 @@ class Options:
     is known by its stage.
 
     `settings` are those that the case asks for, of the target's own.
-    A target that can show what it has made of the program gives it to `lowered`: operators that are gone are found.
+    A target that can show what it has made of the program gives `lowered` a graph, or a function that reads one, and
+    `fell_back` what its front end computed itself: both tell why numbers are wrong.
     """
 
     hardware: str
@@ -86,7 +87,8 @@ class Options:
     dtype: str
     workarounds: tuple[str, ...]
     enter: Callable[[Stage], None]
-    lowered: Callable[[Graph], None] = _ignore
+    lowered: Callable[[Graph | Callable[[], Graph]], None] = _ignore
+    fell_back: Callable[[Sequence[Fallback]], None] = _ignore
     settings: tuple[str, ...] = ()
 
 

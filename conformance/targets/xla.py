@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from importlib.metadata import version
-from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from conformance.cases.case import AUTO_CAST
 from conformance.cases.outcome import Stage
+from conformance.graphs.graph import Graph
 from conformance.graphs.lazy import traced
 from conformance.registry import missing_packages
 from conformance.targets.protocol import Compiled, Options, Unsupported
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from conformance.program import Program
 
 
-_NUMBERS = count(1)  # of the programs of this process
-
-
 class Xla:
-    """Functionalization is off, as torch-neuronx sets it; the workaround `functionalization` switches it on."""
+    """Traced once, for the program's inputs, and run with others, as `torch_neuronx.trace` does it. Functionalization
+    is off, as torch-neuronx sets it; the workaround `functionalization` switches it on."""
 
     name = "xla"
     emulated = False
@@ -42,7 +41,6 @@ class Xla:
 
     def compile(self, program: Program, options: Options) -> Compiled:
         """Trace lazily, compile with XLA's CPU backend."""
-        import torch
         import torch_xla
 
         if options.dtype == "matmult-bf16":
@@ -50,24 +48,49 @@ class Xla:
         elif options.dtype in AUTO_CAST:
             raise Unsupported(f"no auto-cast, {options.dtype}")
         options.enter(Stage.CAPTURE)
-        device = torch_xla.device()
-        module = copy.deepcopy(program.module).to(device)
-        number = next(_NUMBERS)
+        module = copy.deepcopy(program.module).to(torch_xla.device())
+        inputs = tuple(x.to(torch_xla.device()) for x in program.inputs)
+        torch_xla.sync(wait=True)  # only what is computed is a parameter of the program, and no part of it
 
-        def called(inputs: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], Tensor]:
-            """The outputs, and a tensor of a shape of its own: torch-xla takes programs that differ only in which of
-            two inputs of one shape is read where for the same, and runs the one it met first (pytorch/xla#8353)."""
-            return module(*(x.to(device) for x in inputs)), torch.zeros(number, device=device)
-
-        def run(*inputs: Tensor) -> tuple[Tensor, ...]:
-            lazy, _own = called(inputs)
-            torch_xla.sync()
-            return tuple(output.cpu() for output in lazy)
+        def read() -> Graph:
+            found = traced(module, inputs)
+            options.fell_back(found.fallbacks)
+            return found.graph
 
         options.enter(Stage.LOWER)
-        options.lowered(traced(module, tuple(x.to(device) for x in program.inputs)))
-        compiled = called(program.inputs)
+        options.lowered(read)
+        run = _lowered(module, inputs)
         options.enter(Stage.COMPILE)
-        torch_xla.sync(wait=True)
-        del compiled
+        run(*program.inputs)
         return run
+
+
+def _lowered(module: nn.Module, inputs: tuple[Tensor, ...]) -> Compiled:
+    """The program that is traced for these inputs. What does not come from them by way of the device is a constant in
+    it: what torch-xla has left to the CPU, and outputs that are on the CPU."""
+    import torch_xla
+    from torch_xla.core import xla_builder
+
+    device = torch_xla.device()
+    outputs = module(*(x.clone() for x in inputs))  # it may write into what it is given
+    constants = [None if output.device.type == "xla" else output for output in outputs]
+    if None not in constants:
+        return lambda *_: outputs
+    context = torch_xla._XLAC.lowering.LoweringContext("conformance")
+    context.build([output for output in outputs if output.device.type == "xla"])
+    places = {context.tensor_parameter_id(x): place for place, x in enumerate(inputs)}
+    held = context.parameter_id_tensor_mapping()
+    parameters = [(places.get(number), held[number].to(device)) for number in sorted(held)]
+    hlo = context.hlo()
+    name = hashlib.sha256(hlo).hexdigest()[:16]
+    computation: Any = xla_builder.computation_from_module_proto(name, hlo)
+
+    def run(*given: Tensor) -> tuple[Tensor, ...]:
+        there = [x.to(device) for x in given]
+        arguments = [own if place is None else there[place] for place, own in parameters]
+        found = iter(torch_xla._XLAC._xla_user_computation(f"xla::{name}", arguments, computation))
+        answers = [next(found) if constant is None else constant for constant in constants]
+        torch_xla.sync(wait=True)
+        return tuple(answer.cpu() for answer in answers)
+
+    return run

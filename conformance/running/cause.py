@@ -1,0 +1,83 @@
+"""Why a case is not right: known defects, what the compiled program lacks of the source, what its front end computed
+itself. What is seen in a graph is a cause where numbers are wrong, and a note where they are right; never a
+verdict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conformance.cases.case import Case
+from conformance.cases.outcome import Outcome, Stage, Status
+from conformance.defects.catalogue import find
+from conformance.defects.defect import UNSAID
+from conformance.defects.explain import explain
+from conformance.graphs.graph import Fallback
+from conformance.graphs.integrity import BAKED_IN, DROPPED, check, described
+from conformance.running.device import LONGEST_DETAIL, Device
+
+if TYPE_CHECKING:
+    from conformance.running.subject import Trial
+
+
+def with_cause(case: Case, trial: Trial, device: Device, outcome: Outcome) -> Outcome:
+    """The outcome with the known defects that explain it or, where none does, what its program lacks; and with what
+    else was seen in the program as notes."""
+    frozen = _frozen(trial, device)
+    defects = _defects(case, trial, device, outcome, frozen) if outcome.failed else []
+    outcome = outcome.model_copy(update={"defects": defects, "invented": _invented(case, trial, device, outcome)})
+    if not case.task:  # of a minimal case it is known what is wrong
+        return outcome
+    findings = []
+    if not frozen:  # or all that went before is missing in the graph, too
+        findings = [finding for graph in device.graphs for finding in check(trial.program.source, graph)]
+    wrong = outcome.failed and outcome.stage in (Stage.RUN, Stage.COMPARE)
+    seen = [described(findings)] if findings else []
+    if frozen and wrong:
+        outcome = _detailed(outcome, f"computed while it was traced, a constant since: {_named(frozen)}")
+    elif frozen:
+        seen.append(f"a constant, computed while it was traced: {_named(frozen)}")
+    elif wrong and findings and not defects:
+        dropped = any(finding.signature == DROPPED for finding in findings)
+        cause = {"stage": Stage.LOWER, "status": Status.WRONG, "signature": DROPPED if dropped else BAKED_IN}
+        return _detailed(outcome.model_copy(update=cause), *seen)
+    right = "; numbers right" if outcome.status is Status.PASS else ""
+    return outcome.model_copy(update={"notes": [*outcome.notes, *(f"graph: {text}{right}" for text in seen)]})
+
+
+def _frozen(trial: Trial, device: Device) -> list[Fallback]:
+    """What the front end computed itself, of what depends on an input."""
+    called = trial.program.source.called if device.fallbacks else ()
+    return [fallback for fallback in device.fallbacks if (fallback.operator, fallback.scope) in called]
+
+
+def _named(fallbacks: list[Fallback]) -> str:
+    """`aten::grid_sampler_2d in model.28.cross_attn, aten::nonzero in the model itself`."""
+    return ", ".join(f"{one.computed or one.operator} in {one.scope or 'the model itself'}" for one in fallbacks)
+
+
+def _defects(case: Case, trial: Trial, device: Device, outcome: Outcome, frozen: list[Fallback]) -> list[str]:
+    return explain(
+        trial.program,
+        outcome,
+        packages=device.target.packages(case.hardware, case.sdk),
+        workarounds=case.workarounds,
+        hardware=case.hardware,
+        dtype=case.dtype,
+        layer=None if trial.isolated else outcome.first_bad_layer,
+        frozen=frozen if device.watched else None,
+    )
+
+
+def _invented(case: Case, trial: Trial, device: Device, outcome: Outcome) -> list[str]:
+    """The defects of which nobody has said what comes out, where an emulated answer came from them."""
+    if not (device.target.emulated and outcome.groups):
+        return []
+    packages = device.target.packages(case.hardware, case.sdk)
+    found = find(trial.program.exported.graph, packages, case.workarounds, case.hardware, case.dtype)
+    return sorted({defect.id for defect, _ in found if defect.fault is UNSAID})
+
+
+def _detailed(outcome: Outcome, *texts: str) -> Outcome:
+    """The outcome with this before what else is said of it."""
+    detail = "; ".join(filter(None, (*texts, outcome.detail)))[:LONGEST_DETAIL]
+    return outcome.model_copy(update={"detail": detail})
