@@ -162,15 +162,13 @@ def expect(
 
     options.at_most_one(accept=accept, drop=drop)
     options.only_with("--accept", accept, link=link is not None, reason=reason is not None, until=until is not None)
-    why = accepting.Why(
-        options.given("--link", link), options.given("--reason", reason), options.day("--until", until)
-    )
+    why, last = options.why(link, reason, needed=bool(accept)), options.day("--until", until)
     for case in drop or ():
         accepting.drop(expectations, case)
         typer.echo(f"nothing is expected of {case}")
     found = read_all(records) if accept else []
     for pattern in accept or ():
-        for entry in accepting.accept(expectations, found, pattern, why):
+        for entry in accepting.accept(expectations, found, pattern, why, last):
             typer.echo(f"expected: {entry.case} {entry.named}")
     if not (accept or drop):
         _list_expectations(expectations, records)
@@ -179,23 +177,29 @@ def expect(
 @app.command(name="calibrate-limits")
 def calibrate_limits(
     records: Annotated[Path, typer.Option(help="Folder with records of compilers that are right.")] = RECORDS,
+    trust: Annotated[
+        list[str] | None, typer.Option(help="Count a case, or those of a pattern with *, though it is wrong.")
+    ] = None,
     write: Annotated[bool, typer.Option("--write", help="Put them in the place of the limits in force.")] = False,
 ) -> None:
     """Measure the limits of the verdict again: from records of healthy targets, by one rule for every dtype."""
-    from conformance.cases.outcome import Status
+    from conformance.cases.reading import data_path
     from conformance.compare import limits
-    from conformance.compare.calibration import as_toml, calibrated, healthy
+    from conformance.compare.calibration import as_toml, calibrated, measured
+    from conformance.compare.evidence import EVIDENCE, as_json
+    from conformance.host.machine import machine_name
+    from conformance.report.limits import as_markdown
     from conformance.results.records import read_records
 
-    found = read_records(records)
-    content = as_toml(calibrated(found))
-    for record in found:
-        if record.task and not record.emulated and record.status is Status.WRONG and healthy(record):
-            typer.echo(f"counted as healthy, though wrong by the limits in force: {record.id}", err=True)
-    typer.echo(content, nl=False)
+    evidence = measured(read_records(records), machine_name(), trust or ())
+    found = calibrated(evidence)
+    typer.echo(content := as_toml(found), nl=False)
     if write:
-        limits.PATH.write_text(content)
-        typer.echo(f"wrote {limits.PATH}", err=True)
+        path = data_path(EVIDENCE)
+        pages = {limits.PATH: content, path: as_json(evidence), path.with_suffix(".md"): as_markdown(evidence, found)}
+        for path, text in pages.items():
+            path.write_text(text, encoding="utf-8")
+            typer.echo(f"wrote {path}", err=True)
 
 
 @app.command()

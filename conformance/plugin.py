@@ -23,6 +23,7 @@ SUITE = Path(__file__).resolve().parent / "suite"
 EXPECTED: pytest.StashKey[dict[str, Expectation]] = pytest.StashKey()
 SELECTION: pytest.StashKey[Selection] = pytest.StashKey()
 PROPERTIES: pytest.StashKey[Parameters] = pytest.StashKey()
+WHY: pytest.StashKey[options.Why] = pytest.StashKey()
 
 # Fixture that a test asks for -> the cases it is run with.
 AXES = {"model_case": "models", "layer_case": "layers", "minimal_case": "minimal", "detection_case": "detections"}
@@ -63,7 +64,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--expectations", metavar="FILE", help="what is accepted to fail, made by `conformance expect` "
                     "(default: matrices/expectations.toml)")  # fmt: skip
     group.addoption("--accept", action="store_true", help="property tests: write what fails as a case that is "
-                    "expected to fail")  # fmt: skip
+                    "expected to fail; say why with --link or --reason")  # fmt: skip
+    group.addoption("--link", metavar="URL", help="with --accept: where it is reported")
+    group.addoption("--reason", metavar="TEXT", help="with --accept: why that is no reason not to ship")
     group.addoption("--programs", metavar="DIR", help="where such cases are (default: fixtures/programs)")
     group.addoption("--fail-known", action="store_true", help="property tests: known defects are failures, too")
 
@@ -125,6 +128,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
             chosen(named)
         _require_places(config)
+        accepts, link, reason = (config.getoption(name) for name in ("accept", "link", "reason"))
+        options.only_with("--accept", accepts, link=link is not None, reason=reason is not None)
+        config.stash[WHY] = options.why(link, reason, needed=accepts)
         config.stash[SELECTION] = selection = select(request_of(config))
         named, one_case = (config.getoption(option) is not None for option in ("target", "case"))
         config.stash[PROPERTIES] = parameters(selection, named, one_case, config.getoption("programs"))

@@ -10,11 +10,13 @@ from test_records import record
 from typer.testing import CliRunner
 
 from conformance.cases.errors import UserError
-from conformance.cases.outcome import ImageFigures, LayerFigures, Record, Status
-from conformance.cases.reading import read_toml
+from conformance.cases.outcome import Aspect, Check, ImageFigures, LayerFigures, Record, Status
+from conformance.cases.reading import read_json, read_toml
 from conformance.cli import app
-from conformance.compare import limits
-from conformance.compare.calibration import as_toml, calibrated
+from conformance.compare import calibration, limits
+from conformance.compare.calibration import as_toml, measured
+from conformance.compare.evidence import Evidence, as_json, left_out, limit_of
+from conformance.compare.limits import Limit
 from conformance.results.records import RecordWriter
 
 
@@ -36,10 +38,14 @@ def made(
     return record().model_copy(update=update | changes)
 
 
+def calibrated(records: Sequence[Record]) -> dict[str, Limit]:
+    return calibration.calibrated(measured(records, "here"))
+
+
 def test_limit_is_twice_the_largest_healthy_ratio_rounded_up() -> None:
     found = calibrated([made([0.5, 1.6], in_place=[0.9, 2.1]), made([0.8], layer="stem")])["float32"]
     assert (found.outputs, found.in_place, found.isolated, found.floor) == (4, 5, 2, 2.0**-24)
-    assert found.healthy.outputs.model_dump() == {"count": 2, "median": 1.05, "p95": 1.54, "largest": 1.6}
+    assert found.healthy.outputs.model_dump() == {"count": 2, "median": 0.5, "p95": 1.6, "largest": 1.6}
     assert found.healthy.isolated and found.healthy.isolated.count == 1 and found.faulty is None
     assert found.healthy.in_place and found.healthy.in_place.count == 2
 
@@ -47,7 +53,7 @@ def test_limit_is_twice_the_largest_healthy_ratio_rounded_up() -> None:
 def test_limit_says_which_compilers_and_models_it_is_of() -> None:
     other = made([1.0], "onnxruntime", system="yolo12", environment={"onnxruntime": "1.3", "torch": "2.13.0"})
     found = calibrated([made([1.0]), other, made([1.0])])["float32"]
-    assert found.healthy.by == "onnxruntime 1.3, openvino 1.2; 3 cells of toy, yolo12"
+    assert found.healthy.by == "onnxruntime 1.3, openvino 1.2; 3 cases of toy, yolo12"
 
 
 def test_every_dtype_has_limits_of_its_own() -> None:
@@ -85,15 +91,50 @@ def test_front_end_with_a_workaround_counts_and_without_is_the_fault() -> None:
 def test_nothing_to_measure_and_what_cannot_be_right_are_one_line() -> None:
     with pytest.raises(UserError, match="no figures of openvino, onnxruntime, inductor"):
         calibrated([made([1.0], target="emulator", emulated=True)])
-    with pytest.raises(UserError, match=r"^a healthy answer is not finite, .* leave its record out$"):
+    with pytest.raises(UserError, match=r"^a healthy answer is not finite, .* leave out "):
         calibrated([made([1.0, float("inf")])])
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     fault = made([3.0], target="xla", defects=["split-with-sizes"])
-    measured = calibrated([made([1.0], in_place=[1.1]), fault, made([2.0], dtype="all-bf16")])
-    (tmp_path / "limits.toml").write_text(as_toml(measured))
-    assert read_toml(tmp_path / "limits.toml", limits._Table).root == measured
+    evidence = measured([made([1.0], in_place=[1.1]), fault, made([2.0], dtype="all-bf16")], "here")
+    found = calibration.calibrated(evidence)
+    (tmp_path / "limits.toml").write_text(as_toml(found))
+    (tmp_path / "limits.json").write_text(as_json(evidence))
+    assert read_toml(tmp_path / "limits.toml", limits._Table).root == found
+    assert read_json(tmp_path / "limits.json", Evidence) == evidence
+
+
+def test_other_images_count_with_the_largest_ratio_of_their_call() -> None:
+    second = Check(of=Aspect.MODEL, status=Status.PASS, call=2, noise_ratio=2.4)
+    again = Check(of=Aspect.MODEL, status=Status.PASS, call=3, noise_ratio=9.0)
+    found = calibrated([made([0.5, 1.6], checks=[second, again])])["float32"]
+    assert (found.outputs, found.healthy.outputs.count) == (5, 3)
+
+
+def test_limit_without_a_system_judges_what_was_left_out() -> None:
+    records = [
+        made([1.0], system="a"),
+        made([1.2, 2.7], system="b"),
+        made([1.1], system="b", target="onnxruntime", environment={"onnxruntime": "1"}),
+    ]
+    ratios = measured(records, "here").of("float32", "outputs")
+    assert limit_of(ratios) == 6
+    by_system = {part.name: part for part in left_out(ratios, lambda one: one.system)}
+    assert (by_system["a"].limit, by_system["a"].cases, by_system["a"].alarms) == (6, 1, 0)
+    assert (by_system["b"].limit, by_system["b"].cases, by_system["b"].alarms) == (2, 2, 1)
+    by_compiler = {part.name: (part.limit, part.alarms) for part in left_out(ratios, lambda one: one.target)}
+    assert by_compiler == {"onnxruntime": (6, 0), "openvino": (3, 0)}
+    assert left_out(ratios[:1], lambda one: one.system) == [], "there is nothing left to judge by"
+
+
+def test_suspect_is_refused_until_it_is_trusted() -> None:
+    records = [made([1.0]), made([50.0], id="suspect", status=Status.WRONG)]
+    with pytest.raises(UserError, match=r"^suspect should be right and is wrong, and no known defect explains it"):
+        measured(records, "here")
+    assert limit_of(measured(records, "here", ["sus*"]).healthy) == 100
+    explained = made([50.0], status=Status.WRONG, target="xla", defects=["split-with-sizes"])
+    assert limit_of(measured([records[0], explained], "here").healthy) == 2
 
 
 def test_command_says_what_it_measured_and_writes_only_when_asked(
@@ -102,12 +143,17 @@ def test_command_says_what_it_measured_and_writes_only_when_asked(
     folder, path = tmp_path / "records", tmp_path / "limits.toml"
     RecordWriter(folder / "a.jsonl").write(made([1.0]))
     monkeypatch.setattr(limits, "PATH", path)
-    shown = CliRunner().invoke(app, ["calibrate-limits", "--records", str(folder)])
+    monkeypatch.setattr("conformance.cases.reading.data_path", lambda *parts: tmp_path.joinpath(*parts))
+    options = ["calibrate-limits", "--records", str(folder)]
+    shown = CliRunner().invoke(app, options)
     assert shown.exit_code == 0 and "outputs = 2.0" in shown.stdout and not path.exists()
-    written = CliRunner().invoke(app, ["calibrate-limits", "--records", str(folder), "--write"])
+    written = CliRunner().invoke(app, [*options, "--write"])
     assert path.read_text() == written.stdout == shown.stdout
+    assert read_json(tmp_path / "limits.json", Evidence).of("float32", "outputs")[0].ratios == {100: 1}
+    assert "| float32 | outputs of whole models | 2 | 1 | 1.0 | 1.0 | 1.0 |" in (tmp_path / "limits.md").read_text()
     RecordWriter(folder / "b.jsonl").write(made([99.0], id="suspect", status=Status.WRONG))
-    warned = CliRunner().invoke(app, ["calibrate-limits", "--records", str(folder)])
-    assert warned.stderr == "counted as healthy, though wrong by the limits in force: suspect\n"
+    refused = CliRunner().invoke(app, options)
+    assert refused.exit_code == 2 and refused.stderr.startswith("error: suspect should be right and is wrong")
+    assert CliRunner().invoke(app, [*options, "--trust", "suspect"]).exit_code == 0
     empty = CliRunner().invoke(app, ["calibrate-limits", "--records", str(tmp_path / "none")])
     assert empty.exit_code == 2 and empty.stderr.startswith("error: ") and empty.stderr.count("\n") == 1

@@ -14,10 +14,11 @@ from typer.testing import CliRunner
 
 from conformance.cases.errors import UserError
 from conformance.cases.expectation import read_expectations
+from conformance.cases.options import Why
 from conformance.cases.outcome import Status
 from conformance.cases.possible import require_possible
 from conformance.cli import app
-from conformance.results.accepting import Why, accept, drop
+from conformance.results.accepting import accept, drop
 from conformance.results.records import read_all
 
 FILE = "matrices/expectations.toml"

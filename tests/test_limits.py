@@ -7,8 +7,11 @@ from math import ceil
 import pytest
 
 from conformance.cases.errors import UserError
-from conformance.compare.calibration import FACTOR, FLOORS
+from conformance.cases.reading import data_path, read_json
+from conformance.compare.calibration import FLOORS, calibrated
+from conformance.compare.evidence import EVIDENCE, FACTOR, Evidence
 from conformance.compare.limits import limit
+from conformance.report.limits import as_markdown
 
 DTYPES = ("float32", "bfloat16", "float16", "matmult-bf16", "all-bf16")
 
@@ -25,6 +28,15 @@ def test_limits_are_by_the_rule_and_far_below_what_is_faulty(dtype: str) -> None
         assert allowed == ceil(FACTOR * healthy.largest)
         assert found.faulty is None or allowed < found.faulty.smallest / 1000
     assert found.floor == FLOORS[dtype]
+
+
+def test_limits_in_force_are_those_of_the_committed_ratios() -> None:
+    evidence = read_json(data_path(EVIDENCE), Evidence)
+    assert {dtype: limit(dtype) for dtype in DTYPES} == calibrated(evidence)
+    assert evidence.host and evidence.measured and evidence.revision
+    assert set(evidence.packages) >= {"openvino", "onnxruntime", "torch", "torch-xla"}
+    assert {one.target for one in evidence.healthy} == {"openvino", "onnxruntime", "inductor", "xla"}
+    assert data_path(EVIDENCE).with_suffix(".md").read_text() == as_markdown(evidence, calibrated(evidence))
 
 
 def test_dtype_without_measured_limits_cannot_be_judged() -> None:

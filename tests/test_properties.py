@@ -19,6 +19,7 @@ from toys import Planted
 
 from conformance.cases.case import Case
 from conformance.cases.errors import UserError
+from conformance.cases.options import Why
 from conformance.cases.outcome import GroupFigures, ImageFigures, Outcome, Stage, Status
 from conformance.compare.limits import limit
 from conformance.program import Program as Whole
@@ -273,7 +274,7 @@ def test_accepted_program_explains_what_contains_it_and_nothing_else(lab: Lab, t
     search = at(lab, "test_properties:REFLECT")
     pad = {"pad": (1, 0, 0, 0), "mode": "reflect"}
     small = Program(inputs=((1, 1, 1, 2),), steps=(step("pad", 0, **pad),))
-    accept(tmp_path, small, search.outcome(small), search.place, search.target)
+    accept(tmp_path, small, search.outcome(small), search.place, search.target, Why(reason="planted"))
     search.accepted = read_accepted(tmp_path)
     larger = Program(
         inputs=((2, 3, 5, 6),), steps=(step("relu", 0), step("pad", 1, pad=(2, 1, 0, 1), mode="reflect"))
@@ -314,13 +315,20 @@ def test_failure_is_a_script_and_can_be_accepted_and_is_strict_from_then_on(suit
     result = run(suite, "--hypothesis-profile", "dev", "--hypothesis-seed", "1")
     result.assert_outcomes(failed=1, skipped=1)
     result.stdout.fnmatch_lines(
-        ["wrong in compare on planted/fp32", "import torch", "*F.pad(*mode='reflect')*", "*--accept makes it a case*"]
+        [
+            "wrong in compare on planted/fp32",
+            "import torch",
+            "*F.pad(*mode='reflect')*",
+            "*--accept --reason TEXT makes it a case*",
+        ]
     )
     assert "Traceback" not in result.stdout.str()
-    run(suite, "--hypothesis-profile", "dev", "--hypothesis-seed", "1", "--accept").assert_outcomes(
+    accepted = ("--accept", "--reason", "planted")
+    run(suite, "--hypothesis-profile", "dev", "--hypothesis-seed", "1", *accepted).assert_outcomes(
         passed=1, skipped=1, warnings=1
     )
     (path,) = (suite.path / "programs").iterdir()
+    assert json.loads(path.read_text())["reason"] == "planted"
     assert json.loads(path.read_text())["program"]["steps"][0]["operator"] == "pad"
     run(suite, "--hypothesis-profile", "dev", "--hypothesis-seed", "1").assert_outcomes(passed=2)
     result = run(suite, "--target", "toys:HEALTHY", "-k", "test_accepted")
@@ -341,6 +349,7 @@ GOOD = {
     "stage": "compare",
     "status": "wrong",
     "signature": None,
+    "reason": "planted",
     "program": {"inputs": [[1, 2]], "steps": [{"operator": "relu", "inputs": [0]}]},
 }
 
@@ -350,6 +359,9 @@ GOOD = {
     [
         ({"status": "bad"}, "status: Input should be 'pass'*"),
         ({"packages": {"torch": "new"}}, "packages: 'new' is no range of versions of torch; one looks like *"),
+        ({"packages": {"torch": ""}}, "packages: '' is no range of versions of torch; one looks like *"),
+        ({"packages": {"torch": "<2.14"}}, "packages: '<2.14' is no range of versions of torch; one looks like *"),
+        ({"reason": None}, "say why it is accepted: link or reason"),
         ({"surprise": 1}, "unknown key 'surprise' (known: name, target*"),
         ({"program": {"inputs": [[1, 2]], "steps": []}}, "program.steps: * at least 1 item*"),
         (

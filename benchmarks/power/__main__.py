@@ -15,9 +15,11 @@ from benchmarks.power.json_file import About, as_json
 from benchmarks.power.parts import Parts
 from benchmarks.power.report import as_markdown
 from benchmarks.power.run import Plan, run_plan
+from benchmarks.power.severities import as_toml, measured_rule
 from benchmarks.power.show import print_results
 from benchmarks.power.systems import ENTRIES
 from conformance.cases.errors import UserError, check
+from conformance.compare import severity
 from conformance.compare.limits import limit
 from conformance.host.look import installed_version
 from conformance.registry import load_target
@@ -46,6 +48,9 @@ def main(
     parts: Annotated[
         Path | None, typer.Option(help="File that keeps what is done, so that a run that was ended goes on.")
     ] = None,
+    write_severity: Annotated[
+        bool, typer.Option("--write-severity", help="Write how bad errors of which size are: compare/severity.toml.")
+    ] = False,
     quick: Annotated[bool, typer.Option("--quick", help="One model, few faults, few cells: does it work?")] = False,
 ) -> None:
     """Plant faults in models that are right and see which gates notice; then see which gates condemn healthy ones."""
@@ -64,8 +69,12 @@ def main(
         raise typer.Exit(2) from None
     print_results(results, console)
     folder = output or (None if quick else Path("matrices"))
+    about = _about(seed)
     if folder is not None:
-        _write(results, folder, seed)
+        _write(results, folder, about)
+    if write_severity:
+        severity.PATH.write_text(as_toml(measured_rule(results, about)), encoding="utf-8")
+        typer.echo(f"wrote {severity.PATH}")
     if parts is not None:
         parts.unlink(missing_ok=True)  # the next run measures again
 
@@ -82,9 +91,12 @@ def _check(plan: Plan) -> None:
         limit(dtype)
 
 
-def _write(results: Results, folder: Path, seed: int) -> None:
+def _about(seed: int) -> About:
     versions = ", ".join(f"{name} {found}" for name in _PACKAGES if (found := installed_version(name)))
-    about = About(versions, seed, shlex.join(["python", "-m", "benchmarks.power", *sys.argv[1:]]))
+    return About(versions, seed, shlex.join(["python", "-m", "benchmarks.power", *sys.argv[1:]]))
+
+
+def _write(results: Results, folder: Path, about: About) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in (("power.md", as_markdown(results, about)), ("power.json", as_json(results, about))):
         (folder / name).write_text(text, encoding="utf-8")

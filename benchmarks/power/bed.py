@@ -11,7 +11,7 @@ from torch.fx import GraphModule
 
 from benchmarks.power.alone import Alone, make_alone
 from benchmarks.power.calls import Program, alike, run
-from benchmarks.power.detecting import CONFIDENCE, differs
+from benchmarks.power.detecting import CONFIDENCE, differs, kept
 from benchmarks.power.gates import OURS, Given, flagged
 from benchmarks.power.sites import Site, find_sites
 from benchmarks.power.systems import Entry, scratch_cache, subject
@@ -47,12 +47,15 @@ class Bed:
     batches: tuple[tuple[Tensor, ...], ...]
     answers: tuple[tuple[Tensor, ...], ...]
     found: tuple[list[list[Detections]], ...] | None
+    unsure: str | None
 
-    def changed(self, batch: int, outputs: Sequence[Tensor]) -> bool:
-        """Whether a program's outputs for one of the batches have lost or made up a detection."""
+    def detected(self, batch: int, outputs: Sequence[Tensor]) -> tuple[bool, int, int]:
+        """Whether a program's outputs for one of the batches have lost or made up a detection; how many there are,
+        and how many of these are still there."""
         assert self.found is not None
-        images = zip(*self.found[batch], strict=True)
-        return any(differs(*image) for image in zip(images, read(self.entry, outputs), strict=True))
+        images = list(zip(zip(*self.found[batch], strict=True), read(self.entry, outputs), strict=True))
+        wanted, still = (sum(counts) for counts in zip(*(kept(*image) for image in images), strict=True))
+        return any(differs(*image) for image in images), wanted, still
 
     def run(self, program: Program, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """What a graph gives at the dtype of the bed."""
@@ -65,7 +68,7 @@ class Bed:
 
     def given(self, answers: RunOutputs, alone: Callable[[], Sequence[Outcome]] = tuple) -> Given:
         """What the gates are shown."""
-        return Given(self.trial, answers, self.twin, self.dtype, alone)
+        return Given(self.trial, answers, self.twin, self.dtype, alone, self.unsure)
 
 
 @torch.no_grad()
@@ -75,6 +78,7 @@ def make_bed(entry: Entry, dtype: str) -> Bed:
     with scratch_cache():
         made = subject(entry, model, case)
         trial = made.trial(None, ())
+        unsure = made.unsure(made.conditioning([dtype]))
     healthy = (trial.tapped or trial.program).exported.module()
     assert isinstance(healthy, GraphModule)
     answer = run(healthy, trial.compared.inputs, dtype)
@@ -87,7 +91,7 @@ def make_bed(entry: Entry, dtype: str) -> Bed:
         found = tuple([read(entry, outputs) for outputs in valid] for valid in runs)
     twin, sites = run(module, trial.compared.inputs, dtype), tuple(find_sites(healthy, trial))
     alone = {path: make_alone(made.trial(path, ()), sites) for path in model.layers}
-    bed = Bed(entry, dtype, trial, twin, healthy, sites, alone, answer, batches, answers, found)
+    bed = Bed(entry, dtype, trial, twin, healthy, sites, alone, answer, batches, answers, found, unsure)
     if OURS in flagged(
         bed.given(alike(trial, answer, answers[0]), lambda: [_alone(one, dtype) for one in alone.values()])
     ):

@@ -26,6 +26,14 @@ def differs(valid: Sequence[Detections], answer: Detections) -> bool:
     return bool((had_by_all & ~_among(healthy, answer, wanted)).any() or (~had_by_one).any())
 
 
+def kept(valid: Sequence[Detections], answer: Detections) -> tuple[int, int]:
+    """How many detections all valid runs have, and how many of these the answer has."""
+    healthy = valid[0]
+    wanted = max(CONFIDENCE, min(healthy.cut, answer.cut) + SLACK)
+    had_by_all = np.all([_among(healthy, run, wanted) for run in valid], axis=0)
+    return int(had_by_all.sum()), int((had_by_all & _among(healthy, answer, wanted)).sum())
+
+
 def _among(some: Detections, others: Detections, confidence: float) -> np.ndarray:
     """Which of those that score enough are among the others, where a score may be less by rounding."""
     return paired(some.above(confidence), others.above(confidence - SLACK))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from math import isnan
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from benchmarks.power.bed import Bed
 from benchmarks.power.calls import alike, ask, run
 from benchmarks.power.faults import Kind
 from benchmarks.power.findings import Finding
-from benchmarks.power.gates import OURS, flagged
+from benchmarks.power.gates import OURS, Given, flagged
 from benchmarks.power.mutants import Mutant
 from conformance.cases.outcome import Outcome
 from conformance.running.judgement import RunOutputs, judge
@@ -28,7 +29,7 @@ def examine(bed: Bed, mutant: Mutant) -> Finding:
     given = bed.given(answers, lambda: _alone(bed, mutant))
     healthy = bed.answer[: bed.trial.output_count], bed.other_answer
     seen = not all(same(call, healthy[number % 2]) for number, call in enumerate(answers.calls))
-    differs, changes_detections = _elsewhere(bed, mutant, program, seen)
+    differs, changes_detections, kept = _elsewhere(bed, mutant, program, seen)
     caught = flagged(given) if differs else ()
     return Finding(
         system=bed.entry.name,
@@ -44,7 +45,14 @@ def examine(bed: Bed, mutant: Mutant) -> Finding:
         benign=not differs,
         hidden=differs and not seen,
         apart=mutant.kind.warmed_with_same,
+        error=max(_error(given), key=lambda error: (isnan(error), error), default=0.0),
+        kept=kept,
     )
+
+
+def _error(given: Given) -> list[float]:
+    """The relative errors of every group, in the call that is judged."""
+    return [group.worst_error for group in given.outcome.groups.values()]
 
 
 def same(outputs: Sequence[Tensor], others: Sequence[Tensor]) -> bool:
@@ -79,19 +87,20 @@ def _answers(
     return ask(trial, program, tapped, dtype)
 
 
-def _elsewhere(bed: Bed, mutant: Mutant, program: GraphModule, differs: bool) -> tuple[bool, bool | None]:
-    """Whether anything differs, there or in the other batches, and whether a detection does in these.
-
-    They are run until both are known.
-    """
+def _elsewhere(
+    bed: Bed, mutant: Mutant, program: GraphModule, differs: bool
+) -> tuple[bool, bool | None, float | None]:
+    """Whether anything differs, there or in the other batches; where the model detects, whether a detection does in
+    these, and what share of them is kept."""
     if mutant.kind.keeps:
         bed.run(program, bed.batches[-1])
-    detects = bed.found is not None
+    detects, changes, wanted, still = bed.found is not None, False, 0, 0
     for batch, inputs in enumerate(bed.batches):
         if differs and not detects:
             break
         outputs = bed.run(program, inputs)[: bed.trial.output_count]
         differs = differs or not same(outputs, bed.answers[batch])
-        if detects and bed.changed(batch, outputs):
-            return True, True
-    return differs, False if detects else None
+        if detects:
+            changed, there, kept = bed.detected(batch, outputs)
+            changes, wanted, still = changes or changed, wanted + there, still + kept
+    return differs, changes if detects else None, still / wanted if wanted else None

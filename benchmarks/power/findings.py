@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+HELD_OUT = "held-out/"
 MAIN = "float32"  # most faults are planted, and the strictest goals set, at this dtype
 
 
@@ -13,9 +14,10 @@ class Finding:
 
     `changes_detections`: in batches that no gate saw, a detection of at least the confidence that counts is lost or
     made up; None where the model does not detect. `benign`: nothing differs by a bit, for any of the batches;
-    `hidden`: nothing does for the images that are compared, so that no gate can see it.
-    `ratio` is the largest error over noise of any group, layer in place and image, `ratio_alone` that of the layer
-    compiled alone, of a fault that is not caught; `apart`: not counted with the others.
+    `hidden`: nothing does for the images that are compared, so that no gate can see it. `ratio` is the largest error
+    over noise of any group, layer in place and image, `ratio_alone` that of the layer compiled alone, of a fault that
+    is not caught; `apart`: not counted with the others. `error` is the largest relative error of a group and image,
+    and `kept` the share of the detections in those batches that are still there.
     """
 
     system: str
@@ -31,6 +33,8 @@ class Finding:
     benign: bool = False
     hidden: bool = False
     apart: bool = False
+    error: float = 0.0
+    kept: float | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,12 @@ class Results:
     def dtypes(self) -> tuple[str, ...]:
         """The dtypes, in the order they were run."""
         return tuple(dict.fromkeys([*(found.dtype for found in self.findings), *(cell.dtype for cell in self.cells)]))
+
+    @property
+    def held_out(self) -> Results:
+        """Those of architectures that nothing was tuned on."""
+        findings = tuple(finding for finding in self.findings if finding.system.startswith(HELD_OUT))
+        return Results(findings, tuple(cell for cell in self.cells if cell.system.startswith(HELD_OUT)))
 
     def of(self, dtype: str) -> Results:
         """Those of one dtype."""

@@ -73,7 +73,8 @@ def _cell(cell: Cell, programs: Programs | str, made: Subject) -> Cell:
         layers = [_alone(_trial(made, path), program, dtype) for path, program in programs.alone.items()]
     except Exception as error:  # of the target's, of any kind
         return replace(cell, error=_said(error))
-    given = Given(trial, answers, run(trial.program.module, trial.compared.inputs, dtype), dtype, lambda: layers)
+    twin, unsure = run(trial.program.module, trial.compared.inputs, dtype), made.unsure(made.conditioning([dtype]))
+    given = Given(trial, answers, twin, dtype, lambda: layers, unsure)
     return replace(cell, flagged=flagged(given), ratio=given.ratio, ratio_alone=given.ratio_alone)
 
 

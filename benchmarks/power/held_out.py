@@ -18,7 +18,7 @@ LAYERS = 12  # at least, where there are as many
 # grouped connections, segmentation.
 VARIANTS = (
     "resnet18", "vgg11_bn", "mobilenet_v3_small", "efficientnet_b0", "googlenet", "shufflenet_v2_x1_0",
-    "squeezenet1_1", "densenet121", "regnet_y_400mf", "convnext_tiny", "swin_t", "swin_v2_t", "vit_b_32",
+    "squeezenet1_1", "densenet121", "regnet_y_400mf", "convnext_tiny", "swin_t", "swin_v2_t",
     "lraspp_mobilenet_v3_large", "deeplabv3_mobilenet_v3_large",
 )  # fmt: skip
 

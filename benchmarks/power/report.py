@@ -64,6 +64,7 @@ def _section(results: Results, dtype: str) -> list[str]:
         f"- {'reached' if goal.reached else '**not reached**'}: {goal.what}: {goal.found}"
         for goal in goals(results, dtype)
     ]
+    lines += _held_out(results.held_out)
     lines += ["", *_gates(results), "", "### Caught, by kind of fault", "", *_kinds(results)]
     lines += ["", "### What our verdict does not catch", "", *_escapes(results)]
     lines += ["", "### False alarms of our verdict", "", *_alarms(results)]
@@ -77,6 +78,16 @@ def _section(results: Results, dtype: str) -> list[str]:
         *_cells(results),
         "",
     ]
+
+
+def _held_out(results: Results) -> list[str]:
+    """Of all that the goals count, what is of architectures that nothing was tuned on."""
+    if not results.findings and not results.cells:
+        return []
+    sums, systems = tally(results, OURS), {finding.system for finding in results.findings}
+    caught, alarms = _of(sums.caught, sums.planted), _of(sums.false_alarms, sums.healthy)
+    where = f"in {len(systems)} of these architectures, on which nothing was tuned"
+    return [f"- {where}: {caught} caught, false alarms {alarms}"]
 
 
 def _gates(results: Results) -> list[str]:

@@ -29,12 +29,16 @@ from conformance.compare.limits import PATH
 from conformance.store import digest
 
 _MUTANTS_A_JOB = 40
+# There are many, and each is a check of what was measured on the others, not a measurement.
+HELD_OUT_SHARE = 8
+HELD_OUT_DTYPES = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)
 class Plan:
     """What is run: for each system `per_kind` faults of each kind in float32 and a quarter of it at the other dtypes,
-    and for each system and dtype `images` batches of images through each target at its first `shapes` shapes."""
+    and for each system and dtype `images` batches of images through each target at its first `shapes` shapes. Of
+    those that are held out an eighth of the faults, at two dtypes."""
 
     systems: tuple[str, ...]
     dtypes: tuple[str, ...]
@@ -120,6 +124,12 @@ def _jobs(plan: Plan) -> list[Job]:
         per_kind = plan.per_kind if dtype == MAIN else ceil(plan.per_kind / 4)
         parts = ceil(per_kind * len(kinds_at(dtype)) / _MUTANTS_A_JOB)
         for entry in (ENTRIES[name] for name in plan.systems):
+            if entry.held_out:
+                if dtype in HELD_OUT_DTYPES:
+                    few = ceil(per_kind / HELD_OUT_SHARE)
+                    jobs.append(Planting(entry, dtype, few, plan.seed, 0, 1))
+                    jobs += [Control(entry, dtype, shape, plan.targets, plan.images) for shape in entry.shapes]
+                continue
             jobs += [Planting(entry, dtype, per_kind, plan.seed, part, parts) for part in range(parts)]
             if plan.images:
                 shapes = entry.shapes[: plan.shapes]

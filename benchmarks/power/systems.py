@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from torch import Tensor
 
+from benchmarks.power.held_out import VARIANTS
 from conformance.cases.case import Case
 from conformance.registry import load_system
 from conformance.running.subject import Subject
@@ -22,7 +23,8 @@ class Entry:
     """A model of a system, with the shape of the batch that faults are seen on.
 
     `detector` is how its first output is read (see `conformance.systems.protocol.Model`), also where its weights are
-    seeded; None where it does not detect. `shapes` are (batch, height, width) of the healthy cells.
+    seeded; None where it does not detect. `shapes` are (batch, height, width) of the healthy cells. Of those that are
+    `held_out` nothing was tuned on, and fewer faults are planted in each.
     """
 
     name: str
@@ -33,11 +35,14 @@ class Entry:
     detector: str | None
     shape: tuple[int, int, int]
     shapes: tuple[tuple[int, int, int], ...]
+    held_out: bool = False
 
     def case(self, dtype: str, shape: tuple[int, int, int] | None = None, target: str = "power") -> Case:
         """The case of a shape, by default the one that faults are seen on."""
         batch, height, width = shape or self.shape
-        return Case(self.system, self.variant, self.task, batch, height, width, dtype, target, weights=self.weights)
+        return Case(
+            self.load().name, self.variant, self.task, batch, height, width, dtype, target, weights=self.weights
+        )
 
     def load(self) -> System:
         """The system. Raises UserError where it is not installed."""
@@ -50,6 +55,7 @@ class Entry:
 
 _SHAPES = ((1, 192, 256), (2, 160, 160), (4, 128, 192))
 _PLANTED = (2, 192, 256)
+HELD_OUT = "benchmarks.power.held_out:HeldOut"
 
 ENTRIES = {
     entry.name: entry
@@ -60,6 +66,10 @@ ENTRIES = {
         Entry(
             "fasterrcnn-r50-backbone", "fasterrcnn", "r50", "backbone", None, None, (2, 160, 160),
             ((1, 160, 160), (2, 128, 160), (4, 96, 128)),
+        ),
+        *(
+            Entry(f"held-out/{one}", HELD_OUT, one, "logits", None, None, (2, 128, 128), ((2, 128, 128),), True)
+            for one in VARIANTS
         ),
     )
 }  # fmt: skip

@@ -9,6 +9,7 @@ import math
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from pathlib import Path
 
@@ -121,6 +122,22 @@ def at_most_one(**options: object) -> None:
     """Refuse options that exclude one another, by the names they have in the program."""
     if len(chosen := [_spelt(name) for name, value in options.items() if value]) > 1:
         raise UserError(f"{' and '.join(chosen)} exclude one another: give one of them")
+
+
+@dataclass(frozen=True)
+class Why:
+    """Why a failure is accepted: where it is reported, why it does not matter, or both."""
+
+    link: str | None = None
+    reason: str | None = None
+
+
+def why(link: str | None, reason: str | None, needed: bool) -> Why:
+    """What --link and --reason say. Raises UserError where one of them is `needed` and there is none."""
+    found = Why(given("--link", link), given("--reason", reason))
+    if needed and not (found.link or found.reason):
+        raise UserError("say why it is accepted: --link URL or --reason TEXT")
+    return found
 
 
 def only_with(needed: str, present: object, **options: object) -> None:

@@ -155,13 +155,14 @@ class Aspect(str, Enum):
 
 class Check(Recorded):
     """One verdict. It is given once, where the answers are, and everything else reads it. `call` is which call of the
-    program, counted from 1."""
+    program, counted from 1, and `noise_ratio` the largest in it, of any group and image."""
 
     of: Aspect
     status: Status
     signature: Text | None = None
     detail: Text | None = None
     call: int | None = None
+    noise_ratio: float | None = None
 
     @property
     def decided(self) -> bool:

@@ -1,24 +1,22 @@
-"""The limits of the verdict, from records of compilers whose answers are right: one rule for every dtype.
-
-A limit is twice the largest ratio of error to noise of a healthy answer, rounded up.
-"""
+"""The limits of the verdict, from records of compilers whose answers are right: one rule for every dtype."""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from math import ceil, floor, isfinite
-
-import numpy as np
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timezone
+from fnmatch import fnmatchcase
+from math import floor
 
 from conformance.cases.errors import UserError
-from conformance.cases.outcome import ImageFigures, Record
-from conformance.compare.limits import Faulty, Healthy, Limit, Ratios
+from conformance.cases.outcome import Record
+from conformance.cases.revision import suite_revision
+from conformance.compare.evidence import KINDS, Evidence, Ratios, gathered, limit_of, quantile
+from conformance.compare.limits import Distribution, Faulty, Healthy, Limit
 
 HEALTHY = ("openvino", "onnxruntime", "inductor")
 FRONT_END = "xla"  # healthy with a workaround
-FACTOR = 2
 _PACKAGES = {
     "openvino": ("openvino",),
     "onnxruntime": ("onnxruntime",),
@@ -37,21 +35,41 @@ _HEAD = """\
 # Above which ratio of error to noise an answer is wrong, and the smallest relative noise a ratio is formed with.
 # A limit belongs to a dtype, never to a model. `healthy` are the ratios, per image and group or layer, of compilers
 # whose answers are right; a limit is twice the largest of them, rounded up. `faulty` is the smallest ratio, in the
-# worst group, that a known defect gave. Written by `conformance calibrate-limits --write`.
+# worst group, that a known defect gave. Written by `conformance calibrate-limits --write`, from the ratios in
+# matrices/limits.json.
 """
 
 
-def calibrated(records: Iterable[Record]) -> dict[str, Limit]:
-    """The limits of every dtype that there are healthy records of. Raises UserError where there are none, and where
-    a healthy answer is wrong by any measure: it is not finite."""
-    by_dtype: dict[str, list[Record]] = defaultdict(list)
-    for record in records:
-        if record.task and not record.emulated and record.decided and record.groups:
-            by_dtype[record.dtype].append(record)
-    limits = {dtype: found for dtype in FLOORS if (found := _limit(dtype, by_dtype[dtype]))}
-    if not limits:
+def measured(records: Iterable[Record], host: str, trusted: Collection[str] = ()) -> Evidence:
+    """The ratios of records, of those that should be right. Raises UserError where there are none, and for suspects:
+    answers that are wrong by the limits in force, and that no known defect explains. Those of an id or a pattern that
+    is `trusted` were looked at, and count."""
+    counted = [record for record in records if record.task and not record.emulated and record.groups]
+    good = [record for record in counted if healthy(record)]
+    failed = [record.id for record in good if record.failed]
+    if unknown := [pattern for pattern in trusted if not any(fnmatchcase(id_, pattern) for id_ in failed)]:
+        raise UserError(f"--trust {unknown[0]!r}: no record that should be right and is wrong has this id")
+    if suspects := [id_ for id_ in failed if not any(fnmatchcase(id_, pattern) for pattern in trusted)]:
+        more = f" and {len(suspects) - 1} more" if len(suspects) > 1 else ""
+        raise UserError(
+            f"{suspects[0]}{more} should be right and is wrong, and no known defect explains it: a limit measured on "
+            "it would hide that. Leave out its record or, when it was looked at and is right, --trust its id"
+        )
+    good = [record for record in good if record.decided]
+    if not good:
         raise UserError(f"no figures of {', '.join(HEALTHY)}, or of {FRONT_END} with a workaround, in these records")
-    return limits
+    smallest: dict[str, list[float]] = defaultdict(list)
+    for record in filter(faulty, counted):
+        if record.worst_group:
+            smallest[record.dtype].append(record.groups[record.worst_group].noise_ratio)
+    return Evidence(
+        host=host,
+        measured=f"{datetime.now(timezone.utc):%Y-%m-%d}",
+        packages=_versions(good),
+        revision=suite_revision(),
+        healthy=gathered(good),
+        faulty={dtype: min(ratios) for dtype, ratios in smallest.items()},
+    )
 
 
 def healthy(record: Record) -> bool:
@@ -68,53 +86,58 @@ def faulty(record: Record) -> bool:
     return record.target == FRONT_END and bool(record.defects) and record.layer is None
 
 
+def calibrated(evidence: Evidence) -> dict[str, Limit]:
+    """The limits of every dtype that there are healthy ratios of."""
+    return {dtype: _limit(evidence, dtype) for dtype in FLOORS if evidence.of(dtype, "outputs")}
+
+
 def as_toml(limits: Mapping[str, Limit]) -> str:
     """The content of `limits.toml`."""
     return "\n".join([_HEAD, *(_section(dtype, found) for dtype, found in limits.items())])
 
 
-def _limit(dtype: str, records: Sequence[Record]) -> Limit | None:
-    good = [record for record in records if healthy(record)]
-    whole = [record for record in good if record.layer is None]
-    outputs = _ratios(image for record in whole for image in _images(record))
-    in_place = _ratios(image for record in whole for layer in record.layers for image in layer.per_image)
-    isolated = _ratios(image for record in good if record.layer for image in _images(record))
-    if outputs is None:
-        return None
-    bad = [record for record in records if faulty(record)]
-    smallest = min((record.groups[record.worst_group].noise_ratio for record in bad if record.worst_group), default=0)
+def _limit(evidence: Evidence, dtype: str) -> Limit:
+    outputs, in_place, isolated = (evidence.of(dtype, kind) for kind in KINDS)
+    smallest = evidence.faulty.get(dtype)
     return Limit(
-        outputs=ceil(FACTOR * outputs.largest),
-        in_place=ceil(FACTOR * (in_place or outputs).largest),
-        isolated=ceil(FACTOR * (isolated or in_place or outputs).largest),
+        outputs=limit_of(outputs),
+        in_place=limit_of(in_place or outputs),
+        isolated=limit_of(isolated or in_place or outputs),
         floor=FLOORS[dtype],
-        healthy=Healthy(by=_by(good), outputs=outputs, in_place=in_place, isolated=isolated),
-        faulty=Faulty(by=_by(bad), smallest=floor(smallest)) if smallest else None,
+        healthy=Healthy(
+            by=_by([*outputs, *isolated], evidence.packages),
+            outputs=_distribution(outputs),
+            in_place=_distribution(in_place) if in_place else None,
+            isolated=_distribution(isolated) if isolated else None,
+        ),
+        faulty=Faulty(smallest=floor(smallest)) if smallest else None,
     )
 
 
-def _images(record: Record) -> Iterator[ImageFigures]:
-    return (image for group in record.groups.values() for image in group.per_image)
+def _distribution(ratios: Sequence[Ratios]) -> Distribution:
+    return Distribution(
+        count=sum(sum(one.ratios.values()) for one in ratios),
+        median=quantile(ratios, 0.5),
+        p95=quantile(ratios, 0.95),
+        largest=max(one.largest for one in ratios) / 100,
+    )
 
 
-def _ratios(images: Iterable[ImageFigures]) -> Ratios | None:
-    """The distribution; None of nothing."""
-    found = sorted(image.noise_ratio for image in images)
-    if not found:
-        return None
-    if not isfinite(sum(found)):
-        raise UserError("a healthy answer is not finite, and no known defect explains it: leave its record out")
-    middle, high = (round(float(np.quantile(found, share)), 2) for share in (0.5, 0.95))
-    return Ratios(count=len(found), median=middle, p95=high, largest=ceil(found[-1] * 100) / 100)
+def _by(ratios: Sequence[Ratios], packages: Mapping[str, str]) -> str:
+    """Which compilers, and how many cases of which models."""
+    names = sorted({name for one in ratios for name in _PACKAGES[one.target]})
+    compilers = ", ".join(f"{name} {packages.get(name, '')}".strip() for name in names)
+    cases = sum(sum(one.cases.values()) for one in ratios)
+    return f"{compilers}; {cases} cases of {', '.join(sorted({one.system for one in ratios}))}"
 
 
-def _by(records: Sequence[Record]) -> str:
-    """Which compilers, and how many cells of which models."""
-    packages = {
-        f"{name} {number}" for r in records for name, number in r.environment.items() if name in _PACKAGES[r.target]
-    }
-    systems = sorted({record.system for record in records})
-    return f"{', '.join(sorted(packages))}; {len(records)} cells of {', '.join(systems)}"
+def _versions(records: Iterable[Record]) -> dict[str, str]:
+    """The versions of the compilers' packages, the newest where there are several."""
+    found: dict[str, str] = {}
+    for record in sorted(records, key=lambda record: record.finished):
+        wanted = (name for name in _PACKAGES[record.target] if name in record.environment)
+        found |= {name: record.environment[name] for name in wanted}
+    return found
 
 
 def _section(dtype: str, found: Limit) -> str:
@@ -130,15 +153,10 @@ def _section(dtype: str, found: Limit) -> str:
         f"[{dtype}.healthy]",
         f"by = {json.dumps(healthy.by)}",
     ]
-    for name in ("outputs", "in_place", "isolated"):
+    for name in KINDS:
         if (ratios := getattr(healthy, name)) is not None:
             figures = ", ".join(f"{key} = {value}" for key, value in ratios.model_dump().items())
             lines.append(f"{name} = {{ {figures} }}")
     if found.faulty:
-        lines += [
-            "",
-            f"[{dtype}.faulty]",
-            f"by = {json.dumps(found.faulty.by)}",
-            f"smallest = {found.faulty.smallest}",
-        ]
+        lines += ["", f"[{dtype}.faulty]", f"smallest = {found.faulty.smallest}"]
     return "\n".join([*lines, ""])

@@ -12,8 +12,8 @@ from conformance.cases.outcome import Strict
 from conformance.cases.reading import read_toml
 
 
-class Ratios(Strict):
-    """A distribution of ratios of error to noise."""
+class Distribution(Strict):
+    """That of ratios of error to noise."""
 
     count: int
     median: float
@@ -25,15 +25,14 @@ class Healthy(Strict):
     """The ratios of answers that were right, and of which compilers and models."""
 
     by: str
-    outputs: Ratios
-    in_place: Ratios | None = None
-    isolated: Ratios | None = None
+    outputs: Distribution
+    in_place: Distribution | None = None
+    isolated: Distribution | None = None
 
 
 class Faulty(Strict):
-    """The smallest ratio of answers that were wrong, and of which."""
+    """The smallest ratio, in the worst group, of answers that were wrong by a known defect."""
 
-    by: str
     smallest: float
 
 

@@ -24,6 +24,13 @@ def find_machine(host: Host, instance_type: str | None = None) -> Machine:
     )
 
 
+def machine_name(host: Host | None = None) -> str:
+    """`AMD EPYC 7R13, 2 CPUs, Linux x86_64`: what figures were measured on."""
+    lines = ((host or Host()).read("proc/cpuinfo") or "").splitlines()
+    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    return ", ".join(filter(None, (model, f"{_cpus()} CPUs", f"{platform.system()} {platform.machine()}")))
+
+
 def _cpus() -> int:
     """Those that this process may run on."""
     if hasattr(os, "sched_getaffinity"):

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from conformance.cases.case import Case
-from conformance.cases.outcome import Outcome, Stage, Status, Strict
+from conformance.cases.options import Why
+from conformance.cases.outcome import Outcome, Stage, Status, Strict, Text
 from conformance.cases.reading import fixture_path, read_json
 from conformance.properties.program import Program
 from conformance.store import digest
@@ -18,10 +19,8 @@ from conformance.targets.protocol import Target
 
 
 class Accepted(Strict):
-    """A program that is known to fail: on what target and dtype, with which versions of its packages, and how.
-
-    `link` is an issue, or why the failure is tolerated; to be filled in by hand.
-    """
+    """A program that is known to fail: on what target and dtype, with which versions of its packages, how, and why
+    that is accepted: a `link`, a `reason`, or both. Every range begins with a version that was seen to fail."""
 
     name: str
     target: str
@@ -30,19 +29,26 @@ class Accepted(Strict):
     stage: Stage
     status: Status
     signature: str | None
-    link: str | None = None
+    link: Text | None = None
+    reason: Text | None = None
     program: Program
+
+    @model_validator(mode="after")
+    def _says_why(self) -> Accepted:
+        if not (self.link or self.reason):
+            raise ValueError("say why it is accepted: link or reason")
+        return self
 
     @field_validator("packages")
     @classmethod
     def _ranges(cls, packages: dict[str, str]) -> dict[str, str]:
         for name, versions in packages.items():
             try:
-                SpecifierSet(versions)
+                begins = any(one.operator in (">=", ">", "==", "~=") for one in SpecifierSet(versions))
             except InvalidSpecifier:
-                raise ValueError(
-                    f"{versions!r} is no range of versions of {name}; one looks like '>=2.9,<2.10'"
-                ) from None
+                begins = False
+            if not begins:
+                raise ValueError(f"{versions!r} is no range of versions of {name}; one looks like '>=2.9,<2.10'")
         return packages
 
     def expected_at(self, place: Case, target: Target) -> bool:
@@ -70,7 +76,7 @@ def accepted_folder(given: str | None) -> Path:
     return Path(given) if given else fixture_path("programs")
 
 
-def accept(folder: Path, program: Program, outcome: Outcome, place: Case, target: Target) -> Path:
+def accept(folder: Path, program: Program, outcome: Outcome, place: Case, target: Target, why: Why) -> Path:
     """Write a failure as a case; from these versions of the target's packages on it is expected."""
     installed = target.packages(place.hardware, place.sdk)
     name = f"{place.target}-{program.steps[-1].operator}-{digest({'program': program.model_dump_json()})[:6]}"
@@ -82,6 +88,8 @@ def accept(folder: Path, program: Program, outcome: Outcome, place: Case, target
         stage=outcome.stage,
         status=outcome.status,
         signature=outcome.signature,
+        link=why.link,
+        reason=why.reason,
         program=program,
     )
     folder.mkdir(parents=True, exist_ok=True)

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from conformance.cases.case import Case
-from conformance.cases.outcome import Outcome
+from conformance.cases.outcome import Outcome, Status
 from conformance.properties.places import place_id
 from conformance.properties.program import Program
 from conformance.report.failure import came_to, group_lines
 
-_ACCEPT = "--accept makes it a case that is expected to fail; the search then goes on past it"
+_ACCEPT = "--accept --reason TEXT makes it a case that is expected to fail; the search then goes on past it"
 
 
 def describe(program: Program, outcome: Outcome, place: Case) -> str:
     """How a program failed, and the script that shows it."""
-    return "\n".join([*_failure(outcome, place), "", _script(program, place), f"  {_ACCEPT}"])
+    last = [outcome.traceback or ""] if outcome.status is Status.SUITE_ERROR else [f"  {_ACCEPT}"]
+    return "\n".join([*_failure(outcome, place), "", _script(program, place), *last])
 
 
 def _failure(outcome: Outcome, place: Case) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from tomlkit.items import AoT
 
 from conformance.cases.errors import UserError, not_there
 from conformance.cases.expectation import Expectation, Flaky, read_expectations
+from conformance.cases.options import Why
 from conformance.cases.outcome import Record, Status
 from conformance.results.records import latest, matching
 
@@ -22,25 +22,16 @@ _HEAD = """\
 """
 
 
-@dataclass(frozen=True)
-class Why:
-    """Why a failure is accepted, and until when."""
-
-    link: str | None = None
-    reason: str | None = None
-    until: date | None = None
-
-
-def accept(path: Path, records: Sequence[Record], pattern: str, why: Why) -> list[Expectation]:
+def accept(
+    path: Path, records: Sequence[Record], pattern: str, why: Why, until: date | None = None
+) -> list[Expectation]:
     """Expect the cases of an id, or of a pattern with `*`, to end as they did last. Raises UserError where there is
     no such record, and for a case that has not failed."""
-    if not (why.link or why.reason):
-        raise UserError("say why it is accepted: --link URL or --reason TEXT")
     read_expectations(path)  # what is broken is not edited
     runs: dict[str, list[Record]] = {}
     for record in matching(pattern, records):
         runs.setdefault(record.id, []).append(record)
-    accepted = [entry for id_ in runs if (entry := _expectation(runs[id_], why, named=id_ == pattern))]
+    accepted = [entry for id_ in runs if (entry := _expectation(runs[id_], why, until, named=id_ == pattern))]
     if not accepted:
         ours = any(runs[-1].status is Status.SUITE_ERROR for runs in runs.values())
         said = "ended in an error of the suite's own, which cannot be accepted" if ours else "has not failed"
@@ -57,7 +48,7 @@ def drop(path: Path, case: str) -> None:
     _edit(path, {}, without=case)
 
 
-def _expectation(runs: Sequence[Record], why: Why, named: bool) -> Expectation | None:
+def _expectation(runs: Sequence[Record], why: Why, until: date | None, named: bool) -> Expectation | None:
     """Of the runs of one case; None of one that has not failed. One that passed, too, with the same versions of all
     packages, is flaky."""
     failures = [record for record in runs if _failed(record, named)]
@@ -75,7 +66,7 @@ def _expectation(runs: Sequence[Record], why: Why, named: bool) -> Expectation |
         layer=last.first_bad_layer,
         link=why.link,
         reason=why.reason,
-        until=why.until,
+        until=until,
         flaky=flaky,
     )
 

@@ -12,7 +12,7 @@ import pytest
 from conformance.cases.case import Case
 from conformance.cases.errors import UserError
 from conformance.cases.outcome import Outcome, Status
-from conformance.plugin import PROPERTIES
+from conformance.plugin import PROPERTIES, WHY
 from conformance.properties.accepted import Accepted, accept
 from conformance.properties.message import describe
 from conformance.properties.places import place_id
@@ -30,8 +30,8 @@ def test_programs(place: Case, search: Search, pytestconfig: pytest.Config) -> N
     print(f"{place_id(place)}: " + ", ".join(f"{n} {verdict}" for verdict, n in search.tried.most_common()))
     if found is None:
         return
-    if pytestconfig.getoption("accept"):
-        path = accept(pytestconfig.stash[PROPERTIES].folder, *found, place, search.target)
+    if pytestconfig.getoption("accept") and found[1].status is not Status.SUITE_ERROR:
+        path = accept(pytestconfig.stash[PROPERTIES].folder, *found, place, search.target, pytestconfig.stash[WHY])
         warnings.warn(f"accepted: {path}", stacklevel=1)
         return
     pytest.fail(describe(*found, place), pytrace=False)
