@@ -19,12 +19,16 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
     from torch.fx import Node
 
+    from conformance.defects.offering import Helping
+    from conformance.program import Program
+
 
 @dataclass(frozen=True)
 class Finding:
     """A known defect at a node of the graph: where, of what shape, how sure it is, and what helps.
 
-    `certainty` is the evidence for the defect: reproduced, transcript (of a device) or report.
+    `certainty` is the evidence for the defect: reproduced, transcript (of a device) or report. `workarounds` are
+    those that help at this place. `seen_in`: the model's graph or, where torch.export cannot capture it, a run.
     """
 
     defect: str
@@ -35,18 +39,22 @@ class Finding:
     certainty: str
     workarounds: tuple[str, ...]
     links: tuple[str, ...]
+    seen_in: str = "graph"
 
 
 def lint(model: str, look: Look, hardware: str, sdk: str) -> list[Finding]:
     """Every known defect that a model meets on hardware with an SDK release, in the order of its graph.
 
     A model is one of a system, `yolo26x-detect`; a callable that returns an nn.Module, or one and its inputs,
-    `package.module:factory`; or an ExportedProgram's file. Raises UserError for what is none of them.
+    `package.module:factory`; or an ExportedProgram's file. Of one that torch.export cannot capture only what
+    torch-xla does not lower is named. Raises UserError for what is none of them.
     """
     from conformance.cases.releases import releases, resolve
     from conformance.compare.limits import limit
+    from conformance.defects.offering import Tried
     from conformance.defects.workarounds import WORKAROUNDS
     from conformance.targets.emulator import Emulator
+    from conformance.torchvision_ops import seen_whole
 
     check("hardware", hardware, Emulator.hardware)
     limit(look.dtype)
@@ -55,8 +63,57 @@ def lint(model: str, look: Look, hardware: str, sdk: str) -> list[Finding]:
     packages = releases()[resolve(sdk)].packages
     if Path(model).suffix == ".pt2":
         return _of_file(Path(model), packages, look, hardware)
-    exported, paths = _exported(model, look)
-    return findings(exported, paths, packages, look, hardware)
+    program = named_program(model, look)
+    try:
+        with _quiet(), seen_whole():
+            exported = program.exported
+    except Exception as error:  # torch.export has many
+        return _of_a_run(model, program, packages, look, hardware, error.__cause__ or error)
+    where = {"packages": packages, "hardware": hardware, "dtype": look.dtype}
+    with _quiet(), seen_whole():
+        helping = Tried(program, look.workarounds, where).helping
+        return findings(exported, program.paths, packages, look, hardware, helping)
+
+
+def _of_a_run(
+    model: str, program: Program, packages: Mapping[str, str], look: Look, hardware: str, reason: BaseException
+) -> list[Finding]:
+    """What torch-xla does not lower of a model that torch.export cannot capture. Raises UserError where it does not
+    run either, or nothing is found."""
+    from conformance.defects.catalogue import present
+    from conformance.defects.eager import met
+    from conformance.defects.frozen_fallback import FROZEN_FALLBACK
+    from conformance.defects.views_refused import VIEWS_REFUSED
+    from conformance.operators.table import Fate
+    from conformance.torchvision_ops import seen_whole
+
+    functionalization = "functionalization" in look.workarounds
+    try:
+        with _quiet(), seen_whole():
+            found = met(program, functionalization)
+            with_it = {(one.operator, one.scope) for one in (found if functionalization else met(program, True))}
+    except Exception:  # the model's own
+        raise UserError(f"{model} cannot be exported: {first_line(reason)}") from reason
+    defects = {Fate.CPU: FROZEN_FALLBACK, Fate.REFUSED: VIEWS_REFUSED}
+    known = present(packages, look.workarounds, hardware, look.dtype)
+    found = [one for one in found if defects[one.fate] in known]
+    if not found:
+        raise UserError(f"{model} cannot be exported: {first_line(reason)}; of its operators nothing is known")
+    return [
+        Finding(
+            defect=defect.id,
+            title=defect.title,
+            module=one_line(one.scope),
+            operator=one.operator,
+            shape=one.shape,
+            certainty=defect.evidence.value,
+            workarounds=() if (one.operator, one.scope) in with_it else defect.workarounds,
+            links=defect.links,
+            seen_in="run",
+        )
+        for one in found
+        for defect in [defects[one.fate]]
+    ]
 
 
 def _of_file(path: Path, packages: Mapping[str, str], look: Look, hardware: str) -> list[Finding]:
@@ -73,13 +130,24 @@ def _of_file(path: Path, packages: Mapping[str, str], look: Look, hardware: str)
 
 
 def findings(
-    exported: ExportedProgram, paths: frozenset[str], packages: Mapping[str, str], look: Look, hardware: str
+    exported: ExportedProgram,
+    paths: frozenset[str],
+    packages: Mapping[str, str],
+    look: Look,
+    hardware: str,
+    helping: Helping | None = None,
 ) -> list[Finding]:
-    """Those of a graph. `paths` are the paths of the program's modules."""
+    """Those of a graph. `paths` are the paths of the program's modules; `helping` says which workarounds help at a
+    place, which is else told from the node."""
     from conformance.defects.catalogue import find
+    from conformance.defects.offering import offered
     from conformance.defects.small import operator
     from conformance.graphs.exported import node_scope
 
+    for node in exported.graph.find_nodes(op="placeholder"):
+        node.meta["is_input"] = node.name in exported.graph_signature.user_inputs
+    if helping is None:
+        helping = lambda defect, node: offered(defect, look.workarounds, [node])  # noqa: E731
     return [
         Finding(
             defect=defect.id,
@@ -88,7 +156,7 @@ def findings(
             operator=operator(node),
             shape=_shape(node),
             certainty=defect.evidence.value,
-            workarounds=tuple(name for name in defect.workarounds if name not in look.workarounds),
+            workarounds=helping(defect, node),
             links=defect.links,
         )
         for defect, node in find(exported.graph, packages, look.workarounds, hardware, look.dtype)
@@ -102,16 +170,6 @@ def _shape(node: Node) -> tuple[int | str, ...]:
         if shape is not None:
             return tuple(size if isinstance(size, int) else str(size) for size in shape)
     return ()
-
-
-def _exported(model: str, look: Look) -> tuple[ExportedProgram, frozenset[str]]:
-    """The graph of a model, and the paths of its modules."""
-    program = named_program(model, look)
-    try:
-        with _quiet():
-            return program.exported, program.paths
-    except Exception as error:  # torch.export has many
-        raise UserError(f"{model} cannot be exported: {first_line(error)}") from error
 
 
 @contextmanager

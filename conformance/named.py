@@ -66,6 +66,12 @@ def _made(model: str, look: Look) -> tuple[Any, tuple[Tensor, ...]]:
 
 def _called(model: str) -> Any:
     """What anyone's own factory gives, which may raise anything."""
+    from importlib.util import find_spec
+
+    from conformance.torchvision_ops import own_kernels
+
+    if find_spec("torchvision"):
+        own_kernels()  # or nothing that imports it can be looked at
     name, _, attribute = model.partition(":")
     sys.path.insert(0, "")  # as python -m has it: what lies in the current folder
     try:

@@ -6,7 +6,8 @@ PyPI's torchvision is a CUDA build. Its kernels do not load beside a CPU torch, 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from importlib.machinery import PathFinder
@@ -31,11 +32,31 @@ def own_kernels() -> bool:
     if "torchvision" in sys.modules or _loads():
         return True
     _define()
-    import_module("torchvision.ops.boxes")._assert_has_ops = lambda: None  # type: ignore[attr-defined]
-    module = import_module("torchvision.ops.roi_align")
+    for name in ("boxes", "deform_conv", "ps_roi_align", "ps_roi_pool", "roi_pool"):
+        import_module(f"torchvision.ops.{name}")._assert_has_ops = lambda: None  # type: ignore[attr-defined]
+    module = _regions()
     slow = module._roi_align.__wrapped__  # compiled, as it is there, it takes 20 s at the first call
-    module._roi_align = lambda *given: pool_regions(*given[:6]) if given[5] > 0 and not given[6] else slow(*given)  # type: ignore[attr-defined]
+    module._roi_align = lambda *given: pool_regions(*given[:6]) if given[5] > 0 and not given[6] else slow(*given)
     return False
+
+
+@contextmanager
+def seen_whole() -> Iterator[None]:
+    """While inside, a graph has RoIAlign as one operator, as it has where torchvision's own kernels load."""
+    if "torchvision" not in sys.modules or _loads():
+        yield
+        return
+    module = _regions()
+    before = module._has_ops, module._assert_has_ops
+    module._has_ops, module._assert_has_ops = (lambda: True), (lambda: None)
+    try:
+        yield
+    finally:
+        module._has_ops, module._assert_has_ops = before
+
+
+def _regions() -> Any:
+    return import_module("torchvision.ops.roi_align")
 
 
 def suppression() -> Suppress | None:
@@ -66,14 +87,49 @@ def _loads() -> bool:
 _kept: list[Any] = []  # an operator is undefined again when its library is collected
 
 
+def _pooled(x: Tensor, regions: Tensor, _: float, height: int, width: int, *more: Any) -> Tensor:
+    return x.new_empty((len(regions), x.shape[1], height, width))
+
+
+def _with_places(*given: Any) -> tuple[Tensor, Tensor]:
+    import torch
+
+    pooled = _pooled(*given)
+    return pooled, torch.empty_like(pooled, dtype=torch.int32)
+
+
+def _convolved(x: Tensor, weight: Tensor, offset: Tensor, *more: Any) -> Tensor:
+    return x.new_empty((x.shape[0], weight.shape[0], *offset.shape[2:]))
+
+
+# Operators that torch.export must know to see them: what they take and give, and what gives a result of that shape.
+_REGIONS = "Tensor input, Tensor rois, float spatial_scale, SymInt pooled_height, SymInt pooled_width"
+_SHAPES: dict[str, tuple[str, Callable[..., Any]]] = {
+    "roi_align": (f"({_REGIONS}, int sampling_ratio, bool aligned) -> Tensor", _pooled),
+    "roi_pool": (f"({_REGIONS}) -> (Tensor, Tensor)", _with_places),
+    "ps_roi_align": (f"({_REGIONS}, int sampling_ratio) -> (Tensor, Tensor)", _with_places),
+    "ps_roi_pool": (f"({_REGIONS}) -> (Tensor, Tensor)", _with_places),
+    "deform_conv2d": (
+        "(Tensor input, Tensor weight, Tensor offset, Tensor mask, Tensor bias, SymInt stride_h, SymInt stride_w, "
+        "SymInt pad_h, SymInt pad_w, SymInt dilation_h, SymInt dilation_w, SymInt groups, SymInt offset_groups, "
+        "bool use_mask) -> Tensor",
+        _convolved,
+    ),
+}
+
+
 def _define() -> None:
-    """The operators that torchvision must find in order to import."""
+    """The operators that torchvision must find in order to import, and those of `_SHAPES`."""
     import torch
 
     library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
     library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
     library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
     library.impl("nms", suppress, "CPU")  # type: ignore[no-untyped-call]
+    for name, (schema, shaped) in _SHAPES.items():
+        library.define(f"{name}{schema}")  # type: ignore[no-untyped-call]
+        library.impl(name, shaped, "Meta")  # type: ignore[no-untyped-call]
+    library.impl("roi_align", lambda *given: _regions()._roi_align(*given), "CPU")  # type: ignore[no-untyped-call]
     _kept.append(library)
 
 

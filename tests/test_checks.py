@@ -12,7 +12,7 @@ import pytest
 import suites
 import torch
 import toys
-from test_own_models import After
+from operators_after import After
 from torch import Tensor
 from typer.testing import CliRunner
 

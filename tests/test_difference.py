@@ -84,7 +84,8 @@ def diff(tmp_path: Path) -> Callable[..., tuple[int, str]]:
             writer = RecordWriter(tmp_path / name / "records.jsonl")
             for one in records:
                 writer.write(one)
-        done = CliRunner().invoke(app, ["diff", str(tmp_path / "before"), str(tmp_path / "after"), *words])
+        before_after = ["diff", str(tmp_path / "before"), str(tmp_path / "after"), *words]
+        done = CliRunner().invoke(app, before_after, env={"COLUMNS": "300"})  # no cell is folded
         return done.exit_code, done.output
 
     return run

@@ -97,7 +97,7 @@ def test_hardware_release_and_dtype_decide() -> None:
     assert ids == {
         ("inf2", "2.29.1"): ["split-with-sizes", "batch-4-split"],
         ("trn2", "2.29.1"): ["split-with-sizes"],
-        ("inf2", "2.31.0"): ["split-with-sizes"],
+        ("inf2", "2.31.0"): ["split-with-sizes", "batch-4-split"],  # no release without it is known
     }
 
 

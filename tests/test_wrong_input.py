@@ -15,7 +15,7 @@ import pytest
 import toys
 from suites import SUITE
 from test_records import record
-from torch import Tensor, nn
+from torch import nn
 from typer.main import get_command
 from typer.testing import CliRunner, Result
 
@@ -119,15 +119,6 @@ def factory_of_three() -> tuple[nn.Module, None, None]:
 
 def factory_with_arguments(one: int) -> nn.Module:
     return nn.ReLU()
-
-
-class Unexportable(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return x if x.sum().item() > 0 else -x
-
-
-def unexportable() -> nn.Module:
-    return Unexportable()
 
 
 def wrong_channels() -> nn.Module:
@@ -284,6 +275,7 @@ COMMANDS = {
     "calibrate-limits --records nowhere": "no records in nowhere",
     "calibrate-limits --records junk": "nothing in junk can be read",
     "calibrate-limits --records good": "",
+    "calibrate-limits --records good --trust 'toy*'": "--trust 'toy*': no record that should be right and is wrong",
     "calibrate-limits --write=no": "--write",
     # lint: the model
     "lint": "Missing argument",
@@ -303,7 +295,6 @@ COMMANDS = {
     "lint test_wrong_input:factory_of_text": "returns str; expected an nn.Module, or one and its inputs",
     "lint test_wrong_input:factory_of_three": "returns tuple; expected an nn.Module, or one and its inputs",
     "lint test_wrong_input:factory_of_wrong_inputs": "returns inputs that are str; expected a tuple of tensors",
-    "lint test_wrong_input:unexportable --resolution 8": "test_wrong_input:unexportable cannot be exported: ",
     "lint test_wrong_input:wrong_channels --resolution 8": "test_wrong_input:wrong_channels cannot be exported: ",
     "lint nowhere.pt2": "nowhere.pt2 cannot be read: there is no such file",
     "lint empty.pt2/": "cannot be read",
@@ -484,7 +475,10 @@ PLUGIN = {
     "--programs file": "--programs file is no folder",
     "--programs ''": "--programs is empty",
     "--programs programs": "programs/a.json is not valid JSON",
-    "--accept --programs file/below": "--programs file/below cannot be written to",
+    "--accept": "say why it is accepted: --link URL or --reason TEXT",
+    "--accept --reason ''": "--reason is empty",
+    "--link https://example.org": "--link is only for --accept",
+    "--accept --reason x --programs file/below": "--programs file/below cannot be written to",
     "--hypothesis-profile weekly": "unknown hypothesis profile 'weekly'",
 }
 

@@ -50,7 +50,7 @@ AUTO_CAST_NAN = Defect(
         "https://github.com/aws-neuron/neuronx-distributed-inference/pull/151",
         "https://github.com/jimburtoft/neuronx-distributed-inference",
     ),
-    packages={"neuronx-cc": ">=2.23,<2.25"},
+    packages={"neuronx-cc": ">=2.23"},
     dtypes=("matmult-bf16",),
     trigger=is_a_block_of_yolo,
     stage=Stage.COMPARE,

@@ -42,7 +42,7 @@ BATCH4_SPLIT = Defect(
         "https://github.com/aws-neuron/aws-neuron-sdk/issues/1323",
         "https://github.com/aws-neuron/neuronx-distributed-inference/pull/151",
     ),
-    packages={"neuronx-cc": ">=2.21.33363,<2.25"},
+    packages={"neuronx-cc": ">=2.21.33363"},
     hardware=("inf2", "trn1"),
     trigger=halves_a_small_map,
     stage=Stage.COMPILE,

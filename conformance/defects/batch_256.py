@@ -32,9 +32,10 @@ BATCH_256 = Defect(
         "224; 128 images compile. The issue is closed. Take smaller batches."
     ),
     evidence=Evidence.REPORT,
-    seen="aws-neuron-sdk#751: inf2.xlarge, machine image of July 2024; which releases have it is inferred from that",
+    seen="aws-neuron-sdk#751, of September 2023 and, inf2.xlarge, of a machine image of July 2024: SDK 2.14 to 2.19",
     links=("https://github.com/aws-neuron/aws-neuron-sdk/issues/751",),
-    packages={"neuronx-cc": "<2.15"},
+    packages={"neuronx-cc": ">=2.10,<2.15"},
+    history=True,
     trigger=convolves_a_large_batch,
     stage=Stage.COMPILE,
     refusal="SIGSEGV",

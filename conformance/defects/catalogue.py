@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from conformance.cases.errors import check
+from conformance.defects.as_strided import AS_STRIDED
 from conformance.defects.auto_cast_nan import AUTO_CAST_NAN
 from conformance.defects.batch4_split import BATCH4_SPLIT
 from conformance.defects.batch_256 import BATCH_256
@@ -26,9 +27,10 @@ from conformance.defects.multiply_reduce import MULTIPLY_REDUCE
 from conformance.defects.onnxruntime_ceil import ONNXRUNTIME_CEIL
 from conformance.defects.onnxruntime_pad_pool import ONNXRUNTIME_PAD_MAX, ONNXRUNTIME_PAD_POOL
 from conformance.defects.onnxruntime_transposed import ONNXRUNTIME_TRANSPOSED
-from conformance.defects.openvino_avg_pool import OPENVINO_AVG_POOL
+from conformance.defects.openvino_avg_pool import OPENVINO_AVG_POOL, OPENVINO_POOL
 from conformance.defects.openvino_constants import OPENVINO_CONSTANTS
 from conformance.defects.openvino_convolution import OPENVINO_CONVOLUTION
+from conformance.defects.openvino_dividend import OPENVINO_DIVIDEND
 from conformance.defects.openvino_gather import OPENVINO_GATHER
 from conformance.defects.openvino_reduce import OPENVINO_REDUCE
 from conformance.defects.openvino_resize import OPENVINO_RESIZE
@@ -48,7 +50,9 @@ from conformance.defects.topk_large import TOPK_LARGE
 from conformance.defects.transpose_annotations import TRANSPOSE_ANNOTATIONS
 from conformance.defects.views_refused import VIEWS_REFUSED
 from conformance.defects.windows_strides import WINDOWS_STRIDES
-from conformance.defects.xla_resize import XLA_RESIZE
+from conformance.defects.xla_half import XLA_MEAN, XLA_NORM
+from conformance.defects.xla_pool import XLA_POOL
+from conformance.defects.xla_resize import XLA_RESIZE, XLA_RESIZE_BFLOAT16
 from conformance.defects.yolov5_in_place import YOLOV5_IN_PLACE
 
 if TYPE_CHECKING:
@@ -58,6 +62,7 @@ DEFECTS: dict[str, Defect] = {
     defect.id: defect
     for defect in (
         SPLIT_WITH_SIZES,
+        AS_STRIDED,
         RESIZE_SCALE,
         VIEWS_REFUSED,
         PARAMETER_FALLBACK,
@@ -89,13 +94,19 @@ DEFECTS: dict[str, Defect] = {
         YOLOV5_IN_PLACE,
         LNC_MISMATCH,
         XLA_RESIZE,
+        XLA_RESIZE_BFLOAT16,
+        XLA_NORM,
+        XLA_MEAN,
+        XLA_POOL,
         ONNXRUNTIME_TRANSPOSED,
         ONNXRUNTIME_CEIL,
         ONNXRUNTIME_PAD_MAX,
         ONNXRUNTIME_PAD_POOL,
         OPENVINO_AVG_POOL,
+        OPENVINO_POOL,
         OPENVINO_CONSTANTS,
         OPENVINO_CONVOLUTION,
+        OPENVINO_DIVIDEND,
         OPENVINO_GATHER,
         OPENVINO_REDUCE,
         OPENVINO_RESIZE,
@@ -117,20 +128,21 @@ def find(
     hardware: str | None = None,
     dtype: str | None = None,
 ) -> list[tuple[Defect, Node]]:
-    """Every node of an exported graph at which a target of these package versions is known to go wrong, on any
-    hardware and at any dtype, or on a family and at one."""
+    """Every node of an exported graph, and of those inside it, at which a target of these package versions is known
+    to go wrong, on any hardware and at any dtype, or on a family and at one."""
     known = present(packages, workarounds, hardware, dtype)
-    return [(defect, node) for node in graph.nodes for defect in known if _strikes(defect, node)]
+    return [(defect, node) for node in nodes_of(graph) for defect in known if defect.strikes(node, workarounds)]
 
 
-def _strikes(defect: Defect, node: Node) -> bool:
-    """Whether a defect strikes at a node; not where that depends on a size that is not fixed and has no example."""
-    try:
-        return defect.trigger(node)
-    except RuntimeError as error:
-        if type(error).__name__ == "GuardOnDataDependentSymNode":
-            return False
-        raise
+def nodes_of(graph: Graph) -> list[Node]:
+    """The nodes of a graph, and of the graphs that it calls: torch.autocast in a model makes one."""
+    from torch.fx import GraphModule
+
+    owner = graph.owning_module
+    inner = (
+        [part.graph for part in owner.modules() if isinstance(part, GraphModule)] if owner is not None else [graph]
+    )
+    return [node for one in inner for node in one.nodes]
 
 
 def present(

@@ -34,7 +34,7 @@ CONV3D = Defect(
     evidence=Evidence.REPORT,
     seen="README of a ported video model, SDK 2.29",
     links=("https://github.com/aws-neuron/neuronx-distributed-inference/pull/117",),
-    packages={"neuronx-cc": "==2.24.*"},
+    packages={"neuronx-cc": ">=2.24"},
     trigger=convolves_volumes,
     stage=Stage.COMPILE,
     refusal="NCC_IBIR158",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.specifiers import SpecifierSet
 
 from conformance.cases.outcome import Stage, Status
+from conformance.defects.dataflow import reachable
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -71,11 +72,13 @@ class Defect:
 
     `packages` are the ranges of the packages that have it; one that is present and in its range is enough.
     `hardware` are the families that have it and `dtypes` what has to be asked for, all where they are empty;
-    `fixed_in` is the first release without it.
+    `fixed_in` is the first release without it, SDK or package. A range is open upwards until such a release was seen.
+    `history`: reported of compilers before SDK 2.26 alone, not known of later ones, and not expected there.
     `trigger` recognises it in a node of an exported graph; what it does there is either a `fault` (called in
     the node's place, it returns the wrong answer) or a `refusal` (the compiler's code), and it shows in `stage`;
     where neither is known it can be named, and not played. `prevented_by` are workarounds that leave the graph
-    alone and switch the bug off from outside. `evidence` says how sure it is and `seen` what was seen, by whom.
+    alone and switch the bug off from outside; `triggers_with` are other triggers, where one of these is on.
+    `evidence` says how sure it is and `seen` what was seen, by whom.
     """
 
     id: str
@@ -92,15 +95,29 @@ class Defect:
     fault: Callable[..., Any] | None = None
     refusal: str | None = None
     prevented_by: tuple[str, ...] = ()
+    triggers_with: Mapping[str, Callable[[Node], bool]] = field(default_factory=dict)
     hardware: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ()
     fixed_in: str | None = None
+    history: bool = False
     _ranges: Mapping[str, SpecifierSet] = field(init=False)
 
     def __post_init__(self) -> None:
         """Raises InvalidSpecifier for what is no range of versions."""
         ranges = {name: SpecifierSet(versions) for name, versions in self.packages.items()}
         object.__setattr__(self, "_ranges", ranges)
+
+    def strikes(self, node: Node, workarounds: tuple[str, ...]) -> bool:
+        """Whether it strikes at a node of an exported graph, with these workarounds on; not where that depends on a
+        size that is not fixed and has no example. Where no output depends on the node, only a refusal while it is
+        traced is met."""
+        trigger = next((self.triggers_with[name] for name in workarounds if name in self.triggers_with), self.trigger)
+        try:
+            return trigger(node) and (self.stage is Stage.LOWER or reachable(node))
+        except RuntimeError as error:
+            if type(error).__name__ == "GuardOnDataDependentSymNode":
+                return False
+            raise
 
     def affects(
         self,

@@ -38,7 +38,7 @@ DEPTHWISE_TRANSPOSED = Defect(
     evidence=Evidence.REPORT,
     seen="README of a ported speech model, SDK 2.27",
     links=("https://github.com/aws-neuron/neuronx-distributed-inference/pull/71",),
-    packages={"neuronx-cc": "==2.22.*"},
+    packages={"neuronx-cc": ">=2.22"},
     trigger=transposes_channels_alone,
     stage=Stage.COMPILE,
     refusal="NCC_ITEN404",

@@ -7,7 +7,7 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Outcome, Status
-from conformance.defects.catalogue import present
+from conformance.defects.catalogue import nodes_of, present
 from conformance.defects.defect import FROZEN, Defect, unseen
 from conformance.graphs.exported import node_scope
 
@@ -36,7 +36,7 @@ def explain(
     """
     known = present(packages, workarounds, hardware, dtype)
     alike = [defect for defect in known if shows_as(defect, outcome)]
-    return sorted({defect.id for defect in alike if _strikes(defect, program, layer, frozen)})
+    return sorted({defect.id for defect in alike if _strikes(defect, program, workarounds, layer, frozen)})
 
 
 def shows_as(defect: Defect, outcome: Outcome) -> bool:
@@ -65,16 +65,24 @@ def _first_status(outcome: Outcome) -> Status:
     return outcome.status
 
 
-def _strikes(defect: Defect, program: Program, layer: str | None, frozen: Sequence[Fallback] | None) -> bool:
+def _strikes(
+    defect: Defect,
+    program: Program,
+    workarounds: tuple[str, ...],
+    layer: str | None,
+    frozen: Sequence[Fallback] | None,
+) -> bool:
     if defect.trigger is unseen:
         return defect.refusal is not None
     if defect.fault is FROZEN and frozen is not None:
         return any(_within(fallback.scope, layer) for fallback in frozen)
     try:
-        graph = program.exported.graph
+        nodes = nodes_of(program.exported.graph)
     except Exception:  # a failure that cannot be explained is still a failure, and is recorded
         return False
-    return any(defect.trigger(node) and _within(node_scope(node, program.paths), layer) for node in graph.nodes)
+    return any(
+        defect.strikes(node, workarounds) and _within(node_scope(node, program.paths), layer) for node in nodes
+    )
 
 
 def _within(scope: str | None, layer: str | None) -> bool:

@@ -15,7 +15,7 @@ LARGE_KERNEL_BACKWARD = Defect(
     evidence=Evidence.TRANSCRIPT,
     seen="aws-neuron-sdk#1295: trn1, neuronx-cc 2.23.6484, input (1, 3, 256, 1024)",
     links=("https://github.com/aws-neuron/aws-neuron-sdk/issues/1295",),
-    packages={"neuronx-cc": "==2.23.*"},
+    packages={"neuronx-cc": ">=2.23"},
     trigger=unseen,
     stage=Stage.COMPILE,
     workarounds=(),

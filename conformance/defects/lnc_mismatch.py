@@ -14,12 +14,15 @@ LNC_MISMATCH = Defect(
         "compiler. It is so by design, and no graph shows it: there is no minimal case. Give both the same."
     ),
     evidence=Evidence.REPORT,
-    seen="AWS's documentation of the logical NeuronCore configuration and of NCC_EARG001",
+    seen=(
+        "compiler release notes of SDK 2.21, which introduce it; AWS's documentation of the logical NeuronCore "
+        "configuration and of NCC_EARG001"
+    ),
     links=(
         "https://github.com/aws-neuron/aws-neuron-sdk/blob/81ce03ae/about-neuron/arch/neuron-features/logical-neuroncore-config.rst",
         "https://github.com/aws-neuron/aws-neuron-sdk/blob/81ce03ae/compiler/error-codes/EARG001.rst",
     ),
-    packages={"neuronx-cc": ">=2.15"},
+    packages={"neuronx-cc": ">=2.16"},
     trigger=unseen,
     stage=Stage.COMPILE,
     refusal="NCC_EARG001",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
 from conformance.defects.defect import Defect, Evidence, MinimalCase
@@ -13,29 +14,68 @@ if TYPE_CHECKING:
     from torch.fx import Node
 
 
+@dataclass(frozen=True)
+class _Axis:
+    """How rows, or columns, are padded with zeros, by `before` and `after`, and then pooled."""
+
+    size: int
+    before: int
+    after: int
+    kernel: int
+    stride: int
+    padding: int
+    dilation: int
+
+    @property
+    def reads_zeros(self) -> bool:
+        """Whether a window covers a zero of the padding."""
+        image = range(self.padding + self.before, self.padding + self.before + self.size)
+        padded = range(self.padding, image.stop + self.after)
+        last = padded.stop + self.padding - self.dilation * (self.kernel - 1)
+        read = {
+            start + step * self.dilation for start in range(0, last, self.stride) for step in range(self.kernel)
+        }  # fmt: skip
+        return any(place in read and place not in image for place in padded)
+
+    @property
+    def refused(self) -> bool:
+        """Whether the padding of both is as large as the window."""
+        return self.padding + max(self.before, self.after) >= self.kernel
+
+
 def pools_the_largest_of_padded(node: Node) -> bool:
-    """Whether the node is a max-pooling of an image that was padded with zeros."""
-    return operator(node).startswith("max_pool") and _padded(node) is not None
+    """Whether the node is a max-pooling of an image that was padded with zeros, and reads any of them."""
+    axes = _fused(node) if operator(node).startswith("max_pool") else []
+    return any(axis.reads_zeros for axis in axes) and not any(axis.refused for axis in axes)
 
 
 def pads_more_than_it_pools(node: Node) -> bool:
-    """Whether the node pools an image that was padded with constants by as much as its window, or more."""
-    if not operator(node).startswith(("max_pool", "avg_pool", "adaptive_avg_pool")):
-        return False
-    pads = _padded(node)
-    if pads is None:
-        return False
-    window = arguments(node).get("kernel_size") or 1
-    return max(pads) >= (window if isinstance(window, int) else min(window))
+    """Whether the node pools an image that was padded with zeros, both together by as much as its window, or more."""
+    return any(axis.refused for axis in _fused(node))
 
 
-def _padded(node: Node) -> list[int] | None:
-    """By how much what it reads was padded with a constant."""
-    before: Any = node.args[0]
-    if operator(before) not in ("pad", "constant_pad_nd"):
-        return None
-    given = arguments(before)
-    return list(given["pad"]) if given.get("mode", "constant") == "constant" and not given["value"] else None
+def _fused(node: Node) -> list[_Axis]:
+    """The rows and columns of a pooling that the Pad before it becomes a part of; none where it does not."""
+    if not operator(node).startswith(("max_pool", "avg_pool")) or "indices" in operator(node):
+        return []
+    padded, pooling = node.args[0], arguments(node)
+    if operator(padded) not in ("pad", "constant_pad_nd") or len(padded.users) > 1:  # type: ignore[arg-type, union-attr]
+        return []
+    given = arguments(padded)  # type: ignore[arg-type]
+    rank = len(pooling["kernel_size"])
+    pads = [*given["pad"], *[0] * (2 * rank)]
+    if given.get("mode", "constant") != "constant" or given["value"] or min(pads) < 0 or not any(pads[: 2 * rank]):
+        return []
+    if any(pads[2 * rank :]) or (any(pooling["padding"]) and not pooling.get("count_include_pad", True)):
+        return []
+    sizes = given["self"].meta["val"].shape[-rank:]
+    values = (pooling[name] or pooling["kernel_size"] for name in ("kernel_size", "stride", "padding"))
+    dilation = pooling.get("dilation", [1])
+    along = zip(*(list(value) * rank if len(value) == 1 else value for value in (*values, dilation)), strict=True)
+    return [
+        _Axis(size, pads[2 * (rank - axis - 1)], pads[2 * (rank - axis - 1) + 1], *steps)
+        for axis, (size, steps) in enumerate(zip(sizes, along, strict=False))
+    ]
 
 
 def _negative(index: int) -> tuple[Tensor, ...]:
@@ -70,9 +110,13 @@ ONNXRUNTIME_PAD_MAX = Defect(
         "max-pooling pad itself, if minus infinity is meant; else switch the fusion off."
     ),
     evidence=Evidence.REPRODUCED,
-    seen="met while a find of the property tests was made smaller, with ONNX Runtime 1.31.1; the fusion is PadFusion",
-    links=_LINKS,
-    packages={"onnxruntime": "==1.31.*"},
+    seen=(
+        "met while a find of the property tests was made smaller, with ONNX Runtime 1.31.1; the fusion is PadFusion. "
+        "Seen with 1.22 to 1.31.1, and right with 1.32.0"
+    ),
+    links=("https://github.com/microsoft/onnxruntime/issues/24737", *_LINKS),
+    packages={"onnxruntime": ">=1.22,<1.32"},
+    fixed_in="1.32.0",
     trigger=pools_the_largest_of_padded,
     stage=Stage.COMPARE,
     workarounds=(),
@@ -98,9 +142,13 @@ ONNXRUNTIME_PAD_POOL = Defect(
         "kernel'. Pad less, or slice and concatenate."
     ),
     evidence=Evidence.REPRODUCED,
-    seen="found by the property tests with ONNX Runtime 1.31.1; the fusion is PadFusion",
+    seen=(
+        "found by the property tests with ONNX Runtime 1.31.1; the fusion is PadFusion. Seen with 1.24 to 1.31.1, "
+        "and right with 1.32.0; not found in public trackers (searched 2026-11)"
+    ),
     links=_LINKS,
-    packages={"onnxruntime": "==1.31.*"},
+    packages={"onnxruntime": ">=1.24,<1.32"},
+    fixed_in="1.32.0",
     trigger=pads_more_than_it_pools,
     stage=Stage.COMPILE,
     workarounds=(),

@@ -33,12 +33,19 @@ ONNXRUNTIME_TRANSPOSED = Defect(
     title="a transposed convolution with an output padding as large as its stride fails when it is run",
     known=(
         "PyTorch wants the output padding smaller than the stride or the dilation, ONNX Runtime smaller than the "
-        "stride: 'output_padding may be too large for stride'. The session is made, and session.run fails."
+        "stride: 'output_padding may be too large for stride'. The session is made, and session.run fails. Up to "
+        "1.27 it does not, and gives wrong numbers, which this entry does not cover."
     ),
     evidence=Evidence.REPRODUCED,
-    seen="found by the property tests with ONNX Runtime 1.31.1",
-    links=("https://onnx.ai/onnx/operators/onnx__ConvTranspose.html",),
-    packages={"onnxruntime": "==1.31.*"},
+    seen=(
+        "found by the property tests with ONNX Runtime 1.31.1; seen with 1.28 to 1.32.0, wrong numbers in "
+        "onnxruntime#14208"
+    ),
+    links=(
+        "https://github.com/microsoft/onnxruntime/issues/14208",
+        "https://onnx.ai/onnx/operators/onnx__ConvTranspose.html",
+    ),
+    packages={"onnxruntime": ">=1.28"},
     trigger=pads_more_than_the_stride,
     stage=Stage.RUN,
     workarounds=(),

@@ -1,4 +1,4 @@
-"""OpenVINO divides the sum of an average pooling's last window by the whole kernel where PyTorch does not."""
+"""OpenVINO's pooling with ceil_mode: a divisor that PyTorch does not use, and a window larger than the image."""
 
 from __future__ import annotations
 
@@ -23,13 +23,29 @@ def reaches_beyond_the_padding(node: Node) -> bool:
     sizes, results = given["self"].meta["val"].shape[2:], node.meta["val"].shape[2:]
     kernel, padding = pair(given["kernel_size"]), pair(given["padding"])
     along = zip(sizes, results, kernel, pair(given["stride"] or kernel), padding, strict=True)
-    return any(p and (after - 1) * s + k > before + 2 * p for before, after, k, s, p in along)
+    return any(padding) and any((after - 1) * s + k > before + 2 * p for before, after, k, s, p in along)
+
+
+def reaches_beyond_the_image(node: Node) -> bool:
+    """Whether the node pools with ceil_mode, and its window is larger than the padded image."""
+    if operator(node) not in ("avg_pool2d", "max_pool2d"):
+        return False
+    given = arguments(node)
+    kernel, padding, dilation = (pair(given.get(name, 1)) for name in ("kernel_size", "padding", "dilation"))
+    along = zip(given["self"].meta["val"].shape[2:], kernel, padding, dilation, strict=True)
+    return bool(given["ceil_mode"]) and any(d * (k - 1) + 1 > n + 2 * p for n, k, p, d in along)
 
 
 def _pooled(x: Tensor) -> Tensor:
     from torch.nn import functional
 
     return functional.avg_pool2d(x, 3, stride=2, padding=1, ceil_mode=True)
+
+
+def _largest(x: Tensor) -> Tensor:
+    from torch.nn import functional
+
+    return functional.max_pool2d(x, 3, stride=2, ceil_mode=True)
 
 
 OPENVINO_AVG_POOL = Defect(
@@ -41,11 +57,15 @@ OPENVINO_AVG_POOL = Defect(
         "count_include_pad=False, or a size at which the windows fit."
     ),
     evidence=Evidence.REPRODUCED,
-    seen="found by the property tests with OpenVINO 2026.4.1",
+    seen=(
+        "found by the property tests with OpenVINO 2026.4.1; seen with 2025.1 to 2026.4.1; not found in public "
+        "trackers (searched 2026-11), kin of onnx/onnx#5276"
+    ),
     links=(
+        "https://github.com/onnx/onnx/issues/5276",
         "https://docs.openvino.ai/2025/documentation/openvino-ir-format/operation-sets/operation-specs/pooling/avg-pool-14.html",
     ),
-    packages={"openvino": "==2026.4.1"},
+    packages={"openvino": ">=2025.1"},
     trigger=reaches_beyond_the_padding,
     stage=Stage.COMPARE,
     workarounds=(),
@@ -58,6 +78,39 @@ OPENVINO_AVG_POOL = Defect(
             batch=2,
             status=Status.WRONG,
             wrong_images=(0, 1),
+            workarounds=(),
+        ),
+    ),
+)
+
+OPENVINO_POOL = Defect(
+    id="openvino-pool-small-image",
+    title="pooling with ceil_mode of an image smaller than the window fails when it is run",
+    known=(
+        "With ceil_mode PyTorch pools 2 rows with a window of 3 to one. OpenVINO compiles that, and then fails: "
+        "'Exception from src/inference/src/cpp/infer_request.cpp'. Pad the image, or take a smaller window."
+    ),
+    evidence=Evidence.REPRODUCED,
+    seen=(
+        "OpenVINO 2025.1 to 2026.4.1, while the trigger of openvino-avg-pool-ceil was tried on its neighbours; "
+        "not found in public trackers (searched 2026-11)"
+    ),
+    links=(
+        "https://docs.openvino.ai/2025/documentation/openvino-ir-format/operation-sets/operation-specs/pooling/max-pool-14.html",
+    ),
+    packages={"openvino": ">=2025.1"},
+    trigger=reaches_beyond_the_image,
+    stage=Stage.RUN,
+    workarounds=(),
+    minimal_cases=(
+        MinimalCase(
+            name="max-pool",
+            title="2 x 4 by 3 x 3, stride 2",
+            build=lambda: calls(_largest),
+            inputs=images(1, 3, 2, 4),
+            batch=1,
+            status=Status.ERROR,
+            signature="RuntimeError",
             workarounds=(),
         ),
     ),

@@ -17,16 +17,19 @@ _SIZES = tuple(4**power for power in range(2, 9))  # of values; each is freed at
 
 
 def convolves_to_one_column(node: Node) -> bool:
-    """Whether the node convolves one channel, padded above, to a single column that is strided and its rows not."""
+    """Whether the node convolves one channel to a single column of several rows, strided across and not down; where
+    the kernel is as wide as the image, and that a multiple of the stride, it was right."""
     if operator(node) != "conv2d":
         return False
     given = arguments(node)
     if isinstance(given["padding"], str):
         return False
-    channels, height = given["weight"].meta["val"].shape[1:3]
-    (down, across), (above, _) = pair(given["stride"]), pair(given["padding"])
-    alone = channels == given["groups"] == 1
-    return bool(alone and node.meta["val"].shape[3] == 1 and down == 1 < across and above > 0 and height > 2)
+    channels, _, width = given["weight"].meta["val"].shape[1:]
+    (down, across), (_, beside) = pair(given["stride"]), pair(given["padding"])
+    rows, columns = node.meta["val"].shape[2:]
+    if not (channels == given["groups"] == 1 and columns == 1 < rows and down == 1 < across and width > 1):
+        return False
+    return bool(beside or width % across or given["input"].meta["val"].shape[3] != width)
 
 
 def _convolution() -> nn.Module:
@@ -43,17 +46,19 @@ OPENVINO_CONVOLUTION = Defect(
     id="openvino-one-column",
     title="a convolution of one channel to a single column gives what lies in memory",
     known=(
-        "With one input channel, a stride across and none down, and padding above and below, the rows between the "
-        "first and the last are computed from memory that is none of the image's: right or wrong as it happens, and "
-        "up to infinity. Wider outputs, more channels and paddings at the sides alone are right."
+        "With one input channel, a stride across and none down, and a single column as the result, rows are computed"
+        " from memory that is none of the image's: right or wrong as it happens, and up to infinity. Wider results, "
+        "more channels, a stride down, kernels of one column, and those as wide as the image where that is a "
+        "multiple of the stride, are right."
     ),
     evidence=Evidence.REPRODUCED,
     seen=(
         "found by the property tests with OpenVINO 2026.4.1 on an AMD EPYC, wrong in one process and right in the "
-        "next; after free memory is filled with large numbers wrong in 50 of 50"
+        "next; after free memory is filled with large numbers wrong in 50 of 50; seen with 2025.1 to 2026.4.1; "
+        "not found in public trackers (searched 2026-11)"
     ),
     links=("https://github.com/openvinotoolkit/openvino/tree/master/src/plugins/intel_cpu/src/nodes",),
-    packages={"openvino": "==2026.4.1"},
+    packages={"openvino": ">=2025.1"},
     trigger=convolves_to_one_column,
     stage=Stage.COMPARE,
     workarounds=(),

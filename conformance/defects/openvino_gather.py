@@ -27,7 +27,10 @@ def gathers_from_the_first_places(node: Node) -> bool:
     else:
         first = name in ("slice", "narrow") and given["start"] in (0, None) and given.get("step", 1) == 1
     rank = len(node.meta["val"].shape)
-    return first and given["dim"] % rank != arguments(node)["dim"] % rank
+    if not first or given["dim"] % rank == arguments(node)["dim"] % rank:
+        return False
+    whole, part = given["self"].meta["val"].shape, node.args[0].meta["val"].shape  # type: ignore[union-attr]
+    return bool(part[given["dim"]] < whole[given["dim"]])
 
 
 def _gathered() -> nn.Module:
@@ -48,11 +51,14 @@ OPENVINO_GATHER = Defect(
         "or an output of other sizes. Use take_along_dim, or split in the place of slices."
     ),
     evidence=Evidence.REPRODUCED,
-    seen="found by the property tests with OpenVINO 2026.4.1; it is EliminateSliceBeforeGatherElements that does it",
+    seen=(
+        "found by the property tests with OpenVINO 2026.4.1; seen with 2025.1 to 2026.4.1; it is "
+        "EliminateSliceBeforeGatherElements that does it; not found in public trackers (searched 2026-11)"
+    ),
     links=(
         "https://github.com/openvinotoolkit/openvino/blob/master/src/common/transformations/src/transformations/common_optimizations/nop_elimination.cpp",
     ),
-    packages={"openvino": "==2026.4.1"},
+    packages={"openvino": ">=2025.1"},
     trigger=gathers_from_the_first_places,
     stage=Stage.COMPARE,
     workarounds=(),

@@ -30,11 +30,15 @@ OPENVINO_RESIZE = Defect(
         "F.interpolate(x, size=(1, 1)) is wrong; write F.adaptive_avg_pool2d or x.mean."
     ),
     evidence=Evidence.REPRODUCED,
-    seen="found by the property tests with OpenVINO 2026.4.1; ONNX Runtime and inductor are right",
+    seen=(
+        "found by the property tests with OpenVINO 2026.4.1; seen with 2025.1 to 2026.4.1; ONNX Runtime and inductor"
+        " are right; not found in public trackers (searched 2026-11), kin of onnx/onnx#4276"
+    ),
     links=(
+        "https://github.com/onnx/onnx/issues/4276",
         "https://docs.openvino.ai/2025/documentation/openvino-ir-format/operation-sets/operation-specs/image/interpolate-11.html",
     ),
-    packages={"openvino": "==2026.4.1"},
+    packages={"openvino": ">=2025.1"},
     trigger=resizes_to_one,
     stage=Stage.COMPARE,
     workarounds=(),

@@ -1,10 +1,11 @@
-"""OpenVINO drops a dimension that was just added when the only place along it is selected by an index of one."""
+"""OpenVINO drops a dimension that was just added when its only place is selected, once or several times."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
+from conformance.defects.dataflow import depends_on_input
 from conformance.defects.defect import Defect, Evidence, MinimalCase
 from conformance.defects.small import arguments, calls, images, operator
 
@@ -14,18 +15,18 @@ if TYPE_CHECKING:
 
 
 def selects_all_of_a_new_dimension(node: Node) -> bool:
-    """Whether the node is an index_select of one place along a dimension that an unsqueeze has added, which nobody
-    else reads."""
+    """Whether the node selects by a constant index along a dimension that an unsqueeze has added, counted from the
+    front, and nobody else reads what that gives."""
     if operator(node) != "index_select":
         return False
     given = arguments(node)
-    before, dim, index = given["self"], given["dim"], given["index"]
+    before, dim = given["self"], given["dim"]
     rank = len(node.meta["val"].shape)
     return (
         operator(before) == "unsqueeze"
         and len(before.users) == 1
-        and before.args[1] % rank == dim % rank
-        and index.meta["val"].numel() == 1
+        and before.args[1] == dim % rank
+        and not depends_on_input(given["index"])
     )
 
 
@@ -37,19 +38,23 @@ def _selection() -> nn.Module:
 
 OPENVINO_UNSQUEEZE = Defect(
     id="openvino-unsqueeze-gather",
-    title="x.unsqueeze(d).index_select(d, [0]) loses the dimension it has added",
+    title="x.unsqueeze(d).index_select(d, index) loses the dimension it has added",
     known=(
         "OpenVINO removes an Unsqueeze and the Gather behind it where that gathers place 0 of the new dimension. "
-        "That is right for an index without dimensions, which takes the dimension away again, and wrong for an index "
-        "of one value, which leaves a dimension of 1: the output has one dimension less. Leave out the index_select, "
+        "That is right for an index without dimensions, which takes the dimension away again, and wrong for a tensor"
+        " of one or more, which leaves the dimension: the output has one less. It takes a constant index, and a "
+        "dimension that the unsqueeze counts from the front: x.unsqueeze(-1) is right. Leave out the index_select, "
         "or add the dimension with reshape."
     ),
     evidence=Evidence.REPRODUCED,
-    seen="found by the property tests with OpenVINO 2026.4.1; the transformation is EliminateUnsqueezeGather",
+    seen=(
+        "found by the property tests with OpenVINO 2026.4.1; seen with 2025.1 to 2026.4.1; the transformation is "
+        "EliminateUnsqueezeGather; not found in public trackers (searched 2026-11)"
+    ),
     links=(
         "https://github.com/openvinotoolkit/openvino/blob/master/src/common/transformations/src/transformations/common_optimizations/eliminate_unsqueeze_gather.cpp",
     ),
-    packages={"openvino": "==2026.4.1"},
+    packages={"openvino": ">=2025.1"},
     trigger=selects_all_of_a_new_dimension,
     stage=Stage.COMPARE,
     workarounds=(),

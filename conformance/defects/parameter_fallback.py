@@ -51,7 +51,7 @@ PARAMETER_FALLBACK = Defect(
         "https://github.com/aws-neuron/aws-neuron-sdk/issues/1265",
         "https://github.com/huggingface/optimum-neuron/pull/1119",
     ),
-    packages={"torch-neuronx": ">=2.9.0.2.11,<=2.9.0.2.15.32035"},
+    packages={"torch-neuronx": ">=2.9.0.2.11,<2.10"},  # beyond, it is another library
     trigger=falls_back_on_a_parameter,
     stage=Stage.LOWER,
     refusal="SIGSEGV",

@@ -32,7 +32,7 @@ REPLICATE_PAD = Defect(
     evidence=Evidence.REPORT,
     seen="README of a ported video model, SDK 2.29",
     links=("https://github.com/aws-neuron/neuronx-distributed-inference/pull/130",),
-    packages={"neuronx-cc": "==2.24.*"},
+    packages={"neuronx-cc": ">=2.24"},
     trigger=repeats_the_border,
     stage=Stage.COMPILE,
     refusal="NCC_IDLO901",

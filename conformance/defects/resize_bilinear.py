@@ -33,6 +33,7 @@ RESIZE_BILINEAR = Defect(
         "https://github.com/aws-neuron/aws-neuron-sdk/issues/995",
     ),
     packages={"neuronx-cc": ">=2.13,<2.16"},
+    history=True,
     trigger=resizes_bilinearly,
     stage=Stage.COMPILE,
     refusal="ResizeBilinear",

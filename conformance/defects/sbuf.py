@@ -54,7 +54,7 @@ SBUF = Defect(
         "https://github.com/aws-neuron/neuronx-distributed-inference/pull/116",
         "https://github.com/aws-neuron/neuronx-distributed-inference/pull/71",
     ),
-    packages={"neuronx-cc": ">=2.23,<2.25"},
+    packages={"neuronx-cc": ">=2.23"},
     trigger=outgrows_sbuf,
     stage=Stage.COMPILE,
     refusal="NCC_IGCA030",

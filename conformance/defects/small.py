@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,12 +17,17 @@ def operator(node: Node) -> str:
 
 def arguments(node: Node) -> dict[str, Any]:
     """The arguments of an operator by its schema's names, with their defaults."""
-    schema: Any = getattr(node.target, "_schema", None)
+    return schema_arguments(node.target, node.args, node.kwargs)
+
+
+def schema_arguments(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """What an operator is given, by its schema's names, with their defaults; nothing for what has no schema."""
+    schema = getattr(func, "_schema", None)
     if schema is None:
         return {}
-    given = dict(zip((argument.name for argument in schema.arguments), node.args, strict=False))
+    given = dict(zip((argument.name for argument in schema.arguments), args, strict=False))
     defaults = {argument.name: argument.default_value for argument in schema.arguments}
-    return {**defaults, **given, **node.kwargs}
+    return {**defaults, **given, **kwargs}
 
 
 def calls(function: Callable[..., Any], *constants: Tensor) -> nn.Module:
@@ -62,8 +67,10 @@ def images(*shape: int) -> Callable[[int], tuple[Tensor, ...]]:
 
 
 def is_constant(node: Node) -> bool:
-    """Whether the node of an exported graph is a parameter, a buffer or a constant."""
-    return node.op == "placeholder" and node.name.startswith(("p_", "b_", "c_"))
+    """Whether the node of an exported graph is a parameter, a buffer or a constant: by the name that torch.export
+    gives it, which an input of a user's own program may have, too."""
+    named = node.op == "placeholder" and node.name.startswith(("p_", "b_", "c_")) and not node.meta.get("is_input")
+    return node.op == "get_attr" or named
 
 
 def pair(size: Any) -> tuple[int, int]:

@@ -17,6 +17,7 @@ SMALL_KERNEL_TRAINING = Defect(
     seen="aws-neuron-sdk#881: neuronx-cc 2.13.72",
     links=("https://github.com/aws-neuron/aws-neuron-sdk/issues/881",),
     packages={"neuronx-cc": "==2.13.*"},
+    history=True,
     trigger=unseen,
     stage=Stage.COMPILE,
     workarounds=(),

@@ -23,13 +23,14 @@ SORT = Defect(
     known=(
         "neuronx-cc does not compile aten::topk and aten::sort as they come from the end2end head of YOLO26. "
         "Build the model with end2end=False before fuse() and rank the detections on the CPU, which takes about "
-        "0.1 ms. Reported for SDK 2.28 and 2.29; other releases are not known either way, so they are not "
-        "emulated as refusing."
+        "0.1 ms. Reported for SDK 2.28 and 2.29; since 2.30 a sort is compiled as a topk of up to 16384 values: see "
+        "`topk-large`."
     ),
     evidence=Evidence.REPORT,
-    seen="README of the published YOLO26 port",
+    seen="README of the published YOLO26 port; aws-neuron-sdk#1339 of SDK 2.30 gets past it",
     links=("https://github.com/aws-neuron/neuronx-distributed-inference/pull/151",),
     packages={"neuronx-cc": ">=2.23,<2.25"},
+    fixed_in="2.30.0",
     trigger=sorts,
     stage=Stage.COMPILE,
     refusal="NCC_EVRF029",

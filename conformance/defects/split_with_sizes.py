@@ -12,6 +12,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from conformance.cases.outcome import Stage, Status
+from conformance.defects.dataflow import reachable
 from conformance.defects.defect import Defect, Evidence, MinimalCase
 from conformance.defects.small import arguments, calls, operator
 
@@ -23,12 +24,16 @@ WORKAROUNDS = ("slice", "tensor_split", "functionalization")
 
 
 def splits_across_rows(node: Node) -> bool:
-    """Whether the node is a split into given sizes with a dimension larger than 1 before the one it splits."""
-    if "split_with_sizes" not in operator(node):
+    """Whether the node splits into given sizes, and a piece that is used is read from other places: one that is a
+    part of what is split, where a dimension before that is larger than 1."""
+    if operator(node) not in ("split_with_sizes", "unsafe_split_with_sizes"):
         return False
     given = arguments(node)
-    shape = given["self"].meta["val"].shape
-    return bool(prod(shape[: given["dim"] % len(shape)]) > 1)
+    shape, sizes = given["self"].meta["val"].shape, given["split_sizes"]
+    rows, total = prod(shape[: given["dim"] % len(shape)]), shape[given["dim"]]
+    wrong = [place for place, size in enumerate(sizes) if rows > 1 and 0 < size < total]
+    used = {user.args[1] if operator(user) == "getitem" else None for user in node.users if reachable(user)}
+    return bool(wrong) and (None in used or not used.isdisjoint(wrong))
 
 
 def read_densely(x: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
@@ -86,7 +91,7 @@ SPLIT_WITH_SIZES = Defect(
         "https://github.com/pytorch/xla/issues/8640",
         "https://github.com/pytorch/xla/issues/8410",
     ),
-    packages={"torch-xla": ">=2.5,<2.10"},
+    packages={"torch-xla": ">=2.5"},
     trigger=splits_across_rows,
     stage=Stage.COMPARE,
     fault=read_densely,

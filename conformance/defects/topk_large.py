@@ -33,7 +33,7 @@ TOPK_LARGE = Defect(
     evidence=Evidence.TRANSCRIPT,
     seen="aws-neuron-sdk#1339: inf2, SDK 2.30 and 2.31, a sort of (64, 128256)",
     links=("https://github.com/aws-neuron/aws-neuron-sdk/issues/1339",),
-    packages={"neuronx-cc": ">=2.25,<2.27"},
+    packages={"neuronx-cc": ">=2.25"},
     trigger=ranks_too_many,
     stage=Stage.COMPILE,
     refusal="NCC_EVRF014",

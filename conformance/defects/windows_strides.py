@@ -37,6 +37,7 @@ WINDOWS_STRIDES = Defect(
     seen="aws-neuron-sdk#1080; where it strikes is inferred",
     links=("https://github.com/aws-neuron/aws-neuron-sdk/issues/1080",),
     packages={"neuronx-cc": "==2.16.*"},
+    history=True,
     trigger=cuts_a_batch_into_windows,
     stage=Stage.COMPILE,
     refusal="TEN404",

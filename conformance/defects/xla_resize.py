@@ -1,38 +1,100 @@
-"""XLA's CPU backend computes one number twice, rounded differently: bilinear resizing takes a neighbour's value."""
+"""XLA's CPU backend computes where a pixel comes from once too often in float32, and too coarsely in bfloat16."""
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
 from conformance.defects.defect import Defect, Evidence, MinimalCase
-from conformance.defects.resizing import interpolate, resizing
+from conformance.defects.resizing import Resizing, interpolate, resizing
 from conformance.defects.small import images
 
 if TYPE_CHECKING:
+    from torch import Tensor, dtype
     from torch.fx import Node
+
+_UNROLLED = 10  # pixels up to which the loop is unrolled, and both numbers are computed alike
+_VISIBLE = 6 * 2**-9  # relative: six times what rounding to bfloat16 does
 
 
 def has_whole_coordinates(node: Node) -> bool:
-    """Whether a node that resizes bilinearly takes a pixel from just where one is, by a ratio that has to be
-    rounded."""
+    """Whether a node resizes bilinearly, and rounding once or twice makes another pixel the first of a window."""
+    import torch
+
     found = resizing(node)
-    if found is None or found.mode != "bilinear":
+    if found is None or found.mode != "bilinear" or node.meta["val"].dtype != torch.float32:
         return False
-    sizes = zip(found.before, found.after, strict=True)
-    return any(_on_a_pixel(before, after, found.align_corners) for before, after in sizes)
+    pixels = node.meta["val"].shape[-2:].numel()
+    return pixels > _UNROLLED and any(_starts_differ(found, axis) for axis in (0, 1))
 
 
-def _on_a_pixel(before: int, after: int, align_corners: bool) -> bool:
-    """Whether a row or column between the first and the last is just where one was, by a ratio that is rounded."""
-    if align_corners:
-        ratio, half = Fraction(before - 1, max(after - 1, 1)), Fraction(0)
-    else:
-        ratio, half = Fraction(before, after), Fraction(1, 2)
-    exact = ratio.denominator & (ratio.denominator - 1) == 0
-    return not exact and any(((place + half) * ratio - half).denominator == 1 for place in range(1, after - 1))
+def has_coarse_coordinates(node: Node) -> bool:
+    """Whether a node resizes bfloat16, and its coordinates, which are bfloat16 too, lead to other values."""
+    import torch
 
+    found = resizing(node)
+    if found is None or found.mode == "bicubic" or node.meta["val"].dtype != torch.bfloat16:
+        return False
+    unchanged = found.before in (found.after, (1, 1))
+    return not unchanged and any(_coarse(found, axis) for axis in (0, 1))
+
+
+def _first(found: Resizing, axis: int, kind: dtype) -> tuple[Tensor, Tensor]:
+    """The coordinate of each new row or column, and how far before it its window begins."""
+    import torch
+
+    before, after = found.before[axis], found.after[axis]
+    corners = found.align_corners and after > 1
+    sizes = torch.tensor([before - 1, after - 1] if corners else [before, after], dtype=torch.float32)
+    half = found.mode == "bilinear" and not found.align_corners
+    places = torch.arange(after).to(kind) + (0.5 if half else 0)
+    return places, (sizes[0] / sizes[1]).to(kind)
+
+
+def _starts_differ(found: Resizing, axis: int) -> bool:
+    """Whether ceil(place * ratio - 1.5), or - 1 with aligned corners, is another number with one rounding less."""
+    import torch
+
+    places, ratio = _first(found, axis, torch.float32)
+    offset = 1 if found.align_corners else 1.5
+    twice = (places * ratio - offset).ceil()
+    once = (places.double() * ratio.double() - offset).float().ceil()
+    last = max(found.before[axis] - 3, 0)
+    return not torch.equal(twice.clamp(0, last), once.clamp(0, last))
+
+
+def _coarse(found: Resizing, axis: int) -> bool:
+    """Whether a row of noise that is resized so is visibly another."""
+    import torch
+    from torch.nn.functional import interpolate as resize
+
+    before, after = found.before[axis], found.after[axis]
+    row = torch.rand(before, generator=torch.Generator().manual_seed(0)).bfloat16().double()
+    corners = {"align_corners": found.align_corners} if found.mode == "bilinear" else {}
+    right = resize(row[None, None, None], size=(1, after), mode=found.mode, **corners).flatten()
+    places, weights = _window(found, axis)
+    error = ((row[places] * weights).sum(1) - right).norm() / right.norm()
+    return not bool(error < _VISIBLE)
+
+
+def _window(found: Resizing, axis: int) -> tuple[Tensor, Tensor]:
+    """The places that each new row or column is made of in bfloat16, and their weights."""
+    import torch
+
+    before, bilinear = found.before[axis], found.mode == "bilinear"
+    size = min(3, before) if bilinear else 1
+    places, ratio = _first(found, axis, torch.bfloat16)
+    half = 0.5 if bilinear and not found.align_corners else 0
+    coordinates = places * ratio
+    start = (coordinates - 1 - half).ceil() if bilinear else coordinates.floor()
+    start = start.clamp(0, before - size)
+    distance = (start - coordinates)[:, None] + torch.arange(size).bfloat16() + half
+    weights = (1 - distance.abs()).clamp(min=0) if bilinear else torch.ones_like(distance)
+    first = start.long().clamp(max=before - size)
+    return first[:, None] + torch.arange(size), (weights / weights.sum(1, keepdim=True)).double()
+
+
+_SOURCE = "https://github.com/pytorch/xla/blob/v2.9.0/torch_xla/csrc/resize_ops.cpp"
 
 XLA_RESIZE = Defect(
     id="xla-cpu-resize",
@@ -40,15 +102,18 @@ XLA_RESIZE = Defect(
     known=(
         "torch-xla gathers pixels from ceil((i + 0.5) * ratio - 1.5) on and weighs them by how far off they are. "
         "XLA's CPU backend computes that number once for the gathering and once for the weights, and in one of them "
-        "multiplies and subtracts in one step, with one rounding less. Where the exact number is whole, the two may "
-        "differ by 1. Ratios that have to be rounded, as 1/3, are hit: F.interpolate of 4 "
-        "columns to 12; with aligned corners 9 to 27. It is seen on processors with fused multiply-add, and says "
-        "nothing about a NeuronCore."
+        "multiplies and subtracts in one step, with one rounding less. Where that makes another whole number, the "
+        "two differ by 1: F.interpolate of 4 columns to 12; with aligned corners 9 to 27. It is seen on processors "
+        "with fused multiply-add, of 1600 sizes that were tried wherever the two roundings differ but for 2, and "
+        "nowhere else. It says nothing about a NeuronCore, where resizing is a call of its own."
     ),
     evidence=Evidence.REPRODUCED,
-    seen="found by the property tests with torch-xla 2.9.0 (CPU); the HLO of one program was read",
-    links=("https://github.com/pytorch/xla/blob/v2.9.0/torch_xla/csrc/resize_ops.cpp",),
-    packages={"xla-cpu": "==2.9.*"},
+    seen=(
+        "found by the property tests with torch-xla 2.9.0 (CPU); the HLO of one program was read; not found in "
+        "public trackers (searched 2026-11)"
+    ),
+    links=(_SOURCE,),
+    packages={"xla-cpu": ">=2.9"},
     trigger=has_whole_coordinates,
     stage=Stage.COMPARE,
     workarounds=(),
@@ -66,5 +131,39 @@ XLA_RESIZE = Defect(
             workarounds=(),
         )
         for name, columns, corners in (("times-three", 4, False), ("aligned-corners", 9, True))
+    ),
+)
+
+XLA_RESIZE_BFLOAT16 = Defect(
+    id="xla-cpu-bfloat16-resize",
+    title="resizing in bfloat16 takes other pixels, or gives NaN, beyond 128 rows or columns",
+    known=(
+        "torch-xla computes where a pixel comes from in the type of the image, and bfloat16 has 8 bits: i + 0.5 is "
+        "rounded as of 128, and ratios such as 2/3 at once. 80 to 160 columns are 9 % off, nearest pixels as of 256 "
+        "are others, and at 320 to 640 the weights of some are 0/0. 20 to 40 and 40 to 80 are right. Resize in "
+        "float32: F.interpolate(x.float(), ...).bfloat16(). float16 is right up to 1024. It says nothing about a "
+        "NeuronCore, where resizing is a call of its own."
+    ),
+    evidence=Evidence.REPRODUCED,
+    seen="torch-xla 2.9.0 (CPU); the cast to float32 was taken out for pytorch/xla#7095",
+    links=(_SOURCE, "https://github.com/pytorch/xla/issues/7095"),
+    packages={"xla-cpu": ">=2.9"},
+    dtypes=("bfloat16",),
+    trigger=has_coarse_coordinates,
+    stage=Stage.COMPARE,
+    workarounds=(),
+    minimal_cases=tuple(
+        MinimalCase(
+            name=mode,
+            title=f"{mode}, 1 x {columns} to 1 x {2 * columns}",
+            build=lambda mode=mode, size=2 * columns: interpolate(size=(1, size), mode=mode),  # type: ignore[misc]
+            inputs=images(2, 1, 1, columns),
+            batch=2,
+            status=Status.WRONG,
+            wrong_images=(0, 1),
+            workarounds=(),
+            dtype="bfloat16",
+        )
+        for mode, columns in (("bilinear", 80), ("nearest", 160))
     ),
 )

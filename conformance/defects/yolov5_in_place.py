@@ -14,13 +14,17 @@ YOLOV5_IN_PLACE = Defect(
         "The issue is open; no operator is named in it: there is no minimal case, and it is not played."
     ),
     evidence=Evidence.REPORT,
-    seen="aws-neuron-sdk#757: yolov5l at 640 x 640 on inf2; the remedy is that of #434 and #435",
+    seen=(
+        "aws-neuron-sdk#757, of September 2023 (SDK 2.14): yolov5l at 640 x 640 on inf2; the remedy is that of #434 "
+        "and #435"
+    ),
     links=(
         "https://github.com/aws-neuron/aws-neuron-sdk/issues/757",
         "https://github.com/aws-neuron/aws-neuron-sdk/issues/434",
         "https://github.com/aws-neuron/aws-neuron-sdk/issues/435",
     ),
     packages={"torch-neuronx": "==1.13.*"},
+    history=True,
     trigger=unseen,
     stage=Stage.LOWER,
     workarounds=(),

@@ -116,7 +116,7 @@ class Fallback:
 
     operator: str
     scope: str
-    computed: str = ""  # what of it, as torch-xla counts it: `aten::nonzero` of an `aten::index`
+    computed: tuple[str, ...] = ()  # what of it, as it is counted: `aten::nonzero` of an `aten::index`
 
 
 def scope_of(path: str) -> str:

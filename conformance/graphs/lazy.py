@@ -35,6 +35,8 @@ def traced(module: nn.Module, inputs: tuple[Tensor, ...]) -> Traced:
     fallbacks: dict[Fallback, None] = {}
     with _named_operators(module, fallbacks):
         outputs = [output for output in module(*(x.clone() for x in inputs)) if output.device.type == "xla"]
+        if not outputs:  # each is a constant
+            return Traced(Graph((), (), ()), tuple(fallbacks))
         text = torch_xla._XLAC._get_xla_tensors_hlo(outputs)
     ids = torch_xla._XLAC._get_tensors_xla_device_data_node(outputs)[0]
     places = {torch_xla._XLAC._xla_get_tensor_id(x): place for place, x in enumerate(inputs)}
@@ -66,7 +68,7 @@ def _named_operators(module: nn.Module, fallbacks: dict[Fallback, None]) -> Iter
             metrics.clear_counters()
             results = func(*args, **(kwargs or {}))
             if computed := metrics.executed_fallback_ops():
-                fallbacks[Fallback(func._schema.name, stack[-1], ", ".join(computed))] = None
+                fallbacks[Fallback(func._schema.name, stack[-1], tuple(computed))] = None
             mark = f"{stack[-1]}#{next(calls)}#"
             for x in on_device(results):
                 if node_of(x) not in given:  # a clone, or a slice of all there is, is the operator before it

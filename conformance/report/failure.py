@@ -25,6 +25,7 @@ from conformance.compare.severity import severity
 from conformance.defects.catalogue import DEFECTS
 from conformance.defects.defect import Defect, MinimalCase
 from conformance.defects.error_codes import error_codes, source
+from conformance.defects.offering import offered
 from conformance.report.words import precision, share
 
 
@@ -143,8 +144,9 @@ def known(record: Record) -> Iterator[str]:
         if (defect := DEFECTS.get(name)) is None:
             yield f"  known to the suite that wrote the record, and not to this one: {name}"
             continue
-        instead = ", ".join(defect.workarounds) or "no workaround known"
-        yield f"  known: {defect.title} (evidence: {defect.evidence.value}); use {instead}"
+        helping = ", ".join(offered(defect, record.workarounds))
+        instead = f"use {helping}" if helping else "no workaround known"
+        yield f"  known: {defect.title} (evidence: {defect.evidence.value}); {instead}"
         yield f"         {defect.links[0]}"
     if record.defects or record.status is Status.PASS:
         return

@@ -30,6 +30,8 @@ def print_findings(found: Sequence[Finding], about: str, console: Console) -> No
         instead = ", ".join(one.workarounds) or "-"
         table.add_row(one.defect, one.module or "-", one.operator, shape, one.certainty, instead)
     console.print(table)
+    if any(one.seen_in == "run" for one in found):
+        console.print("torch.export cannot capture it: what torch-xla does not lower of one run is all that was seen")
     for defect, one in {one.defect: one for one in found}.items():
         console.print(f"{defect}: {one.title}\n  {one.links[0]}", highlight=False)
 

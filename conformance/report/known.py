@@ -62,12 +62,13 @@ class KnownDefect:
 
     @property
     def packages(self) -> tuple[str, ...]:
-        """The ranges of packages that have it: `torch-xla >=2.5,<2.10`."""
+        """The ranges of packages that have it: `torch-xla >=2.5`."""
         return tuple(f"{name} {versions}" for name, versions in self.defect.packages.items()) if self.defect else ()
 
     @property
     def releases(self) -> str:
-        """`SDK 2.28.0 to 2.29.1, on inf2; fixed in 2.30.0`: which releases have it; empty where none does."""
+        """`SDK 2.28.0 to 2.29.1, on inf2; fixed in 2.30.0`, or `since SDK 2.28.0, on inf2; not known to be fixed`:
+        which releases have it; empty where none does."""
         if self.defect is None:
             return ""
         have = [sdk for sdk, release in releases().items() if self.defect.affects(release.packages, ())]
@@ -75,6 +76,8 @@ class KnownDefect:
             return ""
         where = f", on {', '.join(self.defect.hardware)}" if self.defect.hardware else ""
         asked = f", at {', '.join(self.defect.dtypes)}" if self.defect.dtypes else ""
+        if self.defect.fixed_in is None and have[-1] == list(releases())[-1]:
+            return f"since SDK {have[0]}{where}{asked}; not known to be fixed"
         fixed = f"; fixed in {self.defect.fixed_in}" if self.defect.fixed_in else ""
         return f"SDK {have[0]}{f' to {have[-1]}' if len(have) > 1 else ''}{where}{asked}{fixed}"
 

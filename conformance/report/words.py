@@ -37,7 +37,8 @@ def cell_text(record: Record | None) -> CellText:
     if record is None:
         return CellText(DASH, "not tested")
     if record.status is Status.PASS:
-        return CellText("✓", "pass")
+        # so in records of the first revisions, which have no verdict on what was tapped
+        return CellText("✓", "pass", f"but tapped {_where(record)} is wrong" if record.first_bad_layer else "")
     if record.status is Status.SUITE_ERROR:
         return CellText(DASH, "error of the suite", one_line(record.signature or ""))
     if record.models_own:
@@ -66,7 +67,7 @@ def _where(record: Record) -> str:
         parts.append(layer_name(record.first_bad_layer, layer_type(record, record.first_bad_layer)))
     worst = record.worst_group
     if worst and record.outputs_bad:
-        parts.append(f"{worst} {severity(record.groups[worst].worst_error).value}")
+        parts.append(f"{worst} ({severity(record.groups[worst].worst_error).value})")
     return one_line(", ".join(parts))
 
 

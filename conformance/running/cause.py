@@ -47,12 +47,18 @@ def with_cause(case: Case, trial: Trial, device: Device, outcome: Outcome) -> Ou
 def _frozen(trial: Trial, device: Device) -> list[Fallback]:
     """What the front end computed itself, of what depends on an input."""
     called = trial.program.source.called if device.fallbacks else ()
-    return [fallback for fallback in device.fallbacks if (fallback.operator, fallback.scope) in called]
+    operators = {operator for operator, _ in called}
+    return [
+        one
+        for one in device.fallbacks
+        if (one.operator, one.scope) in called or (not one.scope and one.operator in operators)
+    ]
 
 
 def _named(fallbacks: list[Fallback]) -> str:
     """`aten::grid_sampler_2d in model.28.cross_attn, aten::nonzero in the model itself`."""
-    return ", ".join(f"{one.computed or one.operator} in {one.scope or 'the model itself'}" for one in fallbacks)
+    named = (("+".join(one.computed) or one.operator, one.scope or "the model itself") for one in fallbacks)
+    return ", ".join(f"{operator} in {scope}" for operator, scope in named)
 
 
 def _defects(case: Case, trial: Trial, device: Device, outcome: Outcome, frozen: list[Fallback]) -> list[str]:

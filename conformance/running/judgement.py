@@ -107,7 +107,8 @@ def _call(
         status = Status.NOT_JUDGED if unsure else Status.PASS
     signature = f"call {number}" if number > 1 and status in (Status.WRONG, Status.NONFINITE) else None
     detail = unsure if status is Status.NOT_JUDGED else None
-    return Check(of=aspect, status=status, signature=signature, detail=detail, call=number), groups
+    ratio = max((group.noise_ratio for group in groups.values()), key=lambda ratio: (isnan(ratio), ratio))
+    return Check(of=aspect, status=status, signature=signature, detail=detail, call=number, noise_ratio=ratio), groups
 
 
 def _groups(

@@ -12,7 +12,6 @@ from conformance.cases.outcome import (
     MODEL,
     Aspect,
     Check,
-    Conditioning,
     DetectionFigures,
     Outcome,
     Stage,
@@ -147,7 +146,7 @@ class _Run:
         conditioning = {}
         if self.case.layer is None:
             conditioning = self.subject.conditioning(sorted({self.case.dtype, "bfloat16"}))
-        found = judge(self.trial, self.outputs, self.case.dtype, _unsure(self.case, conditioning))
+        found = judge(self.trial, self.outputs, self.case.dtype, self.subject.unsure(conditioning))
         if self.detections is not None:
             found.checks.append(judge_detections(self.detections))
         elif self.not_detected is not None:
@@ -175,17 +174,6 @@ def explain_case(case: Case, system: str, target: Target, died: Outcome, weights
     subject = _subject_of(case, system, weights)
     trial = subject.trial(case.layer, case.workarounds)
     return _Run(case, subject, trial, Device(target, case, lambda stage: None)).explained(died)
-
-
-def _unsure(case: Case, conditioning: dict[str, Conditioning]) -> str | None:
-    """Why the whole network cannot be judged at the case's dtype, where it cannot."""
-    here = conditioning.get(case.dtype)
-    if here is None or here.sufficient:
-        return None
-    return (
-        f"the whole network cannot be judged in {case.dtype}: in {here.layer} another image is only "
-        f"{here.ratio:.2g} times as far from the reference as rounding; the isolated layers are what counts"
-    )
 
 
 def system_of(case: Case, name: str) -> System:

@@ -267,6 +267,16 @@ class Subject:
                 return found
         return {dtype: Conditioning(**figures) for dtype, figures in entry[1].items()}
 
+    def unsure(self, found: Mapping[str, Conditioning]) -> str | None:
+        """Why the whole network cannot be judged at the case's dtype, by its conditioning; None where it can."""
+        here = found.get(self.precision)
+        if here is None or here.sufficient:
+            return None
+        return (
+            f"the whole network cannot be judged in {self.precision}: in {here.layer} another image is only "
+            f"{here.ratio:.2g} times as far from the reference as rounding; the isolated layers are what counts"
+        )
+
     def _of_layer(self, run: Golden, path: str) -> Tensor:
         """What a layer gives in a run, (batch, values), sets of rows in the reference's order."""
         reference, rows = self.golden.of_layer(path), self._rows_of(path)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.cases.case import AUTO_CAST
 from conformance.cases.outcome import Stage
-from conformance.graphs.graph import Graph
+from conformance.graphs.graph import Fallback, Graph
 from conformance.graphs.lazy import traced
 from conformance.registry import missing_packages
 from conformance.targets.protocol import Compiled, Options, Unsupported
@@ -52,30 +52,37 @@ class Xla:
         inputs = tuple(x.to(torch_xla.device()) for x in program.inputs)
         torch_xla.sync(wait=True)  # only what is computed is a parameter of the program, and no part of it
 
+        options.enter(Stage.LOWER)
+        run, computed = _lowered(module, inputs)
+        fallbacks: list[Fallback] = []
+
         def read() -> Graph:
             found = traced(module, inputs)
-            options.fell_back(found.fallbacks)
+            fallbacks.extend(found.fallbacks)
             return found.graph
 
-        options.enter(Stage.LOWER)
         options.lowered(read)
-        run = _lowered(module, inputs)
+        seen = {name for one in fallbacks for name in one.computed}
+        options.fell_back([*fallbacks, *(Fallback(name, "", (name,)) for name in computed if name not in seen)])
         options.enter(Stage.COMPILE)
         run(*program.inputs)
         return run
 
 
-def _lowered(module: nn.Module, inputs: tuple[Tensor, ...]) -> Compiled:
-    """The program that is traced for these inputs. What does not come from them by way of the device is a constant in
-    it: what torch-xla has left to the CPU, and outputs that are on the CPU."""
+def _lowered(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Compiled, list[str]]:
+    """The program that is traced for these inputs, and the operators that torch-xla left to the CPU meanwhile. What
+    these gave, and outputs that are on the CPU, are constants of it."""
     import torch_xla
+    import torch_xla.debug.metrics as metrics
     from torch_xla.core import xla_builder
 
     device = torch_xla.device()
+    metrics.clear_counters()
     outputs = module(*(x.clone() for x in inputs))  # it may write into what it is given
+    computed: list[str] = metrics.executed_fallback_ops()
     constants = [None if output.device.type == "xla" else output for output in outputs]
     if None not in constants:
-        return lambda *_: outputs
+        return lambda *_: outputs, computed
     context = torch_xla._XLAC.lowering.LoweringContext("conformance")
     context.build([output for output in outputs if output.device.type == "xla"])
     places = {context.tensor_parameter_id(x): place for place, x in enumerate(inputs)}
@@ -93,4 +100,4 @@ def _lowered(module: nn.Module, inputs: tuple[Tensor, ...]) -> Compiled:
         torch_xla.sync(wait=True)
         return tuple(answer.cpu() for answer in answers)
 
-    return run
+    return run, computed

@@ -156,7 +156,7 @@ def test_isolated_layers_with_workarounds_are_apart(make):
 def test_a_defect_appears_with_its_minimal_cases_and_workarounds(sample):
     known = build_matrix(sample).defects[0]
     assert known.id == "split-with-sizes"
-    assert known.packages == ("torch-xla >=2.5,<2.10",)
+    assert known.packages == ("torch-xla >=2.5",)
     assert dict(known.workarounds)["chunk"].startswith("x.chunk(n)")
     assert [(row.name, row.workarounds) for row in known.minimal.real.rows][:3] == [
         ("attention-qkv", ()),
@@ -171,9 +171,9 @@ def test_a_defect_says_which_releases_have_it(make_wrong):
     def said(name):
         return build_matrix([make_wrong(defects=[name])]).seen_defects[0].releases
 
-    assert said("batch-4-split") == "SDK 2.26.1 to 2.29.1, on inf2, trn1"
+    assert said("batch-4-split") == "since SDK 2.26.1, on inf2, trn1; not known to be fixed"
     assert said("multiply-reduce") == "SDK 2.26.0 to 2.31.1; fixed in 2.32.0"
-    assert said("auto-cast-nan") == "SDK 2.28.0 to 2.29.1, at matmult-bf16"
+    assert said("auto-cast-nan") == "since SDK 2.28.0, at matmult-bf16; not known to be fixed"
     assert said("openvino-resize-to-one") == said("no-such-defect") == ""
     for defect in DEFECTS.values():
         have = (defect.affects(release.packages, ()) for release in releases().values())

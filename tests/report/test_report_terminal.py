@@ -49,7 +49,7 @@ def test_missing_cells_are_not_tested(make):
 def test_a_wrong_cell_names_layer_group_defect_and_command(make_wrong):
     record = make_wrong()
     text = printed([record])
-    assert "✗ wrong: model.10 (C2PSA), scores" in text
+    assert "✗ wrong: model.10 (C2PSA), scores (visible)" in text
     assert "split-with-sizes [1]" in text
     assert f"[1] {record.command}" in text
 

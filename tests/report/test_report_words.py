@@ -37,15 +37,15 @@ def test_a_cell_that_was_not_even_compiled_does_not_say_so(make):
 
 
 def test_a_wrong_cell_says_first_bad_layer_with_its_type_and_worst_group(make_wrong):
-    assert str(cell_text(make_wrong())) == "✗ wrong: model.10 (C2PSA), scores"
+    assert str(cell_text(make_wrong())) == "✗ wrong: model.10 (C2PSA), scores (visible)"
 
 
 def test_a_first_bad_layer_without_figures_has_no_type(make_wrong):
-    assert str(cell_text(make_wrong(layers=[]))) == "✗ wrong: model.10, scores"
+    assert str(cell_text(make_wrong(layers=[]))) == "✗ wrong: model.10, scores (visible)"
 
 
 def test_a_wrong_minimal_case_names_the_group_alone(make_wrong):
-    assert str(cell_text(make_wrong(first_bad_layer=None))) == "✗ wrong: scores"
+    assert str(cell_text(make_wrong(first_bad_layer=None))) == "✗ wrong: scores (visible)"
 
 
 def test_a_long_signature_of_many_lines_is_one_short_line(make):

@@ -62,7 +62,7 @@ def test_code_of_the_compiler_is_explained(make):
     other = device(make, **{**ERROR, "signature": "NCC_EXXX999"}, defects=[])
     assert list(known(other)) == ["  unknown: no defect of the catalogue explains it"]
     said = "\n".join(known(device(make, **ERROR, defects=["split-with-sizes"])))
-    assert "  known: " in said and "(evidence: reproduced); use slice, chunk" in said
+    assert "  known: " in said and "(evidence: reproduced); use slice, tensor_split" in said
     assert not list(known(make()))
 
 

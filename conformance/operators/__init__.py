@@ -1,0 +1,1 @@
+"""What was measured of single operators, by package version. Importing it needs no torch."""
