@@ -13,6 +13,7 @@ from conformance.cases.outcome import Status
 from conformance.defects import catalogue
 from conformance.defects.catalogue import DEFECTS
 from conformance.defects.defect import Defect
+from conformance.defects.small import calls
 from conformance.program import Program, Whole
 from conformance.running.pipeline import run_case
 from conformance.selection import Request, select
@@ -112,6 +113,26 @@ def test_right_program_is_what_eager_computes() -> None:
     compiled = EMULATOR.compile(halves, options("2.29.1", workarounds=("functionalization",)))
     for given, wanted in zip(compiled(*halves.inputs), halves.module(*halves.inputs), strict=True):
         assert torch.equal(given, wanted)
+
+
+def test_what_a_workaround_freezes_is_played_where_it_is_on() -> None:
+    """`unfold` is refused without functionalization, and left to the CPU with it."""
+    windows = Program(Whole(calls(lambda x: x.unfold(3, 2, 1).sum(-1))), (torch.ones(2, 3, 4, 4),))
+    with pytest.raises(CompileError):
+        EMULATOR.compile(windows, options("2.31.0"))
+    (given,) = EMULATOR.compile(windows, options("2.31.0", workarounds=("functionalization",)))(
+        torch.zeros(2, 3, 4, 4)
+    )
+    assert torch.equal(given, torch.full((2, 3, 4, 3), 2.0)), "of the example"
+
+
+def test_answers_that_are_made_up_are_marked() -> None:
+    """The release notes name a wrong answer and do not say what comes out: the record says that this one is ours."""
+    case = MINIMAL["multiply-reduce:masked-sum/b2/fp32@emulator/inf2/sdk-2.29.1"]
+    outcome = run_case(case, case.system, EMULATOR, lambda _: None)
+    assert (outcome.status, outcome.invented) == (Status.WRONG, ["multiply-reduce"])
+    said = MINIMAL["split-with-sizes:two-halves/b2/fp32@emulator/inf2/sdk-2.29.1"]
+    assert run_case(said, said.system, EMULATOR, lambda _: None).invented == []
 
 
 def test_refusal_belongs_to_the_releases_it_was_reported_for() -> None:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from conformance.program import Program
 
-# By the defects that a release has, and what is cast.
-_Variants = dict[tuple[frozenset[Defect], "str | None"], Compiled]
+# By the defects that a release has, the workarounds that are on, and what is cast.
+_Variants = dict[tuple[frozenset[Defect], tuple[str, ...], "str | None"], Compiled]
 
 
 class Emulator:
@@ -38,9 +38,7 @@ class Emulator:
     variables: dict[str, str] = {}
 
     def __init__(self) -> None:
-        self._compiled: WeakKeyDictionary[Program, dict[tuple[frozenset[Defect], str | None], Compiled]] = (
-            WeakKeyDictionary()
-        )
+        self._compiled: WeakKeyDictionary[Program, _Variants] = WeakKeyDictionary()
 
     def missing(self) -> str | None:
         """Nothing: it needs only torch."""
@@ -68,10 +66,10 @@ class Emulator:
         options.enter(Stage.COMPILE)
         defects = frozenset(defect for defect, _ in found)
         known = self._compiled.setdefault(program.origin, {})
-        cast = defects, AUTO_CAST.get(options.dtype)
-        if cast not in known:
-            known[cast] = _cast(with_faults(program, defects), options.dtype)
-        return known[cast]
+        variant = defects, options.workarounds, AUTO_CAST.get(options.dtype)
+        if variant not in known:
+            known[variant] = _cast(_with_faults(program, defects, options.workarounds), options.dtype)
+        return known[variant]
 
 
 def _cast(compiled: Compiled, dtype: str) -> Compiled:
@@ -87,14 +85,14 @@ def _cast(compiled: Compiled, dtype: str) -> Compiled:
     return run
 
 
-def with_faults(program: Program, defects: frozenset[Defect]) -> Compiled:
-    """The program's graph, with the fault in place of every node that triggers its defect."""
+def _with_faults(program: Program, defects: frozenset[Defect], workarounds: tuple[str, ...]) -> Compiled:
+    """The program's graph, with the fault in place of every node at which its defect strikes."""
     module = program.exported.module()
     struck = [
         (node, defect)
         for node in module.graph.nodes
         for defect in defects
-        if defect.fault is not None and defect.trigger(node)
+        if defect.fault is not None and defect.strikes(node, workarounds)
     ]
     for node, defect in struck:
         if defect.fault is UNSAID:
