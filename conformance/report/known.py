@@ -67,19 +67,22 @@ class KnownDefect:
 
     @property
     def releases(self) -> str:
-        """`SDK 2.28.0 to 2.29.1, on inf2; fixed in 2.30.0`, or `since SDK 2.28.0, on inf2; not known to be fixed`:
-        which releases have it; empty where none does."""
+        """`SDK 2.28.0 to 2.29.1, on inf2; fixed in 2.30.0`, `up to SDK 2.31.1; fixed in 2.32.0` or `since SDK 2.28.0;
+        not known to be fixed`: which releases have it, as far as is known; empty where none does."""
         if self.defect is None:
             return ""
-        have = [sdk for sdk, release in releases().items() if self.defect.affects(release.packages, ())]
+        every = list(releases())
+        have = [sdk for sdk in every if self.defect.affects(releases()[sdk].packages, ())]
         if not have:
             return ""
         where = f", on {', '.join(self.defect.hardware)}" if self.defect.hardware else ""
         asked = f", at {', '.join(self.defect.dtypes)}" if self.defect.dtypes else ""
-        if self.defect.fixed_in is None and have[-1] == list(releases())[-1]:
-            return f"since SDK {have[0]}{where}{asked}; not known to be fixed"
+        first, last = have[0], have[-1]
+        if self.defect.fixed_in is None and last == every[-1]:
+            return f"since SDK {first}{where}{asked}; not known to be fixed"
         fixed = f"; fixed in {self.defect.fixed_in}" if self.defect.fixed_in else ""
-        return f"SDK {have[0]}{f' to {have[-1]}' if len(have) > 1 else ''}{where}{asked}{fixed}"
+        span = f"up to SDK {last}" if first == every[0] else f"SDK {first}{f' to {last}' if last != first else ''}"
+        return f"{span}{where}{asked}{fixed}"
 
     @property
     def workarounds(self) -> tuple[tuple[str, str], ...]:
