@@ -19,14 +19,12 @@ from conformance.cases.outcome import (
     Stage,
     Status,
     named,
-    worst_error,
 )
-from conformance.compare.severity import severity
 from conformance.defects.catalogue import DEFECTS
 from conformance.defects.defect import Defect, MinimalCase
 from conformance.defects.error_codes import error_codes, source
 from conformance.defects.offering import offered
-from conformance.report.words import precision, share
+from conformance.report.words import error_text, precision, share
 
 
 def require_pass(record: Record) -> None:
@@ -134,6 +132,8 @@ def lines(record: Record) -> Iterator[str]:
     if record.outputs_bad and record.published_gate and record.published_gate.passes:
         gate = record.published_gate
         yield f"  the published gate ({gate.rule}) would have passed it: {gate.cosine:.4f}"
+    if record.invented:
+        yield f"  made up by the emulator: what comes out of {', '.join(record.invented)} is not known"
     yield from known(record)
     yield f"  again: {record.command}"
 
@@ -170,7 +170,7 @@ def group_lines(groups: Mapping[str, GroupFigures]) -> Iterator[str]:
     width = max(map(len, groups), default=0)
     for name, group in groups.items():
         mark, ratios = "✗" if group.bad else " ", ", ".join(f"{i.noise_ratio:.3g}" for i in group.per_image)
-        figures = f"{_ratio(group)} (per image: {ratios}), {_error(group)}, cosine {group.cosine:.4f}"
+        figures = f"{_ratio(group)} (per image: {ratios}), error {error_text(group)}, cosine {group.cosine:.4f}"
         yield f"{mark} {name:<{width}} {figures}"
 
 
@@ -186,16 +186,10 @@ def _ratio(figures: GroupFigures | LayerFigures) -> str:
     return f"noise ratio {figures.noise_ratio:.3g}{by}"
 
 
-def _error(figures: GroupFigures | LayerFigures) -> str:
-    """The largest relative error of an image and, where it is wrong, how bad that is."""
-    error = worst_error(figures.per_image)
-    return f"error {error:.1e}" + (f" ({severity(error).words})" if figures.bad else "")
-
-
 def _counts(count: DetectionCounts) -> str:
     kept = f"{share(count.kept, count.reference)} of {count.reference}"
     return f"  confidence {count.confidence:g}: {kept} kept, {count.lost} lost, {count.spurious} spurious"
 
 
 def _layer(layer: LayerFigures) -> str:
-    return f"  {layer.path} ({layer.type}) {_ratio(layer)}, {_error(layer)}, cosine {layer.cosine:.4f}"
+    return f"  {layer.path} ({layer.type}) {_ratio(layer)}, error {error_text(layer)}, cosine {layer.cosine:.4f}"

@@ -34,6 +34,8 @@ def as_html(matrix: Matrix) -> str:
         layer_name=words.layer_name,
         layer_type=words.layer_type,
         layer_strip=layer_strip,
+        check_text=words.check_text,
+        error_text=words.error_text,
         known=failure.known,
         share=words.share,
         detections=detections,

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from conformance.cases.outcome import Record, Status
+from conformance.cases.outcome import GroupFigures, LayerFigures, Record, Status
 from conformance.report.table import Cell, Column, Row, column_of, row_of, sorted_columns, sorted_rows
-from conformance.report.words import layer_name, layer_type, plural, ratio
+from conformance.report.words import layer_name, layer_type, plural, ratio_and_error
 
 
 @dataclass(frozen=True)
 class LayerCell:
-    """One layer that did not pass. The noise ratio is None where it did not come to numbers."""
+    """One layer that did not pass. There are no figures where it did not come to numbers."""
 
     path: str
     type: str
-    noise_ratio: float | None
+    figures: LayerFigures | GroupFigures | None
     cell: Cell
 
     @property
@@ -26,8 +26,8 @@ class LayerCell:
 
     @property
     def text(self) -> str:
-        """`✗ wrong: model.10 (C2PSA), noise ratio 1,240`."""
-        figure = "" if self.noise_ratio is None else f", noise ratio {ratio(self.noise_ratio)}"
+        """`✗ wrong: model.10 (C2PSA), noise ratio 1,240, error 0.12 (destroyed)`."""
+        figure = f", {ratio_and_error(self.figures)}" if self.figures else ""
         text = self.cell.text
         return f"{text.mark} {text.word}: {self.name}{figure}"
 
@@ -72,7 +72,6 @@ def _layers(row: Row, column: Column, records: list[Record], anchor_of: Mapping[
 
 def _layer(record: Record, cell: Cell) -> LayerCell:
     path = record.layer or ""
-    ratios = [layer.noise_ratio for layer in record.layers if layer.path == path]
-    if not ratios and record.worst_group:
-        ratios = [record.groups[record.worst_group].noise_ratio]
-    return LayerCell(path, layer_type(record, path), ratios[0] if ratios else None, cell)
+    worst = record.groups[record.worst_group] if record.worst_group else None
+    figures = next((layer for layer in record.layers if layer.path == path), worst)
+    return LayerCell(path, layer_type(record, path), figures, cell)

@@ -116,7 +116,7 @@ def _isolated(layers: IsolatedLayers) -> dict[str, Any]:
             {
                 "path": layer.path,
                 "type": layer.type,
-                "noise_ratio": None if layer.noise_ratio is None else _number(layer.noise_ratio),
+                "noise_ratio": _number(layer.figures.noise_ratio) if layer.figures else None,
                 "status": layer.cell.status,
                 "cell": _cell(layer.cell),
             }

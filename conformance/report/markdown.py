@@ -13,7 +13,7 @@ from conformance.report.known import KnownDefect
 from conformance.report.matrix import Matrix
 from conformance.report.published import Compared
 from conformance.report.table import Cell, Column, Table, Tables
-from conformance.report.words import HEADINGS, cosine, one_line, plural, ratio, totals
+from conformance.report.words import HEADINGS, cosine, error_text, one_line, plural, ratio, totals
 
 _COLUMNS_SIDE_BY_SIDE = 8
 
@@ -154,7 +154,16 @@ def _gate(gate: Gate) -> Iterator[str]:
     yield f"{gate.summary}."
     if not gate.missed:
         return
-    head = ["model", "column", "gate's rule", "gate's cosine", "worst group", "its noise ratio", "its cosine"]
+    head = [
+        "model",
+        "column",
+        "gate's rule",
+        "gate's cosine",
+        "worst group",
+        "its noise ratio",
+        "its error",
+        "its cosine",
+    ]
     yield _table(
         head,
         (
@@ -165,6 +174,7 @@ def _gate(gate: Gate) -> Iterator[str]:
                 f"{cosine(miss.gate.cosine)} passes",
                 escape(miss.worst_group or "unknown"),
                 ratio(miss.worst.noise_ratio) if miss.worst else "unknown",
+                error_text(miss.worst) if miss.worst else "unknown",
                 cosine(miss.worst.cosine) if miss.worst else "unknown",
             ]
             for miss in gate.missed

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from conformance.cases.outcome import LayerFigures
-from conformance.report.words import layer_name, ratio
+from conformance.report.words import layer_name, ratio_and_error
 
 _LOWEST = 0.1
 _LEFT, _TOP, _HEIGHT, _STEP = 26, 14, 90, 16
@@ -105,7 +105,7 @@ def _bar(layer: LayerFigures, label: str, index: int, decades: int, first_bad: b
         bad=layer.bad,
         first_bad=first_bad,
         label=label,
-        title=f"{layer_name(layer.path, layer.type)}: noise ratio {ratio(layer.noise_ratio)}",
+        title=f"{layer_name(layer.path, layer.type)}: {ratio_and_error(layer)}",
     )
 
 

@@ -18,7 +18,7 @@ from conformance.report.isolated import IsolatedLayers
 from conformance.report.known import KnownDefect
 from conformance.report.matrix import Matrix
 from conformance.report.table import Cell, Column, Row, Table, Tables, merged_lines
-from conformance.report.words import KINDS, NOT_MEASURED, NOT_TESTED, cosine, one_line, ratio, totals
+from conformance.report.words import KINDS, NOT_MEASURED, NOT_TESTED, cosine, one_line, ratio_and_error, totals
 
 _STYLES = {
     "pass": "green",
@@ -184,7 +184,7 @@ def _missed(gate: Gate) -> Iterator[str]:
     for miss in gate.missed[:_GATE_ROWS]:
         worst = ""
         if miss.worst_group and miss.worst:
-            figures = f"cosine {cosine(miss.worst.cosine)}, noise ratio {ratio(miss.worst.noise_ratio)}"
+            figures = f"cosine {cosine(miss.worst.cosine)}, {ratio_and_error(miss.worst)}"
             worst = f", but {one_line(miss.worst_group)}: {figures}"
         gate_says = f"gate's cosine {cosine(miss.gate.cosine)}"
         yield f"  {one_line(miss.row.subject)} @ {miss.column.title}: {gate_says}{worst}"

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from conformance.cases.outcome import Record, Stage, Status
+from conformance.cases.outcome import Check, GroupFigures, LayerFigures, Record, Stage, Status, worst_error
 from conformance.compare.severity import severity
 
 NOT_TESTED = "not_tested"
@@ -71,6 +71,14 @@ def _where(record: Record) -> str:
     return one_line(", ".join(parts))
 
 
+def check_text(check: Check) -> str:
+    """`model, call 2: wrong (call 2), noise ratio 48.2`."""
+    what = check.of.value + (f", call {check.call}" if check.call else "")
+    signature = f" ({one_line(check.signature)})" if check.signature else ""
+    noise = "" if check.noise_ratio is None else f", noise ratio {ratio(check.noise_ratio)}"
+    return f"{what}: {check.status.value.replace('_', ' ')}{signature}{noise}"
+
+
 def layer_type(record: Record, path: str) -> str:
     """The type of a layer; empty where the record has no figures of it."""
     return next((layer.type for layer in record.layers if layer.path == path), "")
@@ -109,6 +117,19 @@ def ratio(value: float) -> str:
     if abs(value) >= 1e6:
         return f"{value:.1e}"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def error_text(figures: GroupFigures | LayerFigures) -> str:
+    """`4.9e-05`, or `4.9e-05 (negligible for detections)`: the largest relative error of an image and, where it is
+    wrong, how bad that is."""
+    value = worst_error(figures.per_image)
+    text = f"{value:.1e}" if math.isfinite(value) else ratio(value)
+    return f"{text} ({severity(value).words})" if figures.bad else text
+
+
+def ratio_and_error(figures: GroupFigures | LayerFigures) -> str:
+    """`noise ratio 1,240, error 4.9e-05 (negligible for detections)`."""
+    return f"noise ratio {ratio(figures.noise_ratio)}, error {error_text(figures)}"
 
 
 def cosine(value: float) -> str:

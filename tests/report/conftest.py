@@ -67,7 +67,7 @@ def layer(path: str, type_: str, noise_ratio: float, how: str = "in_place") -> L
         how=how,
         noise_ratio=noise_ratio,
         cosine=0.5,
-        per_image=[],
+        per_image=[ImageFigures(noise_ratio=noise_ratio, rel_l2=1e-7 * noise_ratio, cosine=0.5)],
         bad=noise_ratio >= 4,
     )
 

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from conformance.cases.outcome import Conditioning, Status
+from conformance.cases.outcome import Aspect, Check, Conditioning, Status
 from conformance.defects.catalogue import DEFECTS
 from conformance.report.html import as_html
 from conformance.report.matrix import build_matrix
@@ -125,7 +125,7 @@ def test_a_panel_tells_all_about_its_cell(make_wrong):
         "Compile38.2 s",
         "One call31.0 ms",
         "torch_xla 2.9.0",
-        "48,2110.0512",
+        "48,2114.8e-03 (visible)0.0512",
         "24,106 · 48,211",
     ):
         assert expected in panel, expected
@@ -147,12 +147,36 @@ def test_a_panel_shows_detections_conditioning_and_notes(make_wrong, make_detect
         assert expected in " ".join(panel.split("\n")), expected
 
 
+def test_a_panel_shows_every_verdict_what_was_made_up_and_errors_of_the_suite(make_wrong, make):
+    checks = [
+        Check(of=Aspect.MODEL, status=Status.PASS, call=1, noise_ratio=0.91),
+        Check(of=Aspect.MODEL, status=Status.WRONG, call=2, signature="call 2", noise_ratio=48.2),
+        Check(of=Aspect.DETECTIONS, status=Status.NOT_JUDGED),
+    ]
+    record = make_wrong(checks=checks, invented=["multiply-reduce"])
+    panel = Page(written([record])).text.partition("Reproduce")[2]
+    for expected in (
+        "Verdictsmodel, call 1: pass, noise ratio 0.91",
+        "model, call 2: wrong (call 2), noise ratio 48.2",
+        "detections: not judged",
+        "Made upby the emulator: what comes out of multiply-reduce is not known",
+    ):
+        assert expected in panel, expected
+    ours = make(
+        status=Status.SUITE_ERROR, signature="KeyError", traceback="Traceback (most recent call last): <here>"
+    )
+    assert "Error of the suiteTraceback (most recent call last): <here>" in "".join(
+        Page(written([ours])).text.split("\n")
+    )
+
+
 def test_a_record_without_them_has_no_detections_conditioning_or_notes(make_wrong):
     panel = Page(written([make_wrong()])).text.partition("Reproduce")[2].partition("Isolated layers")[0]
     assert "Output groups" in panel
     assert "Detections" not in panel
     assert "judged" not in panel
     assert "Notes" not in panel
+    assert "Verdicts" not in panel and "Made up" not in panel and "Error of the suite" not in panel
 
 
 def test_a_failure_that_no_defect_explains_says_so(make_wrong):
@@ -173,7 +197,7 @@ def test_the_strip_shows_where_it_starts_to_go_wrong(make_wrong):
     assert min(heights[10:]) > 2 * max(heights[:10])
     text = written([make_wrong()])
     assert text.count('<rect class="bad"') == 14
-    assert "<title>model.10 (C2PSA): noise ratio 90,000</title>" in text
+    assert "<title>model.10 (C2PSA): noise ratio 90,000, error 9.0e-03 (" in text
 
 
 def test_the_strip_survives_what_is_not_finite_and_what_is_zero(make_layer):
