@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -16,6 +16,7 @@ from conformance.running.child import PROCESS, Job
 from conformance.running.pipeline import run_case
 from conformance.running.surroundings import Surroundings, described, fingerprint
 from conformance.running.worker import Worker
+from conformance.systems.protocol import Model
 from conformance.targets.protocol import Compiled, Options
 
 
@@ -140,6 +141,22 @@ def test_process_in_which_nothing_was_changed_goes_on(worker: Worker) -> None:
     worker.run(Job(toys.CASE, "toys:Toy", "test_surroundings:CASTS"), {})
     worker.run(Job(toys.CASE, "toys:Toy", "toys:HEALTHY"), {})
     assert worker._shared[PROCESS] == before
+
+
+class HalfInTraining(toys.Toy):
+    """Some parts of it were put in after eval(), as an Identity where a norm was folded into a convolution."""
+
+    def build(self, variant: str, task: str) -> Model:
+        made = super().build(variant, task)
+        made.module.get_submodule("stem").extend([nn.BatchNorm2d(8), nn.Dropout(0.5), nn.Identity()])  # type: ignore[operator]
+        return replace(made, key="half in training")
+
+
+@pytest.mark.parametrize("layer", [None, "stem"])
+def test_part_that_was_left_in_training_is_evaluated_and_is_no_change_of_the_targets(layer: str | None) -> None:
+    case = replace(toys.CASE, layer=layer)
+    outcome = run_case(case, "test_surroundings:HalfInTraining", toys.HEALTHY, lambda _: None)
+    assert outcome.status is Status.PASS and not outcome.notes, outcome
 
 
 def test_what_torch_loads_late_is_no_change() -> None:

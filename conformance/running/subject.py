@@ -147,6 +147,7 @@ class Subject:
         self.inputs, self.others = (
             tuple(cast(x, self.dtype) for x in inputs) for inputs in (self.exact_inputs, self.exact_others)
         )
+        model.module.eval()  # as whatever is compiled: a part that was put in later may not be
         self.golden, self.other_golden = golden(
             model.module, model.key, model.layers, self.exact_inputs, self.exact_others
         )
