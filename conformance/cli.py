@@ -180,6 +180,10 @@ def calibrate_limits(
     trust: Annotated[
         list[str] | None, typer.Option(help="Count a case, or those of a pattern with *, though it is wrong.")
     ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(help="Dtypes, separated by commas, that this machine lacks: the limits in force count, too."),
+    ] = None,
     write: Annotated[bool, typer.Option("--write", help="Put them in the place of the limits in force.")] = False,
 ) -> None:
     """Measure the limits of the verdict again: from records of healthy targets, by one rule for every dtype."""
@@ -191,7 +195,8 @@ def calibrate_limits(
     from conformance.report.limits import as_markdown
     from conformance.results.records import read_records
 
-    evidence = measured(read_records(records), machine_name(), trust or ())
+    kept = options.names("--keep", keep) or []
+    evidence = measured(read_records(records), machine_name(), trust or (), kept)
     found = calibrated(evidence)
     typer.echo(content := as_toml(found), nl=False)
     if write:

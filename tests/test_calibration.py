@@ -15,7 +15,7 @@ from conformance.cases.reading import read_json, read_toml
 from conformance.cli import app
 from conformance.compare import calibration, limits
 from conformance.compare.calibration import as_toml, measured
-from conformance.compare.evidence import Evidence, as_json, left_out, limit_of
+from conformance.compare.evidence import Evidence, Ratios, as_json, left_out, limit_of
 from conformance.compare.limits import Limit
 from conformance.results.records import RecordWriter
 
@@ -36,6 +36,10 @@ def made(
                          per_image=[figures(ratio) for ratio in in_place])  # fmt: skip
     update = {"groups": {"boxes": group}, "layers": [layer], "target": target, "environment": {target: "1.2"}}
     return record().model_copy(update=update | changes)
+
+
+def largest(ratios: Sequence[Ratios]) -> float:
+    return max(one.largest for one in ratios)
 
 
 def calibrated(records: Sequence[Record]) -> dict[str, Limit]:
@@ -119,7 +123,7 @@ def test_limit_without_a_system_judges_what_was_left_out() -> None:
         made([1.1], system="b", target="onnxruntime", environment={"onnxruntime": "1"}),
     ]
     ratios = measured(records, "here").of("float32", "outputs")
-    assert limit_of(ratios) == 6
+    assert limit_of(largest(ratios)) == 6
     by_system = {part.name: part for part in left_out(ratios, lambda one: one.system)}
     assert (by_system["a"].limit, by_system["a"].cases, by_system["a"].alarms) == (6, 1, 0)
     assert (by_system["b"].limit, by_system["b"].cases, by_system["b"].alarms) == (2, 2, 1)
@@ -132,9 +136,23 @@ def test_suspect_is_refused_until_it_is_trusted() -> None:
     records = [made([1.0]), made([50.0], id="suspect", status=Status.WRONG)]
     with pytest.raises(UserError, match=r"^suspect should be right and is wrong, and no known defect explains it"):
         measured(records, "here")
-    assert limit_of(measured(records, "here", ["sus*"]).healthy) == 100
+    assert limit_of(largest(measured(records, "here", ["sus*"]).healthy)) == 100
     explained = made([50.0], status=Status.WRONG, target="xla", defects=["split-with-sizes"])
-    assert limit_of(measured([records[0], explained], "here").healthy) == 2
+    assert limit_of(largest(measured([records[0], explained], "here").healthy)) == 2
+
+
+def test_dtypes_that_this_machine_lacks_keep_what_they_were_measured_on() -> None:
+    now = limits.limit("bfloat16")
+    evidence = measured([made([1.0]), made([0.1], dtype="bfloat16")], "here", kept=["bfloat16", "all-bf16"])
+    found = calibration.calibrated(evidence)
+    assert {dtype: one.outputs for dtype, one in found.items()} == {
+        "float32": 2, "bfloat16": now.outputs, "all-bf16": limits.limit("all-bf16").outputs,
+    }  # fmt: skip
+    assert found["bfloat16"].healthy.by == f"openvino 1.2; 1 cases of toy; earlier {now.healthy.by}"
+    larger = made([now.healthy.outputs.largest + 1], dtype="bfloat16")
+    assert calibration.calibrated(measured([larger], "here", kept=["bfloat16"]))["bfloat16"].outputs > now.outputs
+    with pytest.raises(UserError, match="dtype 'float8' cannot be judged yet"):
+        measured([made([1.0])], "here", kept=["float8"])
 
 
 def test_command_says_what_it_measured_and_writes_only_when_asked(

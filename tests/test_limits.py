@@ -35,6 +35,7 @@ def test_limits_in_force_are_those_of_the_committed_ratios() -> None:
     assert {dtype: limit(dtype) for dtype in DTYPES} == calibrated(evidence)
     assert evidence.host and evidence.measured and evidence.revision
     assert set(evidence.packages) >= {"openvino", "onnxruntime", "torch", "torch-xla"}
+    assert set(evidence.earlier) <= {"bfloat16", "all-bf16"}, "what a machine may lack"
     assert {one.target for one in evidence.healthy} == {"openvino", "onnxruntime", "inductor", "xla"}
     assert data_path(EVIDENCE).with_suffix(".md").read_text() == as_markdown(evidence, calibrated(evidence))
 

@@ -276,6 +276,8 @@ COMMANDS = {
     "calibrate-limits --records junk": "nothing in junk can be read",
     "calibrate-limits --records good": "",
     "calibrate-limits --records good --trust 'toy*'": "--trust 'toy*': no record that should be right and is wrong",
+    "calibrate-limits --records good --keep ''": "--keep '' has a name that is empty",
+    "calibrate-limits --records good --keep float8": "no figures of",
     "calibrate-limits --write=no": "--write",
     # lint: the model
     "lint": "Missing argument",

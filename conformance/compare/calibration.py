@@ -12,8 +12,8 @@ from math import floor
 from conformance.cases.errors import UserError
 from conformance.cases.outcome import Record
 from conformance.cases.revision import suite_revision
-from conformance.compare.evidence import KINDS, Evidence, Ratios, gathered, limit_of, quantile
-from conformance.compare.limits import Distribution, Faulty, Healthy, Limit
+from conformance.compare.evidence import KINDS, Evidence, Kind, Ratios, gathered, limit_of, quantile
+from conformance.compare.limits import Distribution, Faulty, Healthy, Limit, limit
 
 HEALTHY = ("openvino", "onnxruntime", "inductor")
 FRONT_END = "xla"  # healthy with a workaround
@@ -40,10 +40,13 @@ _HEAD = """\
 """
 
 
-def measured(records: Iterable[Record], host: str, trusted: Collection[str] = ()) -> Evidence:
+def measured(
+    records: Iterable[Record], host: str, trusted: Collection[str] = (), kept: Collection[str] = ()
+) -> Evidence:
     """The ratios of records, of those that should be right. Raises UserError where there are none, and for suspects:
     answers that are wrong by the limits in force, and that no known defect explains. Those of an id or a pattern that
-    is `trusted` were looked at, and count."""
+    is `trusted` were looked at, and count. Of dtypes that are `kept`, what the limits in force were measured on
+    counts, too: this machine may lack them."""
     counted = [record for record in records if record.task and not record.emulated and record.groups]
     good = [record for record in counted if healthy(record)]
     failed = [record.id for record in good if record.failed]
@@ -69,6 +72,7 @@ def measured(records: Iterable[Record], host: str, trusted: Collection[str] = ()
         revision=suite_revision(),
         healthy=gathered(good),
         faulty={dtype: min(ratios) for dtype, ratios in smallest.items()},
+        earlier={dtype: limit(dtype).healthy for dtype in kept},
     )
 
 
@@ -87,8 +91,8 @@ def faulty(record: Record) -> bool:
 
 
 def calibrated(evidence: Evidence) -> dict[str, Limit]:
-    """The limits of every dtype that there are healthy ratios of."""
-    return {dtype: _limit(evidence, dtype) for dtype in FLOORS if evidence.of(dtype, "outputs")}
+    """The limits of every dtype that there are healthy ratios of, now or earlier."""
+    return {dtype: _limit(evidence, dtype) for dtype in FLOORS if _widest(evidence, dtype, "outputs")}
 
 
 def as_toml(limits: Mapping[str, Limit]) -> str:
@@ -97,21 +101,29 @@ def as_toml(limits: Mapping[str, Limit]) -> str:
 
 
 def _limit(evidence: Evidence, dtype: str) -> Limit:
-    outputs, in_place, isolated = (evidence.of(dtype, kind) for kind in KINDS)
+    outputs, in_place, isolated = (_widest(evidence, dtype, kind) for kind in KINDS)
+    assert outputs is not None
     smallest = evidence.faulty.get(dtype)
+    ratios = [*evidence.of(dtype, "outputs"), *evidence.of(dtype, "isolated")]
+    sources = [_by(ratios, evidence.packages)] if ratios else []
+    if dtype in evidence.earlier:
+        sources.append(f"earlier {evidence.earlier[dtype].by}")
     return Limit(
-        outputs=limit_of(outputs),
-        in_place=limit_of(in_place or outputs),
-        isolated=limit_of(isolated or in_place or outputs),
+        outputs=limit_of(outputs.largest),
+        in_place=limit_of((in_place or outputs).largest),
+        isolated=limit_of((isolated or in_place or outputs).largest),
         floor=FLOORS[dtype],
-        healthy=Healthy(
-            by=_by([*outputs, *isolated], evidence.packages),
-            outputs=_distribution(outputs),
-            in_place=_distribution(in_place) if in_place else None,
-            isolated=_distribution(isolated) if isolated else None,
-        ),
+        healthy=Healthy(by="; ".join(sources), outputs=outputs, in_place=in_place, isolated=isolated),
         faulty=Faulty(smallest=floor(smallest)) if smallest else None,
     )
+
+
+def _widest(evidence: Evidence, dtype: str, kind: Kind) -> Distribution | None:
+    """Of the ratios of now and what is kept of earlier ones, the distribution that reaches further."""
+    ratios = evidence.of(dtype, kind)
+    earlier: Distribution | None = getattr(evidence.earlier.get(dtype), kind, None)
+    found = [one for one in (_distribution(ratios) if ratios else None, earlier) if one is not None]
+    return max(found, key=lambda one: one.largest, default=None)
 
 
 def _distribution(ratios: Sequence[Ratios]) -> Distribution:
@@ -119,7 +131,7 @@ def _distribution(ratios: Sequence[Ratios]) -> Distribution:
         count=sum(sum(one.ratios.values()) for one in ratios),
         median=quantile(ratios, 0.5),
         p95=quantile(ratios, 0.95),
-        largest=max(one.largest for one in ratios) / 100,
+        largest=max(one.largest for one in ratios),
     )
 
 

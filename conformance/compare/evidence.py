@@ -18,6 +18,7 @@ from pydantic import Field
 
 from conformance.cases.errors import UserError
 from conformance.cases.outcome import ImageFigures, Record, Strict
+from conformance.compare.limits import Healthy
 
 Kind = Literal["outputs", "in_place", "isolated"]
 KINDS: tuple[Kind, ...] = ("outputs", "in_place", "isolated")
@@ -40,14 +41,14 @@ class Ratios(Strict):
     cases: dict[int, int]
 
     @property
-    def largest(self) -> int:
-        """In hundredths."""
-        return max(self.ratios)
+    def largest(self) -> float:
+        """The largest ratio, rounded up to hundredths."""
+        return max(self.ratios) / 100
 
 
 class Evidence(Strict):
     """All of it, and what it was measured on: `faulty` is the smallest ratio, in the worst group, that a known defect
-    gave, by dtype."""
+    gave, by dtype. `earlier` is what is kept of measurements on other machines, of dtypes that this one lacks."""
 
     host: str
     measured: str
@@ -55,15 +56,16 @@ class Evidence(Strict):
     revision: str
     healthy: list[Ratios]
     faulty: dict[str, float] = Field(default_factory=dict)
+    earlier: dict[str, Healthy] = Field(default_factory=dict)
 
     def of(self, dtype: str, kind: Kind) -> list[Ratios]:
         """The healthy ratios of a dtype and kind."""
         return [one for one in self.healthy if (one.dtype, one.kind) == (dtype, kind)]
 
 
-def limit_of(ratios: Iterable[Ratios]) -> int:
+def limit_of(largest: float) -> int:
     """Twice the largest healthy ratio, rounded up."""
-    return ceil(FACTOR * max(one.largest for one in ratios) / 100)
+    return ceil(FACTOR * largest)
 
 
 def gathered(records: Iterable[Record]) -> list[Ratios]:
@@ -133,7 +135,7 @@ def left_out(ratios: Sequence[Ratios], name_of: Callable[[Ratios], str]) -> list
     names = sorted({name_of(one) for one in ratios})
     found = []
     for name in names if len(names) > 1 else ():
-        rest = limit_of(one for one in ratios if name_of(one) != name)
+        rest = limit_of(max(one.largest for one in ratios if name_of(one) != name))
         cases: Counter[int] = Counter()
         for one in ratios:
             cases.update(one.cases if name_of(one) == name else {})

@@ -28,6 +28,8 @@ def as_markdown(evidence: Evidence, limits: Mapping[str, Limit]) -> str:
     packages = ", ".join(f"{name} {number}" for name, number in sorted(evidence.packages.items()))
     about = f"Measured {evidence.measured} on {evidence.host}; {packages}; suite {evidence.revision}."
     lines = ["# Limits, and what they were measured on", "", _ABOUT, "", about, "", *_summary(limits)]
+    for dtype, healthy in evidence.earlier.items():
+        lines += ["", f"{dtype}: of an earlier measurement its largest ratios count, too: {healthy.by}."]
     for what, name_of in _LEFT_OUT.items():
         lines += ["", f"## Without each {what}", "", *_without(evidence, limits, what, name_of)]
     return "\n".join([*lines, ""])
