@@ -128,6 +128,7 @@ def explain(
     records: Annotated[Path, typer.Option(help="Folder with the records of one or many runs.")] = RECORDS,
 ) -> None:
     """Say what is known of a failure, and what shows it first: model, front end, compiler or device."""
+    from conformance.cases.outcome import Status
     from conformance.report.failure import came_to, lines
     from conformance.report.tiers import first_tiers
     from conformance.results.records import matching, read_records
@@ -137,7 +138,7 @@ def explain(
     tiers = first_tiers(found)
     for record in chosen:
         typer.echo(f"{record.id}: {came_to(record)}")
-        if record.failed:
+        if record.failed or record.status is Status.SUITE_ERROR:
             typer.echo("\n".join(lines(record)))
         if record.id in tiers:
             typer.echo(f"  comes in with: {tiers[record.id]}")

@@ -325,6 +325,8 @@ def test_error_of_our_own_is_red_in_every_test_never_accepted_and_not_the_device
         app, ["expect", "--accept", record.id, "--reason", "x", "--records", "records", "--expectations", "e.toml"]
     )
     assert accepted.exit_code == 2 and "an error of the suite's own, which cannot be accepted" in accepted.output
+    explained = command.invoke(app, ["explain", record.id, "--records", "records"])
+    assert "an error of the suite's own" in explained.output and "broken_reader" in explained.output
     matrix = command.invoke(app, ["matrix", "--records", "records", "--output", "tables"])
     assert "1 cell: 1 suite error" in matrix.output
     difference = command.invoke(app, ["diff", "records", "records"])
