@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import pytest
 import toys
+from torch import Tensor
 
 from conformance.cases.case import Case
 from conformance.cases.outcome import DetectionFigures, Status
+from conformance.golden.noise import twins
+from conformance.program import Whole, tensors
+from conformance.registry import load_system
 from conformance.running import detecting
+from conformance.running.judgement import judge_detections
 from conformance.running.pipeline import run_case
 from conformance.targets.emulator import Emulator
+from conformance.targets.onnxruntime import OnnxRuntime
 from conformance.targets.protocol import Target
 
 CASE = Case("toydet", "98k", "detect", 4, 64, 64, "float32", target="planted", weights="shapes")
@@ -68,3 +75,33 @@ def test_without_the_library_for_precision_the_counts_stand(monkeypatch: pytest.
 def test_model_without_trained_weights_detects_nothing() -> None:
     outcome = run_case(toys.CASE, "toys:Toy", toys.HEALTHY, lambda _: None)
     assert outcome.status == Status.PASS and outcome.detections is None and detecting.IMAGES == 64
+
+
+@pytest.mark.parametrize(("times", "rounding"), [(2.9, True), (100.0, False)])
+def test_what_rounding_decides_is_told_from_what_is_lost(times: float, rounding: bool) -> None:
+    """An answer as far from the reference as the limit lets it be, and one that is not."""
+    case = replace(CASE, dtype="matmult-bf16")
+    system = load_system("toydet")
+    model = system.build("98k", "detect", "shapes")  # type: ignore[call-arg]
+    exact = copy.deepcopy(model.module).double()
+
+    def ask(inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        reference = tensors(exact(*(x.double() for x in inputs)))[0]
+        _, (rounded, *_) = next(twins(Whole(model.module), inputs, case.dtype))
+        return (reference + times * (rounded - reference),)
+
+    found = detecting.detect(case, system, model, ask)
+    assert found is not None and any(count.lost or count.spurious for count in found.counts)
+    assert found.rounding is rounding
+    check = judge_detections(found)
+    assert check.status is (Status.PASS if rounding else Status.WRONG)
+    assert (check.detail == "what is lost or made up is so by rounding alone") is rounding
+
+
+@pytest.mark.skipif(OnnxRuntime().missing() is not None, reason="needs onnxruntime")
+@pytest.mark.parametrize("dtype", ["float16", "matmult-bf16"])
+def test_compiler_that_is_right_at_other_dtypes_loses_nothing(dtype: str) -> None:
+    """Of its detections there is one that float64 has not: two boxes overlap by just what suppresses one of them."""
+    case = replace(CASE, dtype=dtype, target="onnxruntime")
+    outcome = run_case(case, "toydet", OnnxRuntime(), lambda _: None, "shapes")
+    assert outcome.status is Status.PASS, outcome.detections

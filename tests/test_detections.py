@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
 from math import inf, nan
 
@@ -16,7 +17,7 @@ from torch import Tensor
 from conformance.cases.errors import UserError
 from conformance.detections.boxes import survivors
 from conformance.detections.letterbox import Letterbox
-from conformance.detections.matching import CONFIDENCES, SLACK, Counts, count, count_images, total
+from conformance.detections.matching import CONFIDENCES, SLACK, Counts, count, count_images, differs, total
 from conformance.detections.postprocess import Detections, _suppressed, from_cells, from_rows
 from conformance.torchvision_ops import suppression
 
@@ -254,3 +255,27 @@ def test_suppression_is_that_of_torchvision(image: Detections, overlap: float) -
     wanted = batched_nms(*map(torch.from_numpy, (image.boxes, image.scores, image.classes)), overlap).tolist()
     assert _suppressed(image, overlap, 99).tolist() == list(survivors(image.boxes, image.classes, overlap)) == wanted
     assert _suppressed(image, overlap, 2).tolist() == wanted[:2]
+
+
+def test_detections_that_valid_runs_do_not_agree_on_are_none_to_lose_or_make_up() -> None:
+    def found(*places: float, cut: float = -inf) -> Detections:
+        boxes = np.array([[x, 0, x + 10, 10] for x in places]).reshape(-1, 4)
+        return Detections(boxes, np.full(len(places), 0.5), np.zeros(len(places), dtype=np.int64), cut=cut)
+
+    valid = [found(0, 100, 200), found(0, 100), found(0, 100, 300)]
+    for answer, changed in (
+        (found(0, 100, 200), False),
+        (found(0, 100), False),
+        (found(0, 100, 300), False),
+        (found(0, 200), True),
+        (found(), True),
+        (found(0, 100, 400), True),
+        (found(0, 100, 0), True),
+    ):
+        assert differs(valid, answer, 0.25) is changed, answer.boxes
+    full = [found(0, 100, cut=0.6)]
+    assert not differs(full, found(0, 100, 400), 0.25), "where a list is full others may have had no room"
+    assert differs([found(0, 100)], found(0, cut=-inf), 0.25)
+    assert not differs(full, found(0, cut=0.6), 0.25)
+    broken = replace(found(0, 100), nonfinite=1)
+    assert differs([found(0, 100)], broken, 0.25) and not differs([found(0, 100), broken], broken, 0.25)

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from io import StringIO
-from math import inf, nan
+from math import nan
 from pathlib import Path
 from random import Random
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from rich.console import Console
@@ -25,7 +24,6 @@ from benchmarks.power import corruptions, gates, healthy, run, show, tally
 from benchmarks.power.__main__ import main
 from benchmarks.power.bed import Bed, make_bed
 from benchmarks.power.calls import alike
-from benchmarks.power.detecting import differs
 from benchmarks.power.edits import after
 from benchmarks.power.examine import _alone, examine
 from benchmarks.power.faults import BY_NAME, KINDS, Kind, kinds_at
@@ -40,7 +38,6 @@ from benchmarks.power.sites import Site
 from benchmarks.power.systems import Entry
 from conformance.cases.errors import UserError
 from conformance.cases.outcome import Status
-from conformance.detections.postprocess import Detections
 from conformance.running.judgement import RunOutputs
 from conformance.systems.protocol import Model
 
@@ -262,27 +259,6 @@ def test_fault_is_planted_in_the_layer_alone_too(bed: Bed) -> None:
     (outcome,) = _alone(bed, only("dropped bias", bed))
     assert outcome.status == Status.WRONG and [layer.how for layer in outcome.layers] == ["isolated"]
     assert not _alone(bed, replace(only("dropped bias", bed), layer=""))
-
-
-def test_detections_that_valid_runs_do_not_agree_on_are_none_to_lose_or_make_up() -> None:
-    def found(*places: float, cut: float = -inf) -> Detections:
-        boxes = np.array([[x, 0, x + 10, 10] for x in places]).reshape(-1, 4)
-        return Detections(boxes, np.full(len(places), 0.5), np.zeros(len(places), dtype=np.int64), cut=cut)
-
-    valid = [found(0, 100, 200), found(0, 100), found(0, 100, 300)]
-    for answer, changed in (
-        (found(0, 100, 200), False),
-        (found(0, 100), False),
-        (found(0, 100, 300), False),
-        (found(0, 200), True),
-        (found(), True),
-        (found(0, 100, 400), True),
-        (found(0, 100, 0), True),
-    ):
-        assert differs(valid, answer) is changed, answer.boxes
-    full = [found(0, 100, cut=0.6)]
-    assert not differs(full, found(0, 100, 400)), "where a list is full others may have had no room"
-    assert differs([found(0, 100)], found(0, cut=-inf)) and not differs(full, found(0, cut=0.6))
 
 
 def test_stale_output_is_seen_by_asking_again_alone(bed: Bed) -> None:

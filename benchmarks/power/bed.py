@@ -11,13 +11,13 @@ from torch.fx import GraphModule
 
 from benchmarks.power.alone import Alone, make_alone
 from benchmarks.power.calls import Program, alike, run
-from benchmarks.power.detecting import CONFIDENCE, differs, kept
+from benchmarks.power.detecting import CONFIDENCE, kept
 from benchmarks.power.gates import OURS, Given, flagged
 from benchmarks.power.sites import Site, find_sites
 from benchmarks.power.systems import Entry, scratch_cache, subject
 from conformance.cases.errors import UserError
 from conformance.cases.outcome import Outcome
-from conformance.detections.matching import SLACK
+from conformance.detections.matching import SLACK, differs
 from conformance.detections.postprocess import Detections, from_cells, from_rows
 from conformance.golden.noise import twins
 from conformance.golden.reference import cast
@@ -55,7 +55,7 @@ class Bed:
         assert self.found is not None
         images = list(zip(zip(*self.found[batch], strict=True), read(self.entry, outputs), strict=True))
         wanted, still = (sum(counts) for counts in zip(*(kept(*image) for image in images), strict=True))
-        return any(differs(*image) for image in images), wanted, still
+        return any(differs(*image, CONFIDENCE) for image in images), wanted, still
 
     def run(self, program: Program, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """What a graph gives at the dtype of the bed."""

@@ -183,11 +183,13 @@ class DetectionCounts(Recorded):
 
 class DetectionFigures(Recorded):
     """What users of a detector see. AP is in 0..1, of the device and of the reference; None without labels,
-    or where `no_ap` says why it could not be computed. `folder` is of a user's own pictures."""
+    or where `no_ap` says why it could not be computed. `folder` is of a user's own pictures. `rounding`: whether all
+    that is lost and spurious is so in some valid CPU run as well, or within the error that is allowed of one."""
 
     images: int
     folder: Text | None = None
     counts: list[DetectionCounts]
+    rounding: bool = False
     nonfinite: int
     ap: float | None = None
     ap50: float | None = None

@@ -6,8 +6,9 @@ those of the reference at a confidence are searched among the device's at that c
 device's among the reference's likewise. So it is with the cut of a full list: what scores less than SLACK above
 it may be missing on the other side, and is not judged. Degenerate boxes are no detections on either side.
 
-What else rounding can do still counts: another best class where two score the same, another survivor where an
-overlap is just the one that suppresses, another overlap of boxes no larger than their own error.
+What else rounding can do is counted all the same: another best class where two score the same, another survivor
+where an overlap is just the one that suppresses, another overlap of boxes no larger than their own error. Whether
+it is no more than that `differs` says, from what valid runs find.
 """
 
 from __future__ import annotations
@@ -61,10 +62,30 @@ def total(images: Sequence[Counts]) -> Counts:
     return Counts(confidence, **{name: sum(getattr(image, name) for image in images) for name in names})
 
 
+def differs(valid: Sequence[Detections], answer: Detections, confidence: float) -> bool:
+    """Whether the answer has lost a detection that all valid runs have, or made up one, or what is not finite, that
+    none of them has.
+
+    All are of one image, with all detections from confidence - SLACK up; the first is the reference.
+    """
+    reference = valid[0]
+    wanted = max(confidence, min(reference.cut, answer.cut) + SLACK)  # full lists are excused as above
+    given = max(confidence, *(run.cut + SLACK for run in valid))
+    had_by_all = np.all([among(reference, run, wanted) for run in valid], axis=0)
+    had_by_one = np.any([among(answer, run, given) for run in valid], axis=0)
+    nonfinite = answer.nonfinite and not any(run.nonfinite for run in valid)
+    return bool(nonfinite or (had_by_all & ~among(reference, answer, wanted)).any() or (~had_by_one).any())
+
+
+def among(some: Detections, others: Detections, confidence: float) -> np.ndarray:
+    """Which of those that score enough are among the others, where a score may be less by rounding."""
+    return paired(some.above(confidence), others.above(confidence - SLACK))
+
+
 def _found(some: Detections, others: Detections, confidence: float) -> tuple[int, int]:
     """How many of some score enough, and how many of these are among the others."""
-    wanted = some.above(confidence)
-    return len(wanted), int(paired(wanted, others.above(confidence - SLACK)).sum())
+    found = among(some, others, confidence)
+    return len(found), int(found.sum())
 
 
 def paired(some: Detections, others: Detections) -> np.ndarray:

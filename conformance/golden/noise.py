@@ -63,6 +63,7 @@ RUNS: dict[str, Run] = {
 }
 # Valid where images do not depend on each other, and where nothing depends on how values lie in memory.
 _CONDITIONAL = ("image by image", "channels last")
+UNCONDITIONAL = len(RUNS) - len(_CONDITIONAL)  # the first ones, valid everywhere
 _SUSPECT = 10  # times as far from the reference as the plain run: whether it is valid is looked at then
 _EQUAL = 1e-6  # how far valid runs may be apart in float64
 

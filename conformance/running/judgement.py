@@ -65,14 +65,17 @@ def judge(trial: Trial, outputs: RunOutputs, dtype: str, unsure: str | None = No
 
 
 def judge_detections(figures: DetectionFigures) -> Check:
-    """The verdict on detections: none of the reference's is lost, and none is made up."""
-    if any(count.lost or count.spurious for count in figures.counts):
+    """The verdict on detections: none of the reference's is lost and none is made up, but what rounding alone
+    decides."""
+    differ = figures.nonfinite or any(count.lost or count.spurious for count in figures.counts)
+    if differ and not figures.rounding:
         return Check(of=Aspect.DETECTIONS, status=Status.WRONG, signature=Aspect.DETECTIONS.value)
     if not any(count.reference for count in figures.counts):
         seen = f"{figures.images} images" + (f" of {figures.folder}" if figures.folder else "")
         why = f"the reference detects nothing in {seen}: show it other pictures, --images DIR"
         return Check(of=Aspect.DETECTIONS, status=Status.NOT_JUDGED, detail=why)
-    return Check(of=Aspect.DETECTIONS, status=Status.PASS)
+    said = "what is lost or made up is so by rounding alone" if differ else None
+    return Check(of=Aspect.DETECTIONS, status=Status.PASS, detail=said)
 
 
 def with_verdict(outcome: Outcome) -> Outcome:
