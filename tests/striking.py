@@ -12,7 +12,13 @@ from conformance.defects.defect import Defect
 from conformance.defects.small import calls
 from conformance.program import Program, Whole
 
-CONTROLS = {"onnxruntime": "1.31.1", "openvino": "2026.4.1", "torch-xla": "2.9.0", "xla-cpu": "2.9.0"}
+CONTROLS = {
+    "onnxruntime": "1.31.1",
+    "openvino": "2026.4.1",
+    "openvino-avx512": "2026.4.1",
+    "torch-xla": "2.9.0",
+    "xla-cpu": "2.9.0",
+}
 PRESENT = [  # not those of compilers before SDK 2.26 alone
     defect
     for defect in DEFECTS.values()

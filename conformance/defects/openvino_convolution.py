@@ -53,12 +53,12 @@ OPENVINO_CONVOLUTION = Defect(
     ),
     evidence=Evidence.REPRODUCED,
     seen=(
-        "found by the property tests with OpenVINO 2026.4.1 on an AMD EPYC, wrong in one process and right in the "
-        "next; after free memory is filled with large numbers wrong in 50 of 50; seen with 2025.1 to 2026.4.1; "
-        "not found in public trackers (searched 2026-11)"
+        "found by the property tests with OpenVINO 2026.4.1 on an AMD EPYC with AVX-512, wrong in one process and "
+        "right in the next; after free memory is filled with large numbers wrong in 50 of 50, and on one without "
+        "AVX-512 in none of 12; seen with 2025.1 to 2026.4.1; not found in public trackers (searched 2026-11)"
     ),
     links=("https://github.com/openvinotoolkit/openvino/tree/master/src/plugins/intel_cpu/src/nodes",),
-    packages={"openvino": ">=2025.1"},
+    packages={"openvino-avx512": ">=2025.1"},
     trigger=convolves_to_one_column,
     stage=Stage.COMPARE,
     workarounds=(),

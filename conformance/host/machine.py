@@ -31,6 +31,11 @@ def machine_name(host: Host | None = None) -> str:
     return ", ".join(filter(None, (model, f"{_cpus()} CPUs", f"{platform.system()} {platform.machine()}")))
 
 
+def has_avx512(host: Host | None = None) -> bool:
+    """Whether the CPU has AVX-512, by which compilers choose their kernels."""
+    return "avx512f" in ((host or Host()).read("proc/cpuinfo") or "").split()
+
+
 def _cpus() -> int:
     """Those that this process may run on."""
     if hasattr(os, "sched_getaffinity"):

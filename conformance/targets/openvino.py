@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.cases.outcome import Stage
 from conformance.graphs.openvino import from_openvino
+from conformance.host.machine import has_avx512
 from conformance.registry import missing_packages
 from conformance.targets.protocol import Compiled, Options, Unsupported
 
@@ -38,8 +39,9 @@ class OpenVino:
         return missing_packages({"openvino": "openvino"}, self.name)
 
     def packages(self, hardware: str, sdk: str | None) -> dict[str, str]:
-        """The installed openvino."""
-        return {"openvino": version("openvino")}
+        """The installed openvino and, by the name of `openvino-avx512`, its kernels for such CPUs on one of them."""
+        installed = version("openvino")
+        return {"openvino": installed} | ({"openvino-avx512": installed} if has_avx512() else {})
 
     def compile(self, program: Program, options: Options) -> Compiled:
         """Convert the exported graph."""
