@@ -21,7 +21,7 @@ test: .venv/ready  ## the tests of the machinery
 	.venv/bin/pytest -n $(WORKERS) -q
 
 test-xla: .venv-xla/ready  ## those that need torch-xla
-	.venv-xla/bin/pytest -q -m xla
+	.venv-xla/bin/pytest -n $(WORKERS) -q -m xla
 
 lint: .venv/ready
 	.venv/bin/ruff check
