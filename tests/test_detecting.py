@@ -91,11 +91,12 @@ def test_what_rounding_decides_is_told_from_what_is_lost(times: float, rounding:
         return (reference + times * (rounded - reference),)
 
     found = detecting.detect(case, system, model, ask)
-    assert found is not None and any(count.lost or count.spurious for count in found.counts)
-    assert found.rounding is rounding
+    assert found is not None and found.rounding is rounding
+    differ = any(count.lost or count.spurious for count in found.counts)
+    assert differ or rounding, "which detections are near enough to a tie is another matter on another CPU"
     check = judge_detections(found)
     assert check.status is (Status.PASS if rounding else Status.WRONG)
-    assert (check.detail == "what is lost or made up is so by rounding alone") is rounding
+    assert (check.detail == "what is lost or made up is so by rounding alone") is (differ and rounding)
 
 
 @pytest.mark.skipif(OnnxRuntime().missing() is not None, reason="needs onnxruntime")
