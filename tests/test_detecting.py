@@ -6,8 +6,9 @@ import copy
 from dataclasses import replace
 
 import pytest
+import torch
 import toys
-from torch import Tensor
+from torch import Tensor, nn
 
 from conformance.cases.case import Case
 from conformance.cases.outcome import DetectionFigures, Status
@@ -97,6 +98,18 @@ def test_what_rounding_decides_is_told_from_what_is_lost(times: float, rounding:
     check = judge_detections(found)
     assert check.status is (Status.PASS if rounding else Status.WRONG)
     assert (check.detail == "what is lost or made up is so by rounding alone") is (differ and rounding)
+
+
+def test_valid_run_that_overflows_in_one_place_excuses_no_other() -> None:
+    class Overflows(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.where(x == x.max(), torch.inf, x * 1.001)
+
+    x = torch.rand(1, 6, 40, generator=torch.Generator().manual_seed(0))
+    answers = list(detecting._allowed(Whole(Overflows()), (x,), x.double(), "float32", ranked=False))
+    drawn = answers[-detecting._DRAWS :]
+    assert not answers[0].isfinite().all() and all(answer.isfinite().all() for answer in drawn)
+    assert 0 < (drawn[0] - x).abs().max() < 0.1
 
 
 @pytest.mark.skipif(OnnxRuntime().missing() is not None, reason="needs onnxruntime")

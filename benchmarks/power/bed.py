@@ -11,19 +11,19 @@ from torch.fx import GraphModule
 
 from benchmarks.power.alone import Alone, make_alone
 from benchmarks.power.calls import Program, alike, run
-from benchmarks.power.detecting import CONFIDENCE, kept
 from benchmarks.power.gates import OURS, Given, flagged
 from benchmarks.power.sites import Site, find_sites
 from benchmarks.power.systems import Entry, scratch_cache, subject
 from conformance.cases.errors import UserError
 from conformance.cases.outcome import Outcome
-from conformance.detections.matching import SLACK, differs
+from conformance.detections.matching import SLACK, differs, kept
 from conformance.detections.postprocess import Detections, from_cells, from_rows
 from conformance.golden.noise import twins
 from conformance.golden.reference import cast
 from conformance.running.judgement import RunOutputs, judge
 from conformance.running.subject import Trial
 
+CONFIDENCE = 0.25  # a detection of less than this is none that a user sees
 # Batches beside the one that is compared; the first is the one a program is compiled for.
 BATCHES = 8
 _READ: dict[str, Callable[[Tensor, float], list[Detections]]] = {"cells": from_cells, "rows": from_rows}
@@ -54,8 +54,9 @@ class Bed:
         and how many of these are still there."""
         assert self.found is not None
         images = list(zip(zip(*self.found[batch], strict=True), read(self.entry, outputs), strict=True))
-        wanted, still = (sum(counts) for counts in zip(*(kept(*image) for image in images), strict=True))
-        return any(differs(*image, CONFIDENCE) for image in images), wanted, still
+        there = [kept(*image, CONFIDENCE) for image in images]
+        changed = any(differs(*image, CONFIDENCE) for image in images)
+        return changed, sum(map(len, there)), sum(int(still.sum()) for still in there)
 
     def run(self, program: Program, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """What a graph gives at the dtype of the bed."""

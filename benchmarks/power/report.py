@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from benchmarks.power.bed import BATCHES
-from benchmarks.power.detecting import CONFIDENCE
+from benchmarks.power.bed import BATCHES, CONFIDENCE
 from benchmarks.power.findings import Finding, Results
 from benchmarks.power.gates import GATES, OURS, WHOLE, Gate
 from benchmarks.power.json_file import About

@@ -68,23 +68,28 @@ def differs(valid: Sequence[Detections], answer: Detections, confidence: float) 
 
     All are of one image, with all detections from confidence - SLACK up; the first is the reference.
     """
+    given = max(confidence, *(run.cut + SLACK for run in valid))
+    had_by_one = np.any([_among(answer, run, given) for run in valid], axis=0)
+    nonfinite = answer.nonfinite and not any(run.nonfinite for run in valid)
+    return bool(nonfinite or not kept(valid, answer, confidence).all() or not had_by_one.all())
+
+
+def kept(valid: Sequence[Detections], answer: Detections, confidence: float) -> np.ndarray:
+    """Of the detections that all valid runs have, as `differs` takes them, which the answer has: (n,) bool."""
     reference = valid[0]
     wanted = max(confidence, min(reference.cut, answer.cut) + SLACK)  # full lists are excused as above
-    given = max(confidence, *(run.cut + SLACK for run in valid))
-    had_by_all = np.all([among(reference, run, wanted) for run in valid], axis=0)
-    had_by_one = np.any([among(answer, run, given) for run in valid], axis=0)
-    nonfinite = answer.nonfinite and not any(run.nonfinite for run in valid)
-    return bool(nonfinite or (had_by_all & ~among(reference, answer, wanted)).any() or (~had_by_one).any())
+    had_by_all = np.all([_among(reference, run, wanted) for run in valid], axis=0)
+    return _among(reference, answer, wanted)[had_by_all]
 
 
-def among(some: Detections, others: Detections, confidence: float) -> np.ndarray:
+def _among(some: Detections, others: Detections, confidence: float) -> np.ndarray:
     """Which of those that score enough are among the others, where a score may be less by rounding."""
     return paired(some.above(confidence), others.above(confidence - SLACK))
 
 
 def _found(some: Detections, others: Detections, confidence: float) -> tuple[int, int]:
     """How many of some score enough, and how many of these are among the others."""
-    found = among(some, others, confidence)
+    found = _among(some, others, confidence)
     return len(found), int(found.sum())
 
 

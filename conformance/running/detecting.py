@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from math import ceil
 from pathlib import Path
@@ -48,11 +48,12 @@ class Shown:
     labels: Sequence[Labels]
     boxes: Sequence[Letterbox] | None = None
 
-    def settled(self, found: list[Detections]) -> list[Detections]:
-        """The detections of each image or, where there are pictures in them, in pixels of the pictures."""
+    def settled(self, found: list[Detections], first: int) -> list[Detections]:
+        """The detections in each image of the batch that begins with the `first` or, where there are pictures in
+        them, in pixels of the pictures."""
         if self.boxes is None:
             return found
-        return [restored(image, box) for image, box in zip(found, self.boxes, strict=False)]
+        return [restored(image, box) for image, box in zip(found, self.boxes[first:], strict=False)]
 
 
 def detect(
@@ -69,7 +70,6 @@ def detect(
         return None
     shown = _suite(case, system) if folder is None else _pictures(case, folder)
     dtype: torch.dtype = getattr(torch, stored_dtype(case.dtype))
-    read = _READ[model.detector]
     exact = cache(lambda: copy.deepcopy(model.module).double())
     rounded = cache(lambda: Whole(copy.deepcopy(model.module).to(dtype)))
     wanted: list[Detections] = []
@@ -78,12 +78,12 @@ def detect(
     for batch in shown.batches:
         inputs = tuple(cast(x, dtype) for x in batch)
         reference, answer = _reference(model, exact, batch), ask(inputs)[0]
+        read = partial(_read, model.detector, shown, len(wanted))
         wanted += (right := read(reference))
         given += (found := read(answer))
         if rounding and _differ([right], found):  # else it is wrong, whatever the rest is
             good = _allowed(rounded(), inputs, reference, case.dtype, ranked=model.detector == "rows")
             rounding = not _differ([right, *map(read, good)], found)
-    wanted, given = shown.settled(wanted), shown.settled(given)
     figures = DetectionFigures(
         images=len(wanted),
         folder=folder,
@@ -94,6 +94,11 @@ def detect(
         nonfinite=sum(image.nonfinite for image in given),
     )
     return figures.model_copy(update=_precision(shown.labels, wanted, given))
+
+
+def _read(detector: str, shown: Shown, first: int, output: Tensor) -> list[Detections]:
+    """The detections of a batch, as they are counted."""
+    return shown.settled(_READ[detector](output), first)
 
 
 def _differ(valid: Sequence[list[Detections]], answer: list[Detections]) -> bool:
@@ -117,7 +122,8 @@ def _allowed(
     for _, (output, *_) in islice(twins(module, inputs, dtype), UNCONDITIONAL):
         error = (align_rows(output.double(), reference) if ranked else output.double()) - reference
         yield from (output, reference + furthest * error, reference - furthest * error)
-        noise = noise.maximum(error.norm(dim=values, keepdim=True) / size)
+        finite = error.nan_to_num(0, 0, 0)  # else all that is drawn would be NaN, and excuse anything
+        noise = noise.maximum(finite.norm(dim=values, keepdim=True) / size)
     if ranked:
         noise[..., SCORE + 1 :] = 0
     generator = torch.Generator().manual_seed(0)
