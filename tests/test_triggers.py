@@ -183,6 +183,9 @@ FIRST = torch.zeros(2, 1, 2, dtype=torch.int64)
         ("onnxruntime-ceil-shape", pooled_twice(nn.MaxPool2d(3, 2, ceil_mode=True)), IMAGE, False),
         ("onnxruntime-ceil-shape", nn.MaxPool2d(1, 2, ceil_mode=True), IMAGE, False),  # nothing follows
         ("onnxruntime-ceil-shape", pooled_twice(nn.MaxPool2d(1, 2)), IMAGE, False),
+        ("xla-pool-small-image", nn.MaxPool2d(5, 2, ceil_mode=True), IMAGE[0, :, :4, :4], True),  # no batch of them
+        ("openvino-pool-small-image", nn.AvgPool2d(5, 2, ceil_mode=True), IMAGE[0, :, :4, :4], True),
+        ("xla-pool-small-image", nn.MaxPool2d(5, 2), IMAGE[0, :, :6, :6], False),
         ("batch-256", conv(3), torch.rand(256, 4, 4, 4), True),
         ("batch-256", conv(3), torch.rand(255, 4, 4, 4), False),
         ("dilated-convolution", conv(3, dilation=4), IMAGE, True),

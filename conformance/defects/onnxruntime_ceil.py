@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.cases.outcome import Stage, Status
 from conformance.defects.defect import Defect, Evidence, MinimalCase
-from conformance.defects.small import arguments, calls, images, operator, pair
+from conformance.defects.pooling import windows
+from conformance.defects.small import arguments, calls, images, operator
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,17 +24,11 @@ _PRODUCTS = ("matmul", "bmm", "linear")
 def drops_a_window(node: Node) -> bool:
     """Whether the node pools with ceil_mode, torch leaves out a window that would begin beyond the image, and the
     shape that has it does not go with what follows, where shapes are inferred again."""
-    if operator(node) not in ("max_pool2d", "avg_pool2d"):
-        return False
-    given = arguments(node)
-    if not given["ceil_mode"]:
+    along = windows(node)
+    if not along or not arguments(node)["ceil_mode"]:
         return False
     *outer, rows, columns = node.meta["val"].shape
-    kernel, padding, dilation = (pair(given.get(name, 1)) for name in ("kernel_size", "padding", "dilation"))
-    strides = pair(given["stride"] or given["kernel_size"])
-    sizes = given["self"].meta["val"].shape[-2:]
-    along = zip(sizes, kernel, strides, padding, dilation, strict=True)
-    counted = tuple(math.ceil((n + 2 * p - d * (k - 1) - 1) / s) + 1 for n, k, s, p, d in along)
+    counted = tuple(math.ceil((w.size + 2 * w.padding - w.length) / w.stride) + 1 for w in along)
     if counted == (rows, columns):
         return False
     conflict = _conflict(node, (*outer, *counted))

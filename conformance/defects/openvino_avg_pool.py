@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
 from conformance.defects.defect import Defect, Evidence, MinimalCase
-from conformance.defects.small import arguments, calls, images, operator, pair
+from conformance.defects.pooling import reaches_beyond_the_image, windows
+from conformance.defects.small import arguments, calls, images, operator
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,20 +21,10 @@ def reaches_beyond_the_padding(node: Node) -> bool:
     given = arguments(node)
     if not given["ceil_mode"] or not given["count_include_pad"] or given["divisor_override"] is not None:
         return False
-    sizes, results = given["self"].meta["val"].shape[2:], node.meta["val"].shape[2:]
-    kernel, padding = pair(given["kernel_size"]), pair(given["padding"])
-    along = zip(sizes, results, kernel, pair(given["stride"] or kernel), padding, strict=True)
-    return any(padding) and any((after - 1) * s + k > before + 2 * p for before, after, k, s, p in along)
-
-
-def reaches_beyond_the_image(node: Node) -> bool:
-    """Whether the node pools with ceil_mode, and its window is larger than the padded image."""
-    if operator(node) not in ("avg_pool2d", "max_pool2d"):
-        return False
-    given = arguments(node)
-    kernel, padding, dilation = (pair(given.get(name, 1)) for name in ("kernel_size", "padding", "dilation"))
-    along = zip(given["self"].meta["val"].shape[2:], kernel, padding, dilation, strict=True)
-    return bool(given["ceil_mode"]) and any(d * (k - 1) + 1 > n + 2 * p for n, k, p, d in along)
+    along = windows(node)
+    return any(w.padding for w in along) and any(
+        (w.count - 1) * w.stride + w.length > w.size + 2 * w.padding for w in along
+    )
 
 
 def _pooled(x: Tensor) -> Tensor:

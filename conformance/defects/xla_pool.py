@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.cases.outcome import Stage, Status
 from conformance.defects.defect import Defect, Evidence, MinimalCase
-from conformance.defects.openvino_avg_pool import reaches_beyond_the_image
+from conformance.defects.pooling import reaches_beyond_the_image
 from conformance.defects.small import calls, images, pair
 
 if TYPE_CHECKING:
@@ -30,11 +30,11 @@ def _pooled_beyond(x: Tensor, kernel_size: Any, stride: Any = (), padding: Any =
 
     kernel, given = pair(kernel_size), pair(padding)
     steps = pair(stride) if stride else kernel
-    added = [_added(*along) for along in zip(x.shape[2:], kernel, steps, given, strict=True)]
+    added = [_added(*along) for along in zip(x.shape[-2:], kernel, steps, given, strict=True)]
     (left, right), (top, bottom) = ((p, p + more) for p, more in zip(given[::-1], added[::-1], strict=True))
     wide: Tensor = pad(x, (left, right, top, bottom), value=float("-inf"))
-    counts = [max(0, (n - k) // s + 1) for n, k, s in zip(wide.shape[2:], kernel, steps, strict=True)]
-    return max_pool2d(wide, kernel, steps) if all(counts) else x.new_empty((*x.shape[:2], *counts))
+    counts = [max(0, (n - k) // s + 1) for n, k, s in zip(wide.shape[-2:], kernel, steps, strict=True)]
+    return max_pool2d(wide, kernel, steps) if all(counts) else x.new_empty((*x.shape[:-2], *counts))
 
 
 def _largest(x: Tensor) -> Tensor:
