@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
     from torch.fx import Node
 
+    from conformance.defects.defect import Defect
     from conformance.defects.offering import Helping
     from conformance.program import Program
 
@@ -100,19 +101,15 @@ def _of_a_run(
     if not found:
         raise UserError(f"{model} cannot be exported: {first_line(reason)}; of its operators nothing is known")
     return [
-        Finding(
-            defect=defect.id,
-            title=defect.title,
-            module=one_line(one.scope),
-            operator=one.operator,
-            shape=one.shape,
-            certainty=defect.evidence.value,
-            workarounds=() if (one.operator, one.scope) in with_it else defect.workarounds,
-            links=defect.links,
+        _finding(
+            defect,
+            one.scope,
+            one.operator,
+            one.shape,
+            () if (one.operator, one.scope) in with_it else defect.workarounds,
             seen_in="run",
         )
-        for one in found
-        for defect in [defects[one.fate]]
+        for one, defect in ((one, defects[one.fate]) for one in found)
     ]
 
 
@@ -149,18 +146,30 @@ def findings(
     if helping is None:
         helping = lambda defect, node: offered(defect, look.workarounds, [node])  # noqa: E731
     return [
-        Finding(
-            defect=defect.id,
-            title=defect.title,
-            module=one_line(node_scope(node, paths) or ""),
-            operator=operator(node),
-            shape=_shape(node),
-            certainty=defect.evidence.value,
-            workarounds=helping(defect, node),
-            links=defect.links,
-        )
+        _finding(defect, node_scope(node, paths) or "", operator(node), _shape(node), helping(defect, node))
         for defect, node in find(exported.graph, packages, look.workarounds, hardware, look.dtype)
     ]
+
+
+def _finding(
+    defect: Defect,
+    scope: str,
+    operator: str,
+    shape: tuple[int | str, ...],
+    workarounds: tuple[str, ...],
+    seen_in: str = "graph",
+) -> Finding:
+    return Finding(
+        defect=defect.id,
+        title=defect.title,
+        module=one_line(scope),
+        operator=operator,
+        shape=shape,
+        certainty=defect.evidence.value,
+        workarounds=workarounds,
+        links=defect.links,
+        seen_in=seen_in,
+    )
 
 
 def _shape(node: Node) -> tuple[int | str, ...]:

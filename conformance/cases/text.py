@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 # Colours, cursor movements, titles and links: ESC or the C1 byte of the same meaning, and what belongs to it.
@@ -27,6 +29,13 @@ def shortened(text: str, longest: int = 300) -> str:
     """One line of at most `longest` characters: of messages that others wrote."""
     line = one_line(text)
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+def json_by_line(content: Mapping[str, Any], rows: str, separators: tuple[str, str] | None = None) -> str:
+    """JSON with a line for each of its `rows`, which come last, so that two of a kind can be compared."""
+    top = json.dumps({name: value for name, value in content.items() if name != rows}, indent=1)
+    lines = ",\n".join(f"  {json.dumps(row, separators=separators)}" for row in content[rows])
+    return top.removesuffix("\n}") + f',\n "{rows}": [\n{lines}\n ]\n}}\n'
 
 
 def cleaned(value: Any) -> Any:

@@ -7,7 +7,6 @@ the systems or compilers.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pydantic import Field
 
 from conformance.cases.errors import UserError
 from conformance.cases.outcome import ImageFigures, Record, Strict
+from conformance.cases.text import json_by_line
 from conformance.compare.limits import Healthy
 
 Kind = Literal["outputs", "in_place", "isolated"]
@@ -146,6 +146,4 @@ def left_out(ratios: Sequence[Ratios], name_of: Callable[[Ratios], str]) -> list
 
 def as_json(evidence: Evidence) -> str:
     """The content of `limits.json`: a line for each compiler, system, dtype and kind."""
-    content = evidence.model_dump(mode="json")
-    lines = ",\n".join(f"  {json.dumps(one, separators=(',', ':'))}" for one in content.pop("healthy"))
-    return json.dumps(content, indent=1).removesuffix("\n}") + f',\n "healthy": [\n{lines}\n ]\n}}\n'
+    return json_by_line(evidence.model_dump(mode="json"), "healthy", (",", ":"))

@@ -8,7 +8,6 @@ its settings has a process of its own. Needs the torch-xla environment.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import warnings
@@ -23,6 +22,7 @@ from typing import Annotated, Any
 
 import typer
 
+from conformance.cases.text import json_by_line
 from conformance.operators.table import TORCH_XLA, Fate, Row, Table
 
 PACKAGES = ("torch-xla", "torch", "torchvision")
@@ -78,9 +78,7 @@ def _set(variables: dict[str, str]) -> None:
 
 def as_json(table: Table) -> str:
     """A line for each row, so that a later measurement can be compared."""
-    content = table.model_dump(mode="json", exclude_none=True)
-    lines = ",\n".join(f"  {json.dumps(row)}" for row in content.pop("rows"))
-    return json.dumps(content, indent=1)[:-2] + f',\n "rows": [\n{lines}\n ]\n}}\n'
+    return json_by_line(table.model_dump(mode="json", exclude_none=True), "rows")
 
 
 def _measured(calls: Sequence[str]) -> list[Measured]:

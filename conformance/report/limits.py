@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 
 from conformance.compare.evidence import FACTOR, KINDS, Evidence, Kind, Ratios, left_out
 from conformance.compare.limits import Limit
+from conformance.report.words import markdown_table
 
 _SAID: dict[Kind, str] = {
     "outputs": "outputs of whole models",
@@ -27,7 +28,7 @@ def as_markdown(evidence: Evidence, limits: Mapping[str, Limit]) -> str:
     """The whole page."""
     packages = ", ".join(f"{name} {number}" for name, number in sorted(evidence.packages.items()))
     about = f"Measured {evidence.measured} on {evidence.host}; {packages}; suite {evidence.revision}."
-    lines = ["# Limits, and what they were measured on", "", _ABOUT, "", about, "", *_summary(limits)]
+    lines = ["# Limits, and what they were measured on", "", _ABOUT, "", about, "", _summary(limits)]
     for dtype, healthy in evidence.earlier.items():
         lines += ["", f"{dtype}: of an earlier measurement its largest ratios count, too: {healthy.by}."]
     for what, name_of in _LEFT_OUT.items():
@@ -35,7 +36,7 @@ def as_markdown(evidence: Evidence, limits: Mapping[str, Limit]) -> str:
     return "\n".join([*lines, ""])
 
 
-def _summary(limits: Mapping[str, Limit]) -> list[str]:
+def _summary(limits: Mapping[str, Limit]) -> str:
     head = ("dtype", "of", "limit", "ratios", "median", "95 %", "largest")
     rows = []
     for dtype, limit in limits.items():
@@ -43,7 +44,7 @@ def _summary(limits: Mapping[str, Limit]) -> list[str]:
             if (found := getattr(limit.healthy, kind)) is not None:
                 figures = (found.count, found.median, found.p95, found.largest)
                 rows.append((dtype, _SAID[kind], f"{getattr(limit, kind):g}", *map(str, figures)))
-    return _table(head, rows)
+    return markdown_table(head, rows)
 
 
 def _without(
@@ -65,8 +66,4 @@ def _without(
     share = f"{100 * alarms / cases:.2f} %" if cases else "-"
     yield f"{alarms} of {cases} cases ({share}) would have been false alarms."
     yield ""
-    yield from _table(("dtype", "of", "false alarms", "lowest limit", f"by {what} that is left out"), rows)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return [f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *rows)]
+    yield markdown_table(("dtype", "of", "false alarms", "lowest limit", f"by {what} that is left out"), rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from conformance.report import detections, published
 from conformance.report.gate import Gate
@@ -13,7 +13,7 @@ from conformance.report.known import KnownDefect
 from conformance.report.matrix import Matrix
 from conformance.report.published import Compared
 from conformance.report.table import Cell, Column, Table, Tables
-from conformance.report.words import HEADINGS, cosine, error_text, one_line, plural, ratio, totals
+from conformance.report.words import HEADINGS, cosine, error_text, markdown_table, one_line, plural, ratio, totals
 
 _COLUMNS_SIDE_BY_SIDE = 8
 
@@ -53,7 +53,7 @@ def _models(tables: Tables, matrix: Matrix) -> Iterator[str]:
 
 def _model_table(table: Table, matrix: Matrix) -> str:
     head = ["model", "batch", "resolution", "dtype", *map(_heading, table.columns)]
-    return _table(
+    return markdown_table(
         head,
         (
             [
@@ -81,7 +81,9 @@ def _isolated(matrix: Matrix) -> Iterator[str]:
         yield f"### {HEADINGS[emulated]}"
         rows = matrix.isolated_on(emulated)
         lines = ([escape(r.row.subject), escape(r.column.title), r.summary, _rest(r)] for r in rows)
-        yield (_table(["model", "column", "layers", "not passing"], lines) if rows else "No layer was run alone.")
+        yield (
+            markdown_table(["model", "column", "layers", "not passing"], lines) if rows else "No layer was run alone."
+        )
 
 
 def _rest(layers: IsolatedLayers) -> str:
@@ -105,7 +107,7 @@ def _detections(matrix: Matrix) -> Iterator[str]:
                 ]
                 for row, column, cell in table.cells()
             )
-            yield _table(["model", "column", "came to", *detections.HEADINGS], lines)
+            yield markdown_table(["model", "column", "came to", *detections.HEADINGS], lines)
 
 
 def _defect(known: KnownDefect, matrix: Matrix) -> Iterator[str]:
@@ -136,7 +138,7 @@ def _facts(known: KnownDefect) -> Iterator[str]:
 
 def _minimal_table(table: Table, matrix: Matrix) -> str:
     head = ["minimal case", "workaround", *map(_heading, table.columns)]
-    return _table(
+    return markdown_table(
         head,
         (
             [
@@ -154,17 +156,9 @@ def _gate(gate: Gate) -> Iterator[str]:
     yield f"{gate.summary}."
     if not gate.missed:
         return
-    head = [
-        "model",
-        "column",
-        "gate's rule",
-        "gate's cosine",
-        "worst group",
-        "its noise ratio",
-        "its error",
-        "its cosine",
-    ]
-    yield _table(
+    worst = ("worst group", "its noise ratio", "its error", "its cosine")
+    head = ["model", "column", "gate's rule", "gate's cosine", *worst]
+    yield markdown_table(
         head,
         (
             [
@@ -188,7 +182,7 @@ def _published(matrix: Matrix) -> Iterator[str]:
     yield f"{escape(source.title)}, measured on {escape(source.measured_on)}: <{source.link}>"
     yield published.ABOUT
     yield f"{matrix.published.summary}."
-    yield _table(published.HEADINGS, map(_compared, matrix.published.figures))
+    yield markdown_table(published.HEADINGS, map(_compared, matrix.published.figures))
 
 
 def _compared(compared: Compared) -> list[str]:
@@ -228,11 +222,6 @@ def _heading(column: Column) -> str:
 
 def _link(text: str, anchor: str) -> str:
     return f"[{escape(text)}](#{anchor})"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _fenced(command: str) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rich.table import Column, Table
 
 from conformance.cases.outcome import ENOUGH, Conditioning
+from conformance.report.words import markdown_table
 
 if TYPE_CHECKING:
     from conformance.systems.listing import Checked, Listed
@@ -28,8 +29,7 @@ def systems_table(systems: Sequence[Listed]) -> Table:
 
 def systems_markdown(systems: Sequence[Listed]) -> str:
     """The same without what depends on the host: the table of the README."""
-    lines = [HEADINGS, ("---",) * len(HEADINGS), *(_cells(system, "<br>") for system in systems)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown_table(HEADINGS, (_cells(system, "<br>") for system in systems))
 
 
 def systems_json(systems: Sequence[Listed]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from conformance.cases.outcome import Check, GroupFigures, LayerFigures, Record, Stage, Status, worst_error
@@ -101,6 +101,11 @@ def totals(statuses: Iterable[str]) -> str:
     number = counts(statuses)
     each = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in number.items())
     return plural(sum(number.values()), "cell") + (f": {each}" if each else "")
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of Markdown. The cells are fit for one as they are."""
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *rows))
 
 
 def plural(count: int, noun: str) -> str:
