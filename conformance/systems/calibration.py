@@ -17,6 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from conformance.store import Store, digest
 
+_SCALES = ("gamma", "layer_scale")  # of a branch that adds to a residual, by the names that models give them
 _GRAPH_ONLY = ContextVar("graph_only", default=False)
 
 
@@ -56,7 +57,7 @@ def give_weights(
 @torch.no_grad()
 def seed_norms(module: nn.Module) -> None:
     """Scales and offsets as trained networks have them, most of what they give above zero; and branches that add
-    to a residual with a scale of its own, `gamma`, at full strength. With a scale of one and no offset, half of every
+    to a residual with a scale of its own at full strength. With a scale of one and no offset, half of every
     SiLU's input is negative, signals cancel out, and the rounding of bfloat16 is all that is left in deep networks.
     """
     for part in module.modules():
@@ -64,7 +65,7 @@ def seed_norms(module: nn.Module) -> None:
             part.weight.uniform_(0.5, 1.0)
             part.bias.normal_(0.5, 0.5)
     for name, parameter in module.named_parameters():
-        if name.rpartition(".")[2] == "gamma":
+        if name.rpartition(".")[2] in _SCALES:
             parameter.fill_(1.0)
 
 
