@@ -104,18 +104,23 @@ def _limit(evidence: Evidence, dtype: str) -> Limit:
     outputs, in_place, isolated = (_widest(evidence, dtype, kind) for kind in KINDS)
     assert outputs is not None
     smallest = evidence.faulty.get(dtype)
-    ratios = [*evidence.of(dtype, "outputs"), *evidence.of(dtype, "isolated")]
-    sources = [_by(ratios, evidence.packages)] if ratios else []
-    if dtype in evidence.earlier:
-        sources.append(f"earlier {evidence.earlier[dtype].by}")
     return Limit(
         outputs=limit_of(outputs.largest),
         in_place=limit_of((in_place or outputs).largest),
         isolated=limit_of((isolated or in_place or outputs).largest),
         floor=FLOORS[dtype],
-        healthy=Healthy(by="; ".join(sources), outputs=outputs, in_place=in_place, isolated=isolated),
+        healthy=Healthy(by=_sources(evidence, dtype), outputs=outputs, in_place=in_place, isolated=isolated),
         faulty=Faulty(smallest=floor(smallest)) if smallest else None,
     )
+
+
+def _sources(evidence: Evidence, dtype: str) -> str:
+    """Who gave the ratios, and after them who gave those that are kept, each once."""
+    ratios = [*evidence.of(dtype, "outputs"), *evidence.of(dtype, "isolated")]
+    now = [_by(ratios, evidence.packages)] if ratios else []
+    kept = evidence.earlier[dtype].by.split("; earlier ") if dtype in evidence.earlier else []
+    before = [one for one in (one.removeprefix("earlier ") for one in kept) if one not in now]
+    return "; ".join([*now, *(f"earlier {one}" for one in before)])
 
 
 def _widest(evidence: Evidence, dtype: str, kind: Kind) -> Distribution | None:
