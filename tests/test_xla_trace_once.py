@@ -6,7 +6,7 @@ import os
 
 import pytest
 import torch
-from operators_after import FROZEN
+from operators_after import FROZEN, MOVED
 from torch import Tensor, nn
 
 from conformance.cases.case import Case
@@ -41,6 +41,10 @@ COUNTED = {
     "gridsample": "aten::grid_sampler_2d",
     "roialign": "torchvision::roi_align",
     "nms": "torchvision::nms",
+    "cpu": "aten::_to_copy to the CPU",
+    "tolist": "aten::_to_copy to the CPU",
+    "numpy": "aten::_to_copy to the CPU",
+    "copied": "aten::copy_ to the CPU",
 }
 
 
@@ -49,7 +53,7 @@ def judge(variant: str) -> Outcome:
     return run_case(case, "operators_after:Frozen", XLA, lambda _: None)
 
 
-@pytest.mark.parametrize("variant", FROZEN)
+@pytest.mark.parametrize("variant", FROZEN | MOVED)
 def test_operator_that_is_left_to_the_cpu_is_wrong_and_named(variant: str) -> None:
     outcome = judge(variant)
     assert (outcome.status, outcome.stage) == (Status.WRONG, Stage.COMPARE)
@@ -85,6 +89,19 @@ def test_branch_is_taken_once_for_the_images_of_the_trace() -> None:
     assert [one.operator for one in fallbacks] == ["aten::_local_scalar_dense"]
     torch.testing.assert_close(run(dark)[0], dark * 3)
     torch.testing.assert_close(run(bright)[0], bright * 3)
+
+
+class Counts(nn.Module):
+    """As many ones as there are rows, counted on the CPU."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * x.new_ones(x.shape[2]).sum().cpu().to(x.device)
+
+
+def test_what_depends_on_a_shape_alone_may_be_taken_to_the_cpu() -> None:
+    run, fallbacks = compiled(Counts(), torch.rand(2, 3, 4, 4))
+    assert fallbacks == []
+    torch.testing.assert_close(run(image := torch.rand(2, 3, 4, 4))[0], image * 4)
 
 
 class Scopes(nn.Module):

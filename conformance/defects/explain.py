@@ -75,7 +75,8 @@ def _strikes(
     if defect.trigger is unseen:
         return defect.refusal is not None
     if defect.fault is FROZEN and frozen is not None:
-        return any(_within(fallback.scope, layer) for fallback in frozen)
+        # What was moved is a constant for all that reads it on the device as well, and so is what comes before.
+        return any(fallback.moved or _within(fallback.scope, layer) for fallback in frozen)
     try:
         nodes = nodes_of(program.exported.graph)
     except Exception:  # a failure that cannot be explained is still a failure, and is recorded

@@ -32,11 +32,11 @@ FROZEN_FALLBACK = Defect(
     title="an operator without a lowering gives the example's answer for every input",
     known=(
         "What torch-xla has no lowering for it computes on the CPU while the model is traced, from the example "
-        "inputs, and the program holds the result as a constant: right for the inputs it was traced with, so that a "
-        "check with these sees nothing, and for no other. So it is with whatever leaves the program for Python: "
-        "item, `if x.max() > 1`, x[mask], nonzero, unique; with bicubic, 1-d, exact-nearest and antialiased "
-        "resizing, grid_sample, channel_shuffle, F.unfold and fold, dilated and unevenly adaptive pooling, "
-        "torchvision's nms, roi_align and deform_conv2d, and some hundred more "
+        "inputs, and the program holds the result as a constant: right for the inputs it was traced with, so that "
+        "a check with these sees nothing, and for no other. So it is with whatever leaves the program for Python: "
+        "item, tolist, cpu, `if x.max() > 1`, x[mask], nonzero, unique; with bicubic, 1-d, exact-nearest and "
+        "antialiased resizing, grid_sample, channel_shuffle, F.unfold and fold, dilated and unevenly adaptive "
+        "pooling, torchvision's nms, roi_align and deform_conv2d, and some hundred more "
         "(conformance/operators/torch-xla-2.9.json). Write them in operators that are lowered, or keep them out of "
         "the traced part."
     ),

@@ -112,11 +112,13 @@ class Source:
 @dataclass(frozen=True)
 class Fallback:
     """An operator that a front end computes itself while it traces, `aten::grid_sampler_2d`, and the path of the
-    module it belongs to: its result is a constant of the program."""
+    module it belongs to: its result is a constant of the program. `moved`: it takes what depends on an input from
+    the device to the CPU, where the model goes on with it."""
 
     operator: str
     scope: str
     computed: tuple[str, ...] = ()  # what of it, as it is counted: `aten::nonzero` of an `aten::index`
+    moved: bool = False
 
 
 def scope_of(path: str) -> str:

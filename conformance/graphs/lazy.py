@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -33,21 +33,36 @@ def traced(module: nn.Module, inputs: tuple[Tensor, ...]) -> Traced:
     import torch_xla
 
     fallbacks: dict[Fallback, None] = {}
-    with _named_operators(module, fallbacks):
+    places = {torch_xla._XLAC._xla_get_tensor_id(x): place for place, x in enumerate(inputs)}
+    with _named_operators(module, places.keys(), fallbacks):
         outputs = [output for output in module(*(x.clone() for x in inputs)) if output.device.type == "xla"]
         if not outputs:  # each is a constant
             return Traced(Graph((), (), ()), tuple(fallbacks))
         text = torch_xla._XLAC._get_xla_tensors_hlo(outputs)
-    ids = torch_xla._XLAC._get_tensors_xla_device_data_node(outputs)[0]
-    places = {torch_xla._XLAC._xla_get_tensor_id(x): place for place, x in enumerate(inputs)}
-    numbers = {number: places[id_] for number, id_ in enumerate(ids) if id_ in places}
+    numbers = {number: places[id_] for number, id_ in enumerate(_held(outputs)) if id_ in places}
     return Traced(from_hlo(text, numbers), tuple(fallbacks))
 
 
+def _held(tensors: Sequence[Tensor]) -> list[int]:
+    """The numbers of the tensors with values that these would be computed from."""
+    import torch_xla
+
+    numbers: list[int] = torch_xla._XLAC._get_tensors_xla_device_data_node(list(tensors))[0]
+    return numbers
+
+
+def _to_the_cpu(func: Any, args: Any, kwargs: Any) -> bool:
+    """Whether an operator gives what it is given to the CPU, as `cpu()`, `tolist()` and `copy_` into a tensor there
+    do."""
+    if func._schema.name == "aten::_to_copy":
+        return str((kwargs or {}).get("device")) == "cpu"
+    return func._schema.name == "aten::copy_" and str(args[0].device) == "cpu"
+
+
 @contextmanager
-def _named_operators(module: nn.Module, fallbacks: dict[Fallback, None]) -> Iterator[None]:
+def _named_operators(module: nn.Module, inputs: Set[int], fallbacks: dict[Fallback, None]) -> Iterator[None]:
     """While inside, what torch-xla traces is marked with `SCOPE#CALL#`, and its HLO says so; what it leaves to the
-    CPU is put into `fallbacks`."""
+    CPU, or the module takes there, is put into `fallbacks`. `inputs` are the numbers of tensors."""
     import torch
     import torch_xla
     import torch_xla.debug.metrics as metrics
@@ -64,7 +79,11 @@ def _named_operators(module: nn.Module, fallbacks: dict[Fallback, None]) -> Iter
 
     class Mark(TorchDispatchMode):  # type: ignore[no-untyped-call]
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            given = {node_of(x) for x in on_device((args, kwargs))}
+            there = list(on_device((args, kwargs)))
+            given = {node_of(x) for x in there}
+            if there and _to_the_cpu(func, args, kwargs) and not inputs.isdisjoint(_held(there)):
+                name = func._schema.name
+                fallbacks[Fallback(name, stack[-1], (f"{name} to the CPU",), moved=True)] = None
             metrics.clear_counters()
             results = func(*args, **(kwargs or {}))
             if computed := metrics.executed_fallback_ops():

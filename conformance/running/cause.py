@@ -51,7 +51,7 @@ def _frozen(trial: Trial, device: Device) -> list[Fallback]:
     return [
         one
         for one in device.fallbacks
-        if (one.operator, one.scope) in called or (not one.scope and one.operator in operators)
+        if one.moved or (one.operator, one.scope) in called or (not one.scope and one.operator in operators)
     ]
 
 
