@@ -88,7 +88,7 @@ def _called(model: str) -> Any:
 
 def _of_a_system(model: str, look: Look) -> tuple[Any, tuple[Tensor, ...]]:
     """A model under test with uncalibrated weights, and its inputs."""
-    from conformance.cases.case import Case, check_stride
+    from conformance.cases.case import Subject, check_stride
     from conformance.registry import load_system, models_of, system_names, why_missing
     from conformance.systems.calibration import graph_only
 
@@ -110,4 +110,4 @@ def _of_a_system(model: str, look: Look) -> tuple[Any, tuple[Tensor, ...]]:
     check_stride(*look.shape[1:], system.stride(task))
     with graph_only():
         module = system.build(variant, task).module
-        return module, system.inputs(Case(system.name, variant, task, *look.shape, "float32", ""), 0)
+        return module, system.inputs(Subject(system.name, variant, task, *look.shape, "float32"), 0)

@@ -196,34 +196,33 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Every case that a suite test asks for, under its id; those that cannot be run here are skipped with why."""
     if not Path(metafunc.module.__file__).is_relative_to(SUITE):
         return
-    if "place" in metafunc.fixturenames:
+    if "setup" in metafunc.fixturenames:
         _generate_property_tests(metafunc)
     axis = next((name for name in AXES if name in metafunc.fixturenames), None)
     if axis is None:
         return
     selection = metafunc.config.stash[SELECTION]
     cases: list[Case] = getattr(selection, AXES[axis])
-    metafunc.parametrize(axis, [_parameter(selection, case) for case in cases] if selection.absent else cases,
-                         ids=[case.id for case in cases], scope="session")  # fmt: skip
+    values = [_parameter(selection.why_not(case), case) for case in cases] if selection.absent else cases
+    metafunc.parametrize(axis, values, ids=[case.id for case in cases], scope="session")
 
 
 def _generate_property_tests(metafunc: pytest.Metafunc) -> None:
     from conformance.properties.parameters import case_id
-    from conformance.properties.places import place_id
 
     selection, given = metafunc.config.stash[SELECTION], metafunc.config.stash[PROPERTIES]
     if "accepted" in metafunc.fixturenames:
         cases = given.cases(selection)
-        pairs = [_parameter(selection, place, accepted) for accepted, place in cases]
-        metafunc.parametrize(("accepted", "place"), pairs, ids=[case_id(*case) for case in cases])
+        pairs = [_parameter(selection.why_no_column(setup.column), accepted, setup) for accepted, setup in cases]
+        metafunc.parametrize(("accepted", "setup"), pairs, ids=[case_id(*case) for case in cases])
     else:
-        metafunc.parametrize("place", [_parameter(selection, place) for place in given.places],
-                             ids=[place_id(place) for place in given.places])  # fmt: skip
+        values = [_parameter(selection.why_no_column(setup.column), setup) for setup in given.setups]
+        metafunc.parametrize("setup", values, ids=[str(setup) for setup in given.setups])
 
 
-def _parameter(selection: Selection, case: Case, *before: Any) -> Any:
-    reason = selection.why_not(case)
-    return pytest.param(*before, case, marks=[pytest.mark.skip(reason=reason)] if reason else [])
+def _parameter(reason: str | None, *values: Any) -> Any:
+    """The parameters of a test, which is skipped where there is a reason."""
+    return pytest.param(*values, marks=[pytest.mark.skip(reason=reason)] if reason else [])
 
 
 @pytest.hookimpl(optionalhook=True)

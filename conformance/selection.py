@@ -8,7 +8,7 @@ from inspect import signature
 from itertools import product
 from pathlib import Path
 
-from conformance.cases.case import Case, CaseId, parse_id, weights_name
+from conformance.cases.case import Case, CaseId, Column, Subject, parse_id, weights_name
 from conformance.cases.errors import UserError, check, not_there
 from conformance.cases.expand import Chosen, check_offers, columns, expand
 from conformance.cases.profile import Models, Profile, load_profile
@@ -52,7 +52,7 @@ class Selection:
     @property
     def detections(self) -> list[Case]:
         """The models whose weights were trained, so that they detect something."""
-        return [case for case in self.models if case.weights]
+        return [case for case in self.models if case.subject.weights]
 
     @property
     def counts(self) -> str:
@@ -62,7 +62,11 @@ class Selection:
 
     def why_not(self, case: Case) -> str | None:
         """Why a case cannot be run here, or None."""
-        return self.absent.get(case.target) or self.absent.get(case.system)
+        return self.why_no_column(case.column) or self.absent.get(case.subject.system)
+
+    def why_no_column(self, column: Column) -> str | None:
+        """Why nothing can be run in a column here, or None."""
+        return self.absent.get(column.target)
 
 
 def select(request: Request) -> Selection:
@@ -87,17 +91,17 @@ def select(request: Request) -> Selection:
         if request.case not in by_id:
             raise not_there("there is no case", request.case, by_id)
         cases = [by_id[request.case]]
-    for dtype in {case.dtype for case in cases}:
+    for dtype in {case.subject.dtype for case in cases}:
         limit(dtype)
     _require_weights_taken(cases, systems)
-    models = [case for case in cases if case.task and case.layer is None]
+    models = [case for case in cases if case.subject.task and case.layer is None]
     if request.pictures is not None:
         _require_pictures(request.pictures, models)
     return Selection(
         profile=request.profile,
         models=models,
         layers=[case for case in cases if case.layer is not None],
-        minimal=[case for case in cases if not case.task],
+        minimal=[case for case in cases if not case.subject.task],
         systems={system.name: spec for spec, system in systems.items()},
         targets={target.name: spec for spec, target in targets.items()},
         weights=weights,
@@ -115,7 +119,7 @@ def _system_specs(request: Request, profile: Profile) -> list[str]:
 
 def _target_specs(request: Request, profile: Profile) -> list[str]:
     if request.case is not None and request.targets is None:
-        return [parse_id(request.case).target]
+        return [parse_id(request.case).column.target]
     return list(request.targets or profile.targets)
 
 
@@ -147,7 +151,7 @@ def _require_weights_taken(cases: Sequence[Case], systems: Mapping[str, System])
     """Raises UserError where a system is to be given weights that takes none."""
     for system in systems.values():
         takes = "weights" in signature(system.build).parameters
-        if not takes and any(case.weights for case in cases if case.system == system.name):
+        if not takes and any(case.subject.weights for case in cases if case.subject.system == system.name):
             raise UserError(f"{system.name} takes no weights: it has its own; leave it out with --system")
 
 
@@ -156,7 +160,7 @@ def _require_pictures(folder: str, models: Sequence[Case]) -> None:
     from conformance.detections.pictures import find_pictures
 
     find_pictures(Path(folder))
-    if not any(case.weights for case in models):
+    if not any(case.subject.weights for case in models):
         raise UserError("--images are for models with trained weights, and there is none: say --weights, too")
 
 
@@ -175,23 +179,24 @@ def _absent(request: Request, systems: Mapping[str, System], targets: Mapping[st
 def _minimal(profile: Profile, chosen: Chosen, targets: dict[str, Target]) -> Iterator[Case]:
     """Every minimal case of every defect on every column, plain and with each of its workarounds."""
     plain = replace(chosen, workarounds=[()])
-    places = [c for spec, target in targets.items() for c in columns(profile, plain, spec, target)]
+    in_columns = [c for spec, target in targets.items() for c in columns(profile, plain, spec, target)]
     for defect in DEFECTS.values():
-        for minimal, place in product(defect.minimal_cases, places):
-            model = Case(defect.id, minimal.name, "", minimal.batch, None, None, minimal.dtype, target="")
+        for minimal, column in product(defect.minimal_cases, in_columns):
+            subject = Subject(defect.id, minimal.name, "", minimal.batch, None, None, minimal.dtype)
             for workarounds in ((), *((name,) for name in minimal.workarounds)):
-                yield replace(place, workarounds=workarounds).of(model)
+                yield Case(subject, replace(column, workarounds=workarounds))
 
 
 def _narrowed(
     part: CaseId, profile: Profile, systems: Mapping[str, System], weights: Mapping[str, str]
 ) -> tuple[Profile, Chosen]:
     """The profile and axes that hold one case, whether or not the profile has it."""
+    column = part.column
     chosen = Chosen(
-        hardware=[part.hardware],
-        sdks=[part.sdk] if part.sdk else None,
-        settings=[part.settings],
-        workarounds=[part.workarounds],
+        hardware=[column.hardware],
+        sdks=[column.sdk] if column.sdk else None,
+        settings=[column.settings],
+        workarounds=[column.workarounds],
     )
     if ":" in part.model:
         return profile.model_copy(update={"models": []}), chosen

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from toys import Toy
 
-from conformance.cases.case import Case
+from conformance.cases.case import Subject
 from conformance.systems.protocol import Group, Model
 
 
@@ -163,8 +163,8 @@ class _Operators(Toy):
             module = After(self.operators[variant]).eval().requires_grad_(False)
         return Model(module, ("stem",), f"{self.name}-{variant}")
 
-    def inputs(self, case: Case, index: int) -> tuple[Tensor, ...]:
-        (x,) = super().inputs(case, index)
+    def inputs(self, subject: Subject, index: int) -> tuple[Tensor, ...]:
+        (x,) = super().inputs(subject, index)
         return (x * (1 - 0.4 * index),)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from cells import like
 from test_records import record
 from typer.testing import CliRunner
 
@@ -35,7 +36,7 @@ def made(
     layer = LayerFigures(path="stem", type="Conv", how="in_place", noise_ratio=1, cosine=1, bad=False,
                          per_image=[figures(ratio) for ratio in in_place])  # fmt: skip
     update = {"groups": {"boxes": group}, "layers": [layer], "target": target, "environment": {target: "1.2"}}
-    return record().model_copy(update=update | changes)
+    return like(record(), **update | changes)
 
 
 def largest(ratios: Sequence[Ratios]) -> float:

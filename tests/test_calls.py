@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 import suites
 import toys
+from cells import changed
 from torch import Tensor
 
 from conformance.cases.outcome import Aspect, Outcome, Status
@@ -49,7 +50,7 @@ FROM_SEVEN = Remembers(choose=lambda seen: twice(seen[-1]) if len(seen) >= 7 els
 
 
 def judge(target: toys.Planted, layer: str | None = None, calls: int = 4) -> Outcome:
-    return run_case(replace(toys.CASE, layer=layer), "toys:Toy", target, lambda _: None, calls=calls)
+    return run_case(changed(toys.CASE, layer=layer), "toys:Toy", target, lambda _: None, calls=calls)
 
 
 def verdicts(outcome: Outcome, aspect: Aspect = Aspect.MODEL) -> list[str]:

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import pytest
+from cells import cell
 
-from conformance.cases.case import Case, parse_id, parse_resolution
+from conformance.cases.case import parse_id, parse_resolution
 from conformance.cases.errors import UserError
 
 CASES = {
-    "yolo26n-detect/b2/320x320/fp32@xla": Case("yolo26", "n", "detect", 2, 320, 320, "float32", "xla"),
-    "yolo26n-detect/b4/384x640/bf16@emulator/inf2/sdk-2.29.1+slice+functionalization": Case(
-        "yolo26", "n", "detect", 4, 384, 640, "bfloat16", "emulator", "inf2", "2.29.1", ("slice", "functionalization")
+    "yolo26n-detect/b2/320x320/fp32@xla": cell("yolo26", "n", "detect", 2, 320, 320, "float32", "xla"),
+    "yolo26n-detect/b4/384x640/bf16@emulator/inf2/sdk-2.29.1+slice+functionalization": cell(
+        "yolo26",
+        "n",
+        "detect",
+        4,
+        384,
+        640,
+        "bfloat16",
+        "emulator",
+        hardware="inf2",
+        sdk="2.29.1",
+        workarounds=("slice", "functionalization"),
     ),
-    "yolo26n-detect/b2/320x320/fp32/model.10@xla": Case(
+    "yolo26n-detect/b2/320x320/fp32/model.10@xla": cell(
         "yolo26", "n", "detect", 2, 320, 320, "float32", "xla", layer="model.10"
     ),
-    "yolo26n-detect/b2/320x320/fp32@neuron/trn2/sdk-2.29.1/O1/lnc1+slice": Case(
+    "yolo26n-detect/b2/320x320/fp32@neuron/trn2/sdk-2.29.1/O1/lnc1+slice": cell(
         "yolo26",
         "n",
         "detect",
@@ -24,15 +35,15 @@ CASES = {
         320,
         "float32",
         "neuron",
-        "trn2",
-        "2.29.1",
-        ("slice",),
+        hardware="trn2",
+        sdk="2.29.1",
+        workarounds=("slice",),
         settings=("O1", "lnc1"),
     ),
-    "yolo26n-detect/b2/320x320/fp32@mine/cpu/O1": Case(
+    "yolo26n-detect/b2/320x320/fp32@mine/cpu/O1": cell(
         "yolo26", "n", "detect", 2, 320, 320, "float32", "mine", settings=("O1",)
     ),
-    "split-with-sizes:sdk-1140/b2/fp32@xla": Case(
+    "split-with-sizes:sdk-1140/b2/fp32@xla": cell(
         "split-with-sizes", "sdk-1140", "", 2, None, None, "float32", "xla"
     ),
 }
@@ -43,20 +54,9 @@ def test_id_round_trip(text: str) -> None:
     case = CASES[text]
     assert case.id == text
     part = parse_id(text)
-    assert part.model == case.model
-    for name in (
-        "batch",
-        "height",
-        "width",
-        "dtype",
-        "target",
-        "hardware",
-        "sdk",
-        "workarounds",
-        "layer",
-        "settings",
-    ):
-        assert getattr(part, name) == getattr(case, name), name
+    assert (part.model, part.column, part.layer) == (case.subject.model, case.column, case.layer)
+    for name in ("batch", "height", "width", "dtype", "weights"):
+        assert getattr(part, name) == getattr(case.subject, name), name
 
 
 @pytest.mark.parametrize("text", ["", "yolo26n", "yolo26n-detect/320x320/fp32@xla", "yolo26n-detect/b2/320x320/fp32"])

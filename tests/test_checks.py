@@ -12,26 +12,26 @@ import pytest
 import suites
 import torch
 import toys
+from cells import cell, changed
 from operators_after import After
 from torch import Tensor
 from typer.testing import CliRunner
 
-from conformance.cases.case import Case
 from conformance.cases.outcome import Aspect, Conditioning, Outcome, Stage, Status
 from conformance.cli import app
 from conformance.program import Program
 from conformance.results.records import read_records
 from conformance.running.child import Job
+from conformance.running.comparison import ReferenceModel
 from conformance.running.judgement import SAME
 from conformance.running.pipeline import run_case
-from conformance.running.subject import Subject
 from conformance.running.worker import Worker
 from conformance.systems.protocol import Model
 from conformance.targets.protocol import Compiled, Options, Target
 
 
 def judge(target: Target, system: str = "toys:Toy", dtype: str = "float32") -> Outcome:
-    return run_case(replace(toys.CASE, dtype=dtype), system, target, lambda _: None)
+    return run_case(changed(toys.CASE, dtype=dtype), system, target, lambda _: None)
 
 
 # What converts a value before it is judged
@@ -100,7 +100,7 @@ def test_output_of_another_dtype_is_a_mismatch_at_every_dtype(dtype: str) -> Non
 @pytest.fixture
 def unsure(monkeypatch: pytest.MonkeyPatch) -> None:
     weak = {"bfloat16": Conditioning(layer="join", ratio=2.0, sufficient=False)}
-    monkeypatch.setattr(Subject, "conditioning", lambda self, dtypes: weak)
+    monkeypatch.setattr(ReferenceModel, "conditioning", lambda self, dtypes: weak)
 
 
 SAME_FOR_ALL = toys.Planted(lambda outputs: tuple(torch.full_like(x, 0.3) for x in outputs))
@@ -119,15 +119,17 @@ def test_what_is_further_away_than_another_image_is_wrong_in_a_network_that_cann
 @pytest.mark.usefixtures("unsure")
 def test_answer_that_is_the_same_for_all_images_is_wrong_however_near_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where rounding goes as far as another image, an answer that is as far is none for it."""
-    plain = Subject.trial
+    plain = ReferenceModel.comparison
 
-    def far_apart(self: Subject, layer: str | None, workarounds: tuple[str, ...]) -> object:
-        trial = plain(self, layer, workarounds)
-        far = {name: [1e9] * trial.batch for name in trial.compared.apart}
-        trial.compared, trial.others = (replace(one, apart=far) for one in (trial.compared, trial.others))
-        return trial
+    def far_apart(self: ReferenceModel, layer: str | None, workarounds: tuple[str, ...]) -> object:
+        comparison = plain(self, layer, workarounds)
+        far = {name: [1e9] * comparison.batch for name in comparison.compared.apart}
+        comparison.compared, comparison.others = (
+            replace(one, apart=far) for one in (comparison.compared, comparison.others)
+        )
+        return comparison
 
-    monkeypatch.setattr(Subject, "trial", far_apart)
+    monkeypatch.setattr(ReferenceModel, "comparison", far_apart)
     outcome = judge(SAME_FOR_ALL, dtype="bfloat16")
     assert (outcome.status, outcome.signature) == (Status.WRONG, SAME)
     assert outcome.detail == "boxes: the same answer for other images"
@@ -279,7 +281,7 @@ def test_layer_that_is_wrong_in_place_is_wrong_for_all_of_them(
 
 
 def test_output_of_another_shape_among_the_detections_is_a_verdict_on_them() -> None:
-    case = Case("toydet", "98k", "detect", 4, 64, 64, "float32", "planted", weights="shapes")
+    case = cell("toydet", "98k", "detect", 4, 64, 64, "float32", "planted", weights="shapes")
     outcome = run_case(case, "toydet", RESHAPES, lambda _: None, "shapes")
     check = outcome.checked(Aspect.DETECTIONS)
     assert check is not None and check.status is Status.MISMATCH and outcome.status is Status.MISMATCH

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 
 import pytest
 import torch
 import toys
+from cells import cell, changed
 from torch import Tensor, nn
 
 from conformance.cases.case import Case
@@ -22,7 +22,7 @@ from conformance.targets.emulator import Emulator
 from conformance.targets.onnxruntime import OnnxRuntime
 from conformance.targets.protocol import Target
 
-CASE = Case("toydet", "98k", "detect", 4, 64, 64, "float32", target="planted", weights="shapes")
+CASE = cell("toydet", "98k", "detect", 4, 64, 64, "float32", target="planted", weights="shapes")
 FIRST_ONLY = toys.Planted(lambda outputs: (outputs[0][:1].expand_as(outputs[0]),))
 
 
@@ -54,8 +54,8 @@ def test_fault_loses_detections_and_precision(target: Target, keeps: float, spur
 
 def test_default_of_the_sdk_loses_detections_and_the_workaround_none() -> None:
     """Emulated: the split between centres and sizes of the boxes."""
-    emulated = replace(CASE, target="emulator", hardware="inf2", sdk="2.29.1")
-    lost, kept = (figures(Emulator(), replace(emulated, workarounds=used)) for used in ((), ("slice",)))
+    emulated = changed(CASE, target="emulator", hardware="inf2", sdk="2.29.1")
+    lost, kept = (figures(Emulator(), changed(emulated, workarounds=used)) for used in ((), ("slice",)))
     assert all(count.lost for count in lost.counts)
     assert not any(count.lost or count.spurious for count in kept.counts)
 
@@ -81,17 +81,17 @@ def test_model_without_trained_weights_detects_nothing() -> None:
 @pytest.mark.parametrize(("times", "rounding"), [(2.9, True), (100.0, False)])
 def test_what_rounding_decides_is_told_from_what_is_lost(times: float, rounding: bool) -> None:
     """An answer as far from the reference as the limit lets it be, and one that is not."""
-    case = replace(CASE, dtype="matmult-bf16")
+    case = changed(CASE, dtype="matmult-bf16")
     system = load_system("toydet")
     model = system.build("98k", "detect", "shapes")  # type: ignore[call-arg]
     exact = copy.deepcopy(model.module).double()
 
     def ask(inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         reference = tensors(exact(*(x.double() for x in inputs)))[0]
-        _, (rounded, *_) = next(twins(Whole(model.module), inputs, case.dtype))
+        _, (rounded, *_) = next(twins(Whole(model.module), inputs, case.subject.dtype))
         return (reference + times * (rounded - reference),)
 
-    found = detecting.detect(case, system, model, ask)
+    found = detecting.detect(case.subject, system, model, ask)
     assert found is not None and found.rounding is rounding
     differ = any(count.lost or count.spurious for count in found.counts)
     assert differ or rounding, "which detections are near enough to a tie is another matter on another CPU"
@@ -116,6 +116,6 @@ def test_valid_run_that_overflows_in_one_place_excuses_no_other() -> None:
 @pytest.mark.parametrize("dtype", ["float16", "matmult-bf16"])
 def test_compiler_that_is_right_at_other_dtypes_loses_nothing(dtype: str) -> None:
     """Of its detections there is one that float64 has not: two boxes overlap by just what suppresses one of them."""
-    case = replace(CASE, dtype=dtype, target="onnxruntime")
+    case = changed(CASE, dtype=dtype, target="onnxruntime")
     outcome = run_case(case, "toydet", OnnxRuntime(), lambda _: None, "shapes")
     assert outcome.status is Status.PASS, outcome.detections

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 import toys
+from cells import changed
 from typer.testing import CliRunner
 
 from conformance.cases.outcome import Record, Stage, Status
@@ -22,14 +22,11 @@ NOON = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
 
 
 def record(batch: int, status: Status, signature: str | None = None, layer: str | None = None) -> Record:
-    case = replace(toys.CASE, batch=batch)
+    case = changed(toys.CASE, batch=batch)
     return Record(
         stage=Stage.COMPILE if signature else Stage.COMPARE, status=status, signature=signature,
-        first_bad_layer=layer, id=case.id, system=case.system,
-        variant=case.variant, task=case.task, batch=batch, height=case.height,
-        width=case.width, dtype=case.dtype, layer=None, target=case.target, emulated=False, hardware=case.hardware,
-        sdk=None, workarounds=[], command=f"pytest conformance --case {case.id}", started=NOON, finished=NOON,
-        environment={"neuronx-cc": "2.24.8799.0"},
+        first_bad_layer=layer, id=case.id, case=case, emulated=False, command=f"pytest conformance --case {case.id}",
+        started=NOON, finished=NOON, environment={"neuronx-cc": "2.24.8799.0"},
     )  # fmt: skip
 
 
@@ -54,7 +51,10 @@ AFTER = [
 
 
 def test_new_other_fixed_and_no_more_tested_are_told_apart() -> None:
-    found = [(change.kind, change.record.batch, change.before, change.after) for change in differences(BEFORE, AFTER)]
+    found = [
+        (change.kind, change.record.subject.batch, change.before, change.after)
+        for change in differences(BEFORE, AFTER)
+    ]
     assert found == [
         (Kind.NEW_FAILURE, 1, "pass in compare", "error in compile (NCC_EVRF029)"),
         (Kind.OTHER_FAILURE, 3, "wrong in compare, first in halves", "wrong in compare, first in stem"),

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 
 import pytest
 import toys
+from cells import changed
 from torch import Tensor
 
 from conformance.cases.outcome import Conditioning, Outcome, Stage, Status
 from conformance.program import Program
+from conformance.running.comparison import ReferenceModel
 from conformance.running.pipeline import run_case
-from conformance.running.subject import Subject
 from conformance.targets.emulator import Emulator
 from conformance.targets.inductor import Inductor
 from conformance.targets.onnxruntime import OnnxRuntime
@@ -23,7 +23,7 @@ DTYPES = ("float32", "bfloat16", "float16", "matmult-bf16", "all-bf16")
 
 
 def judge(target: Target, dtype: str, layer: str | None = None, **changes: object) -> Outcome:
-    case = replace(toys.CASE, target=target.name, dtype=dtype, layer=layer, **changes)  # type: ignore[arg-type]
+    case = changed(toys.CASE, target=target.name, dtype=dtype, layer=layer, **changes)  # type: ignore[arg-type]
     return run_case(case, "toys:Toy", target, lambda _: None)
 
 
@@ -81,7 +81,7 @@ def test_isolated_layers_are_judged_at_every_dtype(dtype: str) -> None:
 
 def test_network_that_cannot_be_judged_has_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     weak = {"bfloat16": Conditioning(layer="join", ratio=2.0, sufficient=False)}
-    monkeypatch.setattr(Subject, "conditioning", lambda self, dtypes: weak)
+    monkeypatch.setattr(ReferenceModel, "conditioning", lambda self, dtypes: weak)
     outcome = judge(toys.HEALTHY, "bfloat16")
     assert (outcome.status, outcome.stage) == (Status.NOT_JUDGED, Stage.COMPARE) and not outcome.decided
     assert outcome.detail and "in join another image is only 2 times as far" in outcome.detail

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 import torch
+from cells import cell
 
-from conformance.cases.case import Case
 from conformance.cases.outcome import Status
 from conformance.defects import catalogue
 from conformance.defects.catalogue import DEFECTS
@@ -31,14 +31,16 @@ def options(sdk: str, hardware: str = "inf2", workarounds: tuple[str, ...] = ())
 @pytest.mark.parametrize("name", [name for name in MINIMAL if "sdk-2.29.1" in name and "inf2" in name])
 def test_minimal_case_turns_red_and_its_workaround_turns_it_green(name: str) -> None:
     case = MINIMAL[name]
-    outcome = run_case(case, case.system, EMULATOR, lambda _: None)
-    defect = DEFECTS[case.system]
-    (expected,) = [m for m in defect.minimal_cases if m.name == case.variant]
-    if case.workarounds or not defect.affects(EMULATOR.packages("inf2", "2.29.1"), ()):
-        assert outcome.status == Status.PASS or set(outcome.defects) - {case.system}, "or another one strikes there"
+    outcome = run_case(case, case.subject.system, EMULATOR, lambda _: None)
+    defect = DEFECTS[case.subject.system]
+    (expected,) = [m for m in defect.minimal_cases if m.name == case.subject.variant]
+    if case.column.workarounds or not defect.affects(EMULATOR.packages("inf2", "2.29.1"), ()):
+        assert outcome.status == Status.PASS or set(outcome.defects) - {case.subject.system}, (
+            "or another one strikes there"
+        )
     else:
         assert (outcome.status, outcome.signature) == (expected.status, expected.signature)
-        assert case.system in outcome.defects
+        assert case.subject.system in outcome.defects
 
 
 # Of every package that a defect of Neuron is known by, versions from before and within the releases.
@@ -69,9 +71,9 @@ def test_every_defect_of_neuron_is_played_and_its_workarounds_help(name: str) ->
     defect, minimal = PLAYED[name]
     hardware = defect.hardware[0] if defect.hardware else "trn2"
     for workarounds in ((), *((workaround,) for workaround in minimal.workarounds)):
-        case = Case(
-            defect.id, minimal.name, "", minimal.batch, None, None, minimal.dtype, "emulator", hardware, "2.29.1",
-            workarounds,
+        case = cell(
+            defect.id, minimal.name, "", minimal.batch, None, None, minimal.dtype, "emulator",
+            hardware=hardware, sdk="2.29.1", workarounds=workarounds,
         )  # fmt: skip
         with only(defect):
             outcome = run_case(case, defect.id, Having(defect), lambda _: None)
@@ -129,10 +131,10 @@ def test_what_a_workaround_freezes_is_played_where_it_is_on() -> None:
 def test_answers_that_are_made_up_are_marked() -> None:
     """The release notes name a wrong answer and do not say what comes out: the record says that this one is ours."""
     case = MINIMAL["multiply-reduce:masked-sum/b2/fp32@emulator/inf2/sdk-2.29.1"]
-    outcome = run_case(case, case.system, EMULATOR, lambda _: None)
+    outcome = run_case(case, case.subject.system, EMULATOR, lambda _: None)
     assert (outcome.status, outcome.invented) == (Status.WRONG, ["multiply-reduce"])
     said = MINIMAL["split-with-sizes:two-halves/b2/fp32@emulator/inf2/sdk-2.29.1"]
-    assert run_case(said, said.system, EMULATOR, lambda _: None).invented == []
+    assert run_case(said, said.subject.system, EMULATOR, lambda _: None).invented == []
 
 
 def test_refusal_belongs_to_the_releases_it_was_reported_for() -> None:

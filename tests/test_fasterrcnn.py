@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
-from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 import toys
+from cells import cell, changed
 from torch import Tensor
 
 from conformance.cases.case import Case
@@ -30,7 +30,7 @@ SPEC = "conformance.systems.fasterrcnn:FasterRcnn"
 
 
 def case(task: str, batch: int = 1, height: int = 96, width: int = 64) -> Case:
-    return Case("fasterrcnn", "mobilenet", task, batch, height, width, "float32", target="")
+    return cell("fasterrcnn", "mobilenet", task, batch, height, width, "float32", target="")
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_levels_in_another_order_are_not_the_whole_model(whole: Any) -> None:
 
 
 def test_fused_stage_is_both_stages() -> None:
-    images = SYSTEM.inputs(case("backbone"), 0)[0]
+    images = SYSTEM.inputs(case("backbone").subject, 0)[0]
     backbone, rpn_head, fused = (
         SYSTEM.build("mobilenet", t).module for t in ("backbone", "rpn-head", "backbone-rpn")
     )
@@ -110,7 +110,7 @@ def test_box_head_is_fed_with_what_the_whole_model_pools(whole: Any) -> None:
     whole.roi_heads.box_head.register_forward_pre_hook(lambda _, given: pooled.append(given[0]))
     for image in photographs(2):
         whole([image])
-    regions = SYSTEM.inputs(case("box-head", batch=2), 0)[0]
+    regions = SYSTEM.inputs(case("box-head", batch=2).subject, 0)[0]
     assert regions.shape == (2, 1000, 256, 7, 7) and regions.dtype == torch.float32
     for given, wanted in zip(regions, pooled, strict=True):
         assert 50 < len(wanted) < 500
@@ -139,14 +139,14 @@ def dead_layers(model: Model, images: tuple[Tensor, ...], others: tuple[Tensor, 
 @pytest.mark.usefixtures("few_regions")
 @pytest.mark.parametrize("task", ["backbone-rpn", "rpn-head", "box-head"])
 def test_every_layer_is_alive(task: str) -> None:
-    images, others = (SYSTEM.inputs(case(task, 1, 64, 64), index) for index in (0, 1))
+    images, others = (SYSTEM.inputs(case(task, 1, 64, 64).subject, index) for index in (0, 1))
     assert not dead_layers(SYSTEM.build("mobilenet", task), images, others)
 
 
 def test_layer_whose_bias_drowns_its_signal_is_dead() -> None:
     model = SYSTEM.build("mobilenet", "rpn-head")
     model.module.get_parameter("levels.0.cls_logits.bias").fill_(1000)
-    images, others = (SYSTEM.inputs(case("rpn-head", 1, 64, 64), index) for index in (0, 1))
+    images, others = (SYSTEM.inputs(case("rpn-head", 1, 64, 64).subject, index) for index in (0, 1))
     dead = dead_layers(model, images, others)
     assert [layer.partition(":")[0] for layer in dead] == [f"levels.{level}.cls_logits" for level in range(3)]
 
@@ -198,7 +198,7 @@ def test_exactly_the_swapped_levels_are_wrong(swap: tuple[int, ...], bad: set[st
         return tuple(changed)
 
     target = toys.Planted(change)
-    outcome = run_case(replace(case("rpn-head", 2), target="planted"), SPEC, target, lambda _: None)
+    outcome = run_case(changed(case("rpn-head", 2), target="planted"), SPEC, target, lambda _: None)
     assert {name for name, group in outcome.groups.items() if group.bad} == bad
     assert outcome.status == (Status.WRONG if bad else Status.PASS)
 

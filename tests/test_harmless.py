@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+from cells import cell
 from operators_after import HARMLESS
 
-from conformance.cases.case import Case
 from conformance.cases.outcome import Outcome, Status
 from conformance.registry import load_target
 from conformance.running.pipeline import run_case
@@ -17,7 +17,7 @@ from conformance.targets.xla import Xla
 
 
 def judge(target: Target, variant: str, **column: object) -> Outcome:
-    case = Case("harmless", variant, "detect", 2, 16, 16, "float32", target.name, **column)  # type: ignore[arg-type]
+    case = cell("harmless", variant, "detect", 2, 16, 16, "float32", target.name, **column)  # type: ignore[arg-type]
     return run_case(case, "operators_after:Harmless", target, lambda _: None)
 
 

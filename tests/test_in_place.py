@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 
 import pytest
 import torch
 import toys
+from cells import changed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -126,7 +126,7 @@ class LouderNorm(toys.Planted):
 
 
 def judge(target: Target, layer: str | None = None) -> Outcome:
-    return run_case(replace(toys.CASE, layer=layer), "test_in_place:Blocks", target, lambda _: None)
+    return run_case(changed(toys.CASE, layer=layer), "test_in_place:Blocks", target, lambda _: None)
 
 
 @pytest.mark.parametrize("target", [toys.HEALTHY, OnnxRuntime(), OpenVino()], ids=lambda target: target.name)

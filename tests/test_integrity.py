@@ -10,6 +10,7 @@ import pytest
 import torch
 import toys
 from attention_toys import TwoHeads, program
+from cells import changed
 from torch import Tensor, nn
 
 from conformance.cases.outcome import Outcome, Stage, Status
@@ -47,7 +48,7 @@ def findings(program: Program, graph: Graph) -> list[str]:
 
 
 def run(target: Target, system: str = "attention_toys:MathAttention", layer: str | None = None) -> Outcome:
-    case = replace(toys.CASE, batch=2, system="attention", target=target.name, layer=layer)
+    case = changed(toys.CASE, batch=2, system="attention", target=target.name, layer=layer)
     return run_case(case, system, target, lambda _: None)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import toys
 
+from conformance.cases.case import Column
 from conformance.cases.errors import UserError
 from conformance.host.cores import Cores
 from conformance.running.leases import Leases
@@ -30,8 +30,8 @@ def leases(folder: Path, *indices: int, trouble: str | None = None) -> Leases:
 
 
 def visible(of: Leases, count: int) -> str | None:
-    case = replace(toys.CASE, settings=(str(count),))
-    return of.process(OnCores(), case).get("NEURON_RT_VISIBLE_CORES")  # type: ignore[arg-type]
+    column = Column("planted", settings=(str(count),))
+    return of.process(OnCores(), column).get("NEURON_RT_VISIBLE_CORES")  # type: ignore[arg-type]
 
 
 def test_two_processes_have_different_cores_and_give_them_back(tmp_path: Path) -> None:
@@ -61,10 +61,10 @@ def test_several_cores_are_neighbours(tmp_path: Path) -> None:
 
 
 def test_case_without_cores_has_its_variables_and_asks_nobody(tmp_path: Path) -> None:
-    case = replace(toys.CASE, settings=("0",), workarounds=("functionalization",))
-    found = leases(tmp_path).process(OnCores(), case)  # type: ignore[arg-type]
+    column = Column("planted", settings=("0",), workarounds=("functionalization",))
+    found = leases(tmp_path).process(OnCores(), column)  # type: ignore[arg-type]
     assert found == {"A": "1", "B": "0", "XLA_DISABLE_FUNCTIONALIZATION": "0"}
-    assert leases(tmp_path).process(toys.HEALTHY, toys.CASE) == dict(toys.HEALTHY.variables)
+    assert leases(tmp_path).process(toys.HEALTHY, toys.CASE.column) == dict(toys.HEALTHY.variables)
 
 
 def test_host_without_cores_says_why(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_what_is_right_passes_whole_and_alone_and_says_what_made_it(on: pytest.P
     )
     wholes = [record for record in found if record.layer is None]
     assert {record.status for record in wholes} == {Status.PASS}, [(r.id, r.detail) for r in wholes]
-    assert {tuple(record.settings) for record in wholes} == {
+    assert {tuple(record.column.settings) for record in wholes} == {
         (),
         ("lnc1",),
         ("O1", "weights-outside"),
@@ -53,7 +53,7 @@ def test_what_is_right_passes_whole_and_alone_and_says_what_made_it(on: pytest.P
     }
     assert wholes[0].environment["neuronx-cc"] == "2.24.8799.0" and not wholes[0].emulated
     alone = [record for record in found if record.layer is not None]
-    assert {record.status for record in alone if "dynamic-batch" not in record.settings} == {Status.PASS}
+    assert {record.status for record in alone if "dynamic-batch" not in record.column.settings} == {Status.PASS}
 
 
 def test_split_is_wrong_behind_the_real_calls_and_right_with_workarounds(on: pytest.Pytester) -> None:
@@ -96,11 +96,11 @@ def test_what_was_compiled_is_not_compiled_again(on: pytest.Pytester, monkeypatc
     monkeypatch.setenv("NEURON_DOUBLE_COMPILER", "kill")
     assert [record.status for record in run(on, *right)] == [Status.PASS]
     changed = run(on, *right, "--settings", "O3")
-    assert {record.status for record in changed if record.settings} == {Status.CRASH}, "other arguments"
+    assert {record.status for record in changed if record.column.settings} == {Status.CRASH}, "other arguments"
 
 
 def test_data_parallel_parts_the_batch(on: pytest.Pytester) -> None:
-    found = {record.batch: record for record in run(on, "-k", "test_model", "--settings", "data-parallel")}
+    found = {record.subject.batch: record for record in run(on, "-k", "test_model", "--settings", "data-parallel")}
     assert found[2].status == Status.PASS
     assert found[1].status == Status.UNSUPPORTED and "cannot be parted evenly" in str(found[1].detail)
 
@@ -113,8 +113,8 @@ def test_compile_only_needs_no_device_and_claims_nothing(
     result.stdout.fnmatch_lines(["*a NeuronCore is needed: there is no /dev/neuron*; --compile-only needs none*"])
     assert not (suite.path / "records").exists(), "it was not tested"
     found = run(suite, "-k", f"({MODELS}) or sort-refused", "--hardware", "inf2", "--compile-only")
-    model = next(record for record in found if record.task)
+    model = next(record for record in found if record.subject.task)
     assert model.id.endswith("@neuron/inf2/sdk-2.29.1/compile-only")
     assert (model.status, model.stage) == (Status.NOT_RUN, Stage.COMPILE)
-    refused = {record.signature for record in found if not record.task}
+    refused = {record.signature for record in found if not record.subject.task}
     assert refused == {"NCC_EVRF029"}, "the compiler's own errors are seen"

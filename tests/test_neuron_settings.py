@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from conformance.cases.case import Case
+from conformance.cases.case import Column
 from conformance.host.cores import Cores
 from conformance.program import Program
 from conformance.targets.neuron import How, Neuron, _for_one_core, _how
@@ -55,7 +55,7 @@ def test_record_says_how_it_was_compiled_and_on_what(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("conformance.targets.neuron.installed_version", lambda name: "2.24.8799.0+6f62ff7c")
 
     def conditions(**more: Any) -> dict[str, str]:
-        return Neuron().conditions(Case("", "", "", 1, None, None, "matmult-bf16", "neuron", "trn2", **more))
+        return Neuron().conditions(Column("neuron", "trn2", **more), "matmult-bf16")
 
     found = conditions(settings=("O1", "lnc1"))
     assert found["instance"] == "trn2.3xlarge" and found["aws-neuronx-runtime-lib"] == "2.31.24.0"

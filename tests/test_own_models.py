@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 import suites
 import torch
 import toys
+from cells import cell, changed
 from operators_after import After
 from torch import Tensor, nn
 
-from conformance.cases.case import Case
 from conformance.cases.outcome import MODEL, Outcome, Stage, Status
 from conformance.running.pipeline import run_case
 from conformance.systems.protocol import Group, Model
@@ -174,7 +174,7 @@ class Own(toys.Toy):
 
 
 def judge(variant: str, batch: int = 3, layer: str | None = None, target: toys.Planted = toys.HEALTHY) -> Outcome:
-    case = Case("own", variant, "detect", batch, 16, 16, "float32", target.name, layer=layer)
+    case = cell("own", variant, "detect", batch, 16, 16, "float32", target.name, layer=layer)
     return run_case(case, "test_own_models:Own", target, lambda _: None)
 
 
@@ -213,7 +213,7 @@ def test_model_is_refused_in_one_line_about_the_model(variant: str) -> None:
 
 
 def test_model_that_is_too_large_for_a_dtype_is_judged_in_those_that_hold_it() -> None:
-    case = Case("own", "hugemask", "detect", 2, 16, 16, "bfloat16", "planted")
+    case = cell("own", "hugemask", "detect", 2, 16, 16, "bfloat16", "planted")
     outcome = run_case(case, "test_own_models:Own", toys.HEALTHY, lambda _: None)
     assert outcome.signature == MODEL and str(outcome.detail).startswith(
         "the CPU cannot run it in bfloat16: RuntimeError"
@@ -232,7 +232,7 @@ def test_group_that_is_not_in_the_outputs_is_the_systems_own_fault() -> None:
             return (Group("boxes", output=3),)
 
     globals()["Elsewhere"] = Elsewhere
-    case = Case("own", "onlyhead", "detect", 2, 16, 16, "float32", "planted")
+    case = cell("own", "onlyhead", "detect", 2, 16, 16, "float32", "planted")
     outcome = run_case(case, "test_own_models:Elsewhere", toys.HEALTHY, lambda _: None)
     assert outcome.signature == MODEL and str(outcome.detail).startswith(
         "its output group boxes is not in the outputs"
@@ -245,7 +245,7 @@ def test_output_that_no_group_names_is_judged_all_the_same() -> None:
             return (Group("first", output=0),)
 
     globals()["Half"] = Half
-    case = Case("own", "tuple", "detect", 2, 16, 16, "float32", "planted")
+    case = cell("own", "tuple", "detect", 2, 16, 16, "float32", "planted")
     second = toys.Planted(lambda outputs: (outputs[0], outputs[1] * 1.01, *outputs[2:]))
     outcome = run_case(case, "test_own_models:Half", second, lambda _: None)
     assert outcome.status is Status.WRONG
@@ -273,10 +273,10 @@ def test_refused_model_is_a_red_line_and_a_record(suite: pytest.Pytester) -> Non
         ["error in capture (model)", "it gives another answer*", "  the model: no target has anything to do with it"]
     )
     assert "Traceback" not in result.stdout.str()
-    assert {record.variant: record.status for record in suites.records(suite)} == {
+    assert {record.subject.variant: record.status for record in suites.records(suite)} == {
         "onlyhead": Status.PASS,
         "stateful": Status.ERROR,
         "nosuch": Status.ERROR,
     }
-    found = {record.variant: record for record in suites.records(suite)}
-    assert replace(found["nosuch"].case, target="") and found["nosuch"].signature == MODEL
+    found = {record.subject.variant: record for record in suites.records(suite)}
+    assert changed(found["nosuch"].case, target="") and found["nosuch"].signature == MODEL

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 import suites
 import toys
+from cells import cell, changed
 from PIL import Image
 
 from conformance.cases.case import Case
@@ -23,7 +23,7 @@ from conformance.running.pipeline import run_case
 from conformance.scenes.drawing import CLASSES, draw
 from conformance.targets.protocol import Target
 
-CASE = Case("toydet", "98k", "detect", 4, 96, 96, "float32", target="planted", weights="shapes")
+CASE = cell("toydet", "98k", "detect", 4, 96, 96, "float32", target="planted", weights="shapes")
 COUNT, HEIGHT, WIDTH = 10, 128, 192  # twice as large as in the input, of which a third is padding
 NUMBERS = (3, 10, 11, 90)  # as COCO's, with gaps
 
@@ -65,7 +65,7 @@ def figures(folder: Path, target: Target = toys.HEALTHY, case: Case = CASE) -> D
 @pytest.mark.parametrize("batch", [1, 4])
 def test_what_a_healthy_device_finds_in_pictures_is_what_is_labelled(folder: Path, batch: int) -> None:
     """With a batch of 4 the third one is filled up, and what fills it up is not counted."""
-    found = figures(folder, case=replace(CASE, batch=batch))
+    found = figures(folder, case=changed(CASE, batch=batch))
     assert (found.images, found.folder) == (COUNT, str(folder))
     labelled = len(json.loads((folder / "labels.json").read_text())["annotations"])
     assert 0.5 * labelled < found.counts[1].reference < 1.5 * labelled

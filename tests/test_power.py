@@ -112,7 +112,7 @@ def test_every_kind_is_planted_and_caught(kind: str, bed: Bed) -> None:
     real = [finding for finding in found if not finding.benign]
     assert real and all(finding.kind == kind for finding in found)
     assert sum(gates.OURS in finding.caught for finding in real) >= 0.5 * len(real)
-    assert all(finding.layer in ("", *(layer.path for layer in bed.trial.layers)) for finding in found)
+    assert all(finding.layer in ("", *(layer.path for layer in bed.comparison.layers)) for finding in found)
 
 
 X = torch.arange(2 * 4 * 2 * 3, dtype=torch.float32).reshape(2, 4, 2, 3)
@@ -272,14 +272,14 @@ def test_stale_output_is_seen_by_asking_again_alone(bed: Bed) -> None:
 
 
 def spoiled(bed: Bed, change: Callable[[Tensor], Tensor]) -> Given:
-    return bed.given(alike(bed.trial, tuple(map(change, bed.answer)), tuple(map(change, bed.other_answer))))
+    return bed.given(alike(bed.comparison, tuple(map(change, bed.answer)), tuple(map(change, bed.other_answer))))
 
 
 @pytest.mark.parametrize("gate", GATES, ids=lambda gate: gate.name)
 def test_gate_turns_red_and_green(gate: gates.Gate, bed: Bed) -> None:
     if gate.missing():
         pytest.skip(gate.missing())
-    assert gate.passes(bed.given(alike(bed.trial, bed.answer, bed.other_answer)))
+    assert gate.passes(bed.given(alike(bed.comparison, bed.answer, bed.other_answer)))
     assert not gate.passes(spoiled(bed, lambda y: -y))
     assert not gate.passes(spoiled(bed, lambda y: corruptions.replaced(y, 5, nan)))
 
@@ -304,7 +304,7 @@ def test_gate_allows_what_its_rule_allows(gate: str, still_right: float, wrong: 
 
 
 def test_ours_looks_at_layers_and_at_every_call(bed: Bed) -> None:
-    right = alike(bed.trial, bed.answer, bed.other_answer)
+    right = alike(bed.comparison, bed.answer, bed.other_answer)
     layer = replace(right, tapped=(*bed.answer[:2], bed.answer[2] * 1.5, *bed.answer[3:]))
     assert gates.flagged(bed.given(layer)) == ("ours", "ours, whole model")
     for call in (1, 2, 3):

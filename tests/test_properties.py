@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from toys import Planted
 
-from conformance.cases.case import Case
+from conformance.cases.case import Column
 from conformance.cases.errors import UserError
 from conformance.cases.options import Why
 from conformance.cases.outcome import GroupFigures, ImageFigures, Outcome, Stage, Status
@@ -28,12 +28,12 @@ from conformance.properties.generate import programs
 from conformance.properties.hunt import hunt
 from conformance.properties.module import Steps, example_inputs
 from conformance.properties.operators import OPERATORS
-from conformance.properties.places import place_id, places
 from conformance.properties.profiles import chosen
 from conformance.properties.program import Program, Step
 from conformance.properties.rounding import only_rounding, rounding_error
 from conformance.properties.script import script
 from conformance.properties.search import Lab, Search
+from conformance.properties.setups import Setup, setups
 from conformance.properties.system import from_json
 from conformance.registry import load_target
 from conformance.running.worker import Worker
@@ -116,8 +116,8 @@ CRASH = CrashesOnTopk()
 
 
 def at(lab: Lab, target: str, name: str = "planted", **more: Any) -> Search:
-    place = Case("", "", "", 1, None, None, "float32", name, **more)
-    return Search(lab, place, load_target(target), target)
+    setup = Setup(Column(name, **more), "float32")
+    return Search(lab, setup, load_target(target), target)
 
 
 def step(operator: str, *inputs: int, results: int = 1, **arguments: Any) -> Step:
@@ -157,7 +157,7 @@ def test_every_operator_is_reached_runs_and_gives_finite_numbers_image_by_image(
 @given(programs())
 def test_program_survives_json_and_unused_values_are_outputs_or_gone(program: Program) -> None:
     assert from_json(program.model_dump_json()) == program
-    read = {place for step in program.steps for place in step.inputs}
+    read = {setup for step in program.steps for setup in step.inputs}
     assert set(range(len(program.inputs))) <= read
     assert len(Steps(program)(*example_inputs(program, 0))) == len(program.outputs)
 
@@ -175,7 +175,7 @@ def test_script_gives_the_interpreters_numbers(program: Program) -> None:
     found: dict[str, Any] = {"print": lambda text: None}
     grad = torch.is_grad_enabled()
     try:
-        exec(script(program, Case("", "", "", 1, None, None, "float32", "other")), found)
+        exec(script(program, Setup(Column("other"), "float32")), found)
         again = found["model"](*found["inputs"])
     finally:
         torch.set_grad_enabled(grad)
@@ -197,7 +197,7 @@ PRINTED = Program(
 def test_script_runs_by_itself(target: str, tmp_path: Path) -> None:
     if reason := load_target(target).missing():
         pytest.skip(reason)
-    (tmp_path / "program.py").write_text(script(PRINTED, Case("", "", "", 1, None, None, "float32", target)))
+    (tmp_path / "program.py").write_text(script(PRINTED, Setup(Column(target), "float32")))
     environment = {**os.environ, "PYTHONPATH": ""}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "program.py"], cwd=tmp_path, env=environment, capture_output=True, text=True
@@ -220,7 +220,7 @@ def test_planted_fault_is_found_and_shrunk(lab: Lab, target: str, operator: str,
     assert found is not None, search.tried
     program, outcome = found
     assert outcome.status == status
-    assert len(program.steps) <= 3, script(program, search.place)
+    assert len(program.steps) <= 3, script(program, search.setup)
     assert operator in [step.operator for step in program.steps]
 
 
@@ -274,7 +274,7 @@ def test_accepted_program_explains_what_contains_it_and_nothing_else(lab: Lab, t
     search = at(lab, "test_properties:REFLECT")
     pad = {"pad": (1, 0, 0, 0), "mode": "reflect"}
     small = Program(inputs=((1, 1, 1, 2),), steps=(step("pad", 0, **pad),))
-    accept(tmp_path, small, search.outcome(small), search.place, search.target, Why(reason="planted"))
+    accept(tmp_path, small, search.outcome(small), search.setup, search.target, Why(reason="planted"))
     search.accepted = read_accepted(tmp_path)
     larger = Program(
         inputs=((2, 3, 5, 6),), steps=(step("relu", 0), step("pad", 1, pad=(2, 1, 0, 1), mode="reflect"))
@@ -407,11 +407,11 @@ def test_program_of_a_file_cannot_be_anything(change: dict[str, Any]) -> None:
 
 
 def test_places_are_the_real_columns_unless_a_target_is_named() -> None:
-    assert [place_id(place) for place in places(select(Request()), named=False)] == [
+    assert [str(setup) for setup in setups(select(Request()), named=False)] == [
         "openvino/fp32",
         "onnxruntime/fp32",
     ]
-    assert "emulator/inf2/sdk-2.29.1/fp32" in map(place_id, places(select(Request(targets=["emulator"])), named=True))
+    assert "emulator/inf2/sdk-2.29.1/fp32" in map(str, setups(select(Request(targets=["emulator"])), named=True))
 
 
 def test_profiles_are_as_they_are_described() -> None:

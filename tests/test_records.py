@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from cells import cell
 
 from conformance.cases.errors import UserError
 from conformance.cases.outcome import SCHEMA, GroupFigures, ImageFigures, Record, Recorded, Stage, Status
@@ -31,9 +32,8 @@ def record(name: str = "a", status: Status = Status.PASS, minutes: int = 0) -> R
         bad=True,
     )
     return Record(
-        stage=Stage.COMPARE, status=status, groups={"boxes": figures}, id=name, system="toy", variant="1",
-        task="detect", batch=1, height=16, width=16, dtype="float32", layer=None, target="planted", emulated=False,
-        hardware="cpu", sdk=None, workarounds=[], command="",
+        stage=Stage.COMPARE, status=status, groups={"boxes": figures}, id=name, emulated=False, command="",
+        case=cell("toy", "1", "detect", 1, 16, 16, "float32", "planted"),
         started=NOON, finished=NOON + timedelta(minutes=minutes),
     )  # fmt: skip
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import torch
+from cells import cell
 from safetensors.torch import load_file
 from torch import nn
 
-from conformance.cases.case import Case
 from conformance.cases.errors import UserError
 from conformance.cases.reading import fixture_path
 from conformance.detections.average_precision import average_precision
@@ -111,7 +111,7 @@ def test_a_lost_class_costs_its_share(toy: Model) -> None:
 
 def test_toy_detector_is_what_it_says(toy: Model) -> None:
     system = ToyDet()
-    inputs = system.inputs(Case("toydet", "98k", "detect", 3, 64, 80, "float32", target=""), 0)
+    inputs = system.inputs(cell("toydet", "98k", "detect", 3, 64, 80, "float32", target="").subject, 0)
     assert toy.module(*inputs).shape == (3, 4 + len(CLASSES), 8 * 10)
     assert system.parameters("98k", "detect") == recorded("toydet")["parameters"] == 97904
     assert system.missing() is None and 80 % system.stride("detect") == 0

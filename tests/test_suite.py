@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 import pytest
 from suites import CASES, MINIMAL, SUITE, TOY, records, run
 
+from conformance.cases.case import Subject
 from conformance.cases.outcome import Record
 from conformance.results.records import read_records
 
@@ -19,17 +20,17 @@ def test_healthy_target_is_green_and_every_case_is_recorded(suite: pytest.Pytest
     commands = {r.id: r.command for r in found}
     name = "toy1-detect/b2/16x24/fp32@planted"
     assert commands[name] == f"pytest conformance --case {name} --profile toy.toml --target toys:HEALTHY"
-    assert all(r.started <= r.finished and not r.emulated and r.target == "planted" for r in found)
+    assert all(r.started <= r.finished and not r.emulated and r.column.target == "planted" for r in found)
 
 
 def test_two_workers_share_the_cases_by_model(suite: pytest.Pytester) -> None:
     result = run(suite, "-n", "2")
     result.assert_outcomes(passed=2 * 2 + 4 + MINIMAL + 1, skipped=2)  # no trained weights, no accepted program
     files = list((suite.path / "records").glob("*.jsonl"))
-    seen: dict[str, set[str]] = defaultdict(set)
+    seen: dict[Subject, set[str]] = defaultdict(set)
     for file in files:
         for line in file.read_text().splitlines():
-            seen[Record.model_validate_json(line).case.subject].add(file.name)
+            seen[Record.model_validate_json(line).subject].add(file.name)
     assert len(files) == 2 and len(seen) == 2 + len(CASES)
     assert all(len(names) == 1 for names in seen.values())
 

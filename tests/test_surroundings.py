@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 import toys
+from cells import changed
 from torch import nn
 
 from conformance.cases.outcome import Outcome, Stage, Status
@@ -154,7 +155,7 @@ class HalfInTraining(toys.Toy):
 
 @pytest.mark.parametrize("layer", [None, "stem"])
 def test_part_that_was_left_in_training_is_evaluated_and_is_no_change_of_the_targets(layer: str | None) -> None:
-    case = replace(toys.CASE, layer=layer)
+    case = changed(toys.CASE, layer=layer)
     outcome = run_case(case, "test_surroundings:HalfInTraining", toys.HEALTHY, lambda _: None)
     assert outcome.status is Status.PASS and not outcome.notes, outcome
 

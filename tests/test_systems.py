@@ -7,11 +7,11 @@ from itertools import product
 
 import pytest
 import torch
+from cells import cell
 
-from conformance.cases.case import Case
 from conformance.program import tensors
 from conformance.registry import load_system, system_names
-from conformance.running.subject import Subject
+from conformance.running.comparison import ReferenceModel
 from conformance.selection import Request, select
 from conformance.systems.yolov9 import Yolov9
 
@@ -41,25 +41,25 @@ def test_it_is_what_it_says_and_can_tell_right_from_wrong(name: str, variant: st
         "fused, or with fewer heads"
     )
 
-    case = Case(name, variant, task, 2, 320, 320, "float32", target="")
-    subject = Subject(system, model, case)
+    case = cell(name, variant, task, 2, 320, 320, "float32", target="")
+    reference_model = ReferenceModel(system, model, case.subject)
     groups = system.groups(variant, task) or ()
-    outputs = tensors(subject.module(*subject.inputs))
+    outputs = tensors(reference_model.module(*reference_model.inputs))
     assert sum(group.of(outputs).numel() for group in groups) == sum(output.numel() for output in outputs)
     for group in groups:
         first, second = group.of(outputs)
         assert first.isfinite().all() and not torch.allclose(first, second, rtol=1e-3), f"{group.name}: images alike"
     for path in model.layers:
-        assert subject.golden.results[path], f"{path} never runs"
+        assert reference_model.golden.results[path], f"{path} never runs"
 
-    found = subject.conditioning(("float32", "bfloat16"))
+    found = reference_model.conditioning(("float32", "bfloat16"))
     assert found["float32"].ratio > 1000, f"{found['float32']}"
     assert found["bfloat16"].sufficient or (name, task) in RANKED, f"{found['bfloat16']}"
 
 
 def test_the_full_profile_has_every_model_of_every_system() -> None:
     cases = select(Request("full")).models
-    assert {(c.system, c.variant, c.task) for c in cases} == {
+    assert {(c.subject.system, c.subject.variant, c.subject.task) for c in cases} == {
         (name, variant, task)
         for name in system_names()
         for variant, task in product(load_system(name).variants, load_system(name).tasks)
@@ -67,7 +67,9 @@ def test_the_full_profile_has_every_model_of_every_system() -> None:
 
 
 def test_the_systems_profile_has_every_task_of_every_system() -> None:
-    assert {(c.system, c.variant, c.task) for c in select(Request("systems")).models} == set(MODELS)
+    assert {(c.subject.system, c.subject.variant, c.subject.task) for c in select(Request("systems")).models} == set(
+        MODELS
+    )
 
 
 @pytest.mark.parametrize("task", Yolov9.tasks)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import gc
 import logging
-from dataclasses import replace
 from importlib.util import find_spec
 
 import pytest
 import torch
 import toys
+from cells import cell, changed
 
-from conformance.cases.case import Case
 from conformance.cases.outcome import Status
 from conformance.defects.catalogue import DEFECTS
 from conformance.program import Program, Whole
@@ -27,7 +26,7 @@ def test_real_compiler_passes(name: str, layer: str | None) -> None:
     if reason := target.missing():
         pytest.skip(reason)
     assert target.packages("cpu", None)
-    outcome = run_case(replace(toys.CASE, target=name, layer=layer), "toys:Toy", target, lambda _: None)
+    outcome = run_case(changed(toys.CASE, target=name, layer=layer), "toys:Toy", target, lambda _: None)
     assert outcome.status == Status.PASS, outcome
     assert all(not found.bad for found in outcome.layers) and len(outcome.layers) == (1 if layer else 4)
 
@@ -81,9 +80,7 @@ def test_openvino_has_the_defects_of_the_kernels_of_its_cpu(monkeypatch: pytest.
 
 
 OF_CONTROLS = {
-    f"{defect.id}:{minimal.name}": Case(
-        defect.id, minimal.name, "", minimal.batch, None, None, minimal.dtype, target, "cpu"
-    )
+    f"{defect.id}:{minimal.name}": cell(defect.id, minimal.name, "", minimal.batch, None, None, minimal.dtype, target)
     for target in ("openvino", "onnxruntime")
     for defect in DEFECTS.values()
     if any(package.startswith(target) for package in defect.packages)
@@ -94,15 +91,15 @@ OF_CONTROLS = {
 @pytest.mark.parametrize("name", OF_CONTROLS)
 def test_control_compiler_has_its_defects(name: str) -> None:
     case = OF_CONTROLS[name]
-    target = load_target(case.target)
+    target = load_target(case.column.target)
     if reason := target.missing():
         pytest.skip(reason)
-    if not DEFECTS[case.system].affects(target.packages("cpu", None), case.workarounds):
+    if not DEFECTS[case.subject.system].affects(target.packages("cpu", None), case.column.workarounds):
         pytest.skip("another version")
-    outcome = run_case(case, case.system, target, lambda _: None)
-    (expected,) = [m for m in DEFECTS[case.system].minimal_cases if m.name == case.variant]
+    outcome = run_case(case, case.subject.system, target, lambda _: None)
+    (expected,) = [m for m in DEFECTS[case.subject.system].minimal_cases if m.name == case.subject.variant]
     ends = [(expected.status, expected.signature), (Status.ERROR, expected.or_error)]
-    assert (outcome.status, outcome.signature) in ends and outcome.defects == [case.system]
+    assert (outcome.status, outcome.signature) in ends and outcome.defects == [case.subject.system]
 
 
 def test_third_partys_target_of_the_documentation_works() -> None:
@@ -117,5 +114,5 @@ def test_third_partys_target_of_the_documentation_works() -> None:
     names: dict[str, object] = {"importlib": importlib, "Stage": Stage}
     exec(code, names)
     eager = names["Eager"]()  # type: ignore[operator]
-    outcome = run_case(replace(toys.CASE, target="eager"), "toys:Toy", eager, lambda _: None)
+    outcome = run_case(changed(toys.CASE, target="eager"), "toys:Toy", eager, lambda _: None)
     assert outcome.status == Status.PASS and eager.missing() is None and "torch" in eager.packages("cpu", None)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
 import toys
+from cells import changed
 
 from conformance.cases.outcome import Aspect, Outcome, Stage, Status
 from conformance.compare import verdict
@@ -17,7 +16,7 @@ STAGES: list[Stage] = []
 
 def judge(target: toys.Planted, layer: str | None = None) -> Outcome:
     STAGES.clear()
-    return run_case(replace(toys.CASE, layer=layer), "toys:Toy", target, STAGES.append)
+    return run_case(changed(toys.CASE, layer=layer), "toys:Toy", target, STAGES.append)
 
 
 def wrong_images(outcome: Outcome) -> set[int]:
@@ -152,7 +151,7 @@ def test_isolated_layer_is_fed_with_the_references_inputs() -> None:
 
 def test_layer_that_gives_the_outputs_is_judged_by_their_groups() -> None:
     """Boxes in pixels hide what is wrong with scores, in a layer alone as in the whole."""
-    case = replace(toys.CASE, layer="net")
+    case = changed(toys.CASE, layer="net")
     found = run_case(case, "toys:HeadOnly", toys.DAMPED_SCORES, lambda _: None)
     assert {name: group.bad for name, group in found.groups.items()} == {"boxes": False, "scores": True}
     assert [layer.bad for layer in found.layers] == [True]

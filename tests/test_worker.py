@@ -8,12 +8,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
 import pytest
 import toys
+from cells import changed
 
 from conformance.cases.outcome import MODEL, Outcome, Stage, Status
 from conformance.running.worker import Job, Worker
@@ -64,7 +64,7 @@ def test_child_stays_warm_and_there_is_one_for_each_environment(worker: Worker) 
 
 
 def test_system_that_cannot_be_built_is_the_models_own_fault(worker: Worker) -> None:
-    outcome = worker.run(Job(replace(toys.CASE, variant="x"), "toys:Toy", "toys:HEALTHY"), {})
+    outcome = worker.run(Job(changed(toys.CASE, variant="x"), "toys:Toy", "toys:HEALTHY"), {})
     assert (outcome.status, outcome.stage, outcome.signature) == (Status.ERROR, Stage.CAPTURE, MODEL)
     assert outcome.detail and outcome.detail.startswith("it cannot be built: ValueError: invalid literal")
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 import torch
+from cells import cell, changed
 from suites import MINIMAL, SUITE
 from torch.nn.functional import interpolate
 from transcripts import Transcript, transcripts
 
-from conformance.cases.case import Case
 from conformance.cases.outcome import Record, Stage, Status
 from conformance.compare.metrics import by_image, rel_l2
 from conformance.defects.catalogue import DEFECTS
@@ -156,7 +155,7 @@ def test_emulators_wrong_answer_is_torch_xlas_at_every_layer(batch: int) -> None
     pytest.importorskip("ultralytics")
     system = Yolo26()
     model = system.build("n", "detect")
-    inputs = system.inputs(Case("yolo26", "n", "detect", batch, 320, 320, "float32", ""), 0)
+    inputs = system.inputs(cell("yolo26", "n", "detect", batch, 320, 320, "float32", "").subject, 0)
     model.module(*inputs)
     program = Program(record(model.module, model.layers, inputs).tapped(model.module), inputs)
     with torch.no_grad():
@@ -181,7 +180,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 
 def yolo26n(bench: Bench, *workarounds: str) -> Record:
-    return bench.run(Case("yolo26", "n", "detect", 2, 320, 320, "float32", "xla", workarounds=workarounds))
+    return bench.run(cell("yolo26", "n", "detect", 2, 320, 320, "float32", "xla", workarounds=workarounds))
 
 
 def test_yolo26n_is_wrong_as_neuron_compiles_it_and_the_record_says_where(bench: Bench) -> None:
@@ -207,14 +206,14 @@ def test_weights_that_detect_lose_detections_as_neuron_compiles_them_and_none_wi
     bench: Bench, system: str
 ) -> None:
     cases = {
-        "toydet98k": Case("toydet", "98k", "detect", 4, 64, 64, "float32", "xla", weights="shapes"),
-        "yolo26n": Case("yolo26", "n", "detect", 4, 256, 256, "float32", "xla", weights="shapes"),
+        "toydet98k": cell("toydet", "98k", "detect", 4, 64, 64, "float32", "xla", weights="shapes"),
+        "yolo26n": cell("yolo26", "n", "detect", 4, 256, 256, "float32", "xla", weights="shapes"),
     }
     if system == "yolo26n":
         pytest.importorskip("ultralytics")
     with pytest.raises(pytest.fail.Exception, match="detections differ over 64 images"):
         require_detections(bench.run(cases[system]))
-    require_detections(bench.run(replace(cases[system], workarounds=("slice",))))
+    require_detections(bench.run(changed(cases[system], workarounds=("slice",))))
 
 
 def test_minimal_cases_on_the_real_front_end(pytester: pytest.Pytester) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 import torch
 from attention_toys import TwoHeads, program
+from cells import cell
 from torch import Tensor, nn
 
-from conformance.cases.case import Case
 from conformance.graphs.graph import Graph, Kind
 from conformance.graphs.integrity import check, described
 from conformance.program import Program, Whole
@@ -102,7 +102,7 @@ def test_yolo26n_has_all_its_operators_however_wrong_the_numbers_are() -> None:
     pytest.importorskip("ultralytics")
     system = Yolo26()
     model = system.build("n", "detect")
-    images = system.inputs(Case("yolo26", "n", "detect", 1, 64, 96, "float32", ""), 0)
+    images = system.inputs(cell("yolo26", "n", "detect", 1, 64, 96, "float32", "").subject, 0)
     model.module(*images)
     subject = Program(Whole(model.module), images)
     graph = lowered(subject)[1]

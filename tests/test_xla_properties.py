@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import settings
 
-from conformance.cases.case import Case
+from conformance.cases.case import Column
 from conformance.cases.outcome import Outcome
 from conformance.properties.hunt import hunt
 from conformance.properties.program import Program
 from conformance.properties.search import Lab, Search
+from conformance.properties.setups import Setup
 from conformance.targets.xla import Xla
 
 pytestmark = pytest.mark.xla
@@ -17,7 +18,7 @@ XLA = Xla()
 if XLA.missing():
     pytest.skip("needs the torch-xla environment", allow_module_level=True)
 
-PLACE = Case("", "", "", 1, None, None, "float32", "xla")
+SETUP = Setup(Column("xla"), "float32")
 PROFILE = settings(max_examples=200, deadline=None, database=None, derandomize=True, report_multiple_bugs=False)
 
 
@@ -30,7 +31,7 @@ class WithoutTheSplit(Search):
 
 def test_the_split_defect_is_found_within_200_programs_by_one_who_does_not_know_it(lab: Lab) -> None:
     """And shrunk to nothing but the split."""
-    search = WithoutTheSplit(lab, PLACE, XLA, "xla")
+    search = WithoutTheSplit(lab, SETUP, XLA, "xla")
     found = hunt(search, PROFILE)
     assert found is not None, search.tried
     program, outcome = found
@@ -39,6 +40,6 @@ def test_the_split_defect_is_found_within_200_programs_by_one_who_does_not_know_
 
 
 def test_nothing_else_is_found_by_one_who_knows_it(lab: Lab) -> None:
-    search = Search(lab, PLACE, XLA, "xla")
+    search = Search(lab, SETUP, XLA, "xla")
     assert hunt(search, PROFILE) is None, search.failed
     assert search.tried["known: split-with-sizes"] > 0

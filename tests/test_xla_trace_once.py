@@ -6,10 +6,10 @@ import os
 
 import pytest
 import torch
+from cells import cell
 from operators_after import FROZEN, MOVED
 from torch import Tensor, nn
 
-from conformance.cases.case import Case
 from conformance.cases.outcome import Outcome, Stage, Status
 from conformance.graphs.graph import Fallback
 from conformance.program import Program, Whole
@@ -49,7 +49,7 @@ COUNTED = {
 
 
 def judge(variant: str) -> Outcome:
-    case = Case("frozen", variant, "detect", 2, 16, 16, "float32", "xla")
+    case = cell("frozen", variant, "detect", 2, 16, 16, "float32", "xla")
     return run_case(case, "operators_after:Frozen", XLA, lambda _: None)
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 
 import pytest
 import torch
+from cells import cell, changed
 from torch import Tensor, nn
 
-from conformance.cases.case import Case
 from conformance.compare.metrics import by_image, rel_l2
 from conformance.golden.reference import record
 from conformance.models.area_attention import AreaAttention
@@ -21,7 +20,7 @@ from conformance.systems.yolo12 import Yolo12, replace_attention
 
 pytest.importorskip("ultralytics")
 SYSTEM = Yolo12()
-CASE = Case("yolo12", "n", "detect", 2, 192, 192, "float32", target="")
+CASE = cell("yolo12", "n", "detect", 2, 192, 192, "float32", target="")
 TASKS = ("detect", "detect-sdpa", "detect-flash")
 
 
@@ -32,7 +31,7 @@ def model() -> Model:
 
 @torch.no_grad()
 def test_every_layer_is_alive(model: Model) -> None:
-    images, others = (SYSTEM.inputs(CASE, index)[0] for index in (0, 1))
+    images, others = (SYSTEM.inputs(CASE.subject, index)[0] for index in (0, 1))
     runs = ((images, torch.float64), (others, torch.float64), (images, torch.bfloat16), (images, torch.float32))
     exact, *compared = (
         record(copy.deepcopy(model.module).to(dtype), model.layers, (pixels.to(dtype),)) for pixels, dtype in runs
@@ -121,7 +120,7 @@ def test_another_attention_or_another_area_is_not_the_original(model: Model) -> 
 
 @pytest.mark.parametrize("task", TASKS[1:])
 def test_the_whole_model_gives_the_same_with_every_attention(model: Model, task: str) -> None:
-    images = SYSTEM.inputs(replace(CASE, height=64, width=96), 0)[0].double()
+    images = SYSTEM.inputs(changed(CASE, height=64, width=96).subject, 0)[0].double()
     other = SYSTEM.build("n", task).module
     assert not any(type(part).__name__ == "AAttn" for part in other.modules())
     wanted, given = (by_image([copy.deepcopy(module).double()(images)]) for module in (model.module, other))

@@ -6,6 +6,7 @@ import copy
 
 import pytest
 import torch
+from cells import cell
 from torch import Tensor
 
 from conformance.cases.case import Case
@@ -19,7 +20,7 @@ SYSTEM = Yolo26()
 
 
 def case(batch: int, height: int, width: int) -> Case:
-    return Case("yolo26", "n", "detect", batch, height, width, "float32", target="")
+    return cell("yolo26", "n", "detect", batch, height, width, "float32", target="")
 
 
 @pytest.fixture(scope="module", params=["n", "s"])
@@ -34,7 +35,7 @@ def layers_of(model: Model, images: Tensor, dtype: torch.dtype) -> Golden:
 
 def test_every_layer_is_alive(model: Model) -> None:
     """In every layer another image is further away than bfloat16 rounding is, and float32 rounding far less."""
-    images, others = (SYSTEM.inputs(case(2, 320, 320), index)[0] for index in (0, 1))
+    images, others = (SYSTEM.inputs(case(2, 320, 320).subject, index)[0] for index in (0, 1))
     exact = layers_of(model, images, torch.float64)
     other = layers_of(model, others, torch.float64)
     half, single = (layers_of(model, images, dtype) for dtype in (torch.bfloat16, torch.float32))
@@ -47,7 +48,7 @@ def test_every_layer_is_alive(model: Model) -> None:
 
 def test_scores_are_spread_and_boxes_are_boxes(model: Model) -> None:
     """Dead weights give scores that are all alike; these tell cells apart and cross the usual threshold."""
-    images = SYSTEM.inputs(case(2, 320, 320), 0)[0]
+    images = SYSTEM.inputs(case(2, 320, 320).subject, 0)[0]
     output = model.module(images)
     scores = output[:, 4:].amax(1)
     assert output.shape == (2, 84, 2100)
@@ -60,7 +61,7 @@ def test_layers_are_those_of_the_built_model(model: Model) -> None:
     assert model.layers == tuple(f"model.{i}" for i in range(24)) == SYSTEM.layers("n", "detect")
     assert type(model.module.get_submodule("model.10")).__name__ == "C2PSA"
     assert type(model.module.get_submodule("model.23")).__name__ == "Detect"
-    reached = record(copy.deepcopy(model.module), model.layers, SYSTEM.inputs(case(1, 64, 64), 0))
+    reached = record(copy.deepcopy(model.module), model.layers, SYSTEM.inputs(case(1, 64, 64).subject, 0))
     assert set(reached.results) == set(model.layers)
 
 
@@ -85,20 +86,20 @@ def test_building_leaves_the_random_state_alone() -> None:
 @pytest.mark.parametrize(("height", "width", "anchors"), [(64, 64, 84), (64, 96, 126), (192, 320, 1260)])
 def test_resolutions_square_and_not(height: int, width: int, anchors: int) -> None:
     module = SYSTEM.build("n", "detect").module
-    assert module(SYSTEM.inputs(case(2, height, width), 0)[0]).shape == (2, 84, anchors)
+    assert module(SYSTEM.inputs(case(2, height, width).subject, 0)[0]).shape == (2, 84, anchors)
 
 
 def test_every_place_of_the_batch_and_every_index_has_another_real_image() -> None:
-    images = torch.cat([SYSTEM.inputs(case(4, 320, 320), index)[0] for index in (0, 1)])
+    images = torch.cat([SYSTEM.inputs(case(4, 320, 320).subject, index)[0] for index in (0, 1)])
     assert images.shape == (8, 3, 320, 320) and images.dtype == torch.float32
     assert images.min() >= 0 and images.max() <= 1
     assert (images.flatten(1).std(dim=1) > 0.05).all(), "a photograph, not a plain patch"
     distances = torch.cdist(images.flatten(1), images.flatten(1)) + torch.eye(8) * 1e9
     assert distances.min() > 10
-    again = SYSTEM.inputs(case(4, 320, 320), 0)[0]
+    again = SYSTEM.inputs(case(4, 320, 320).subject, 0)[0]
     assert torch.equal(again, images[:4])
 
 
 def test_photograph_smaller_than_the_resolution_is_continued() -> None:
-    images = SYSTEM.inputs(case(2, 1280, 1280), 0)[0]
+    images = SYSTEM.inputs(case(2, 1280, 1280).subject, 0)[0]
     assert images.shape == (2, 3, 1280, 1280) and images[:, :, -32:].std() > 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from cells import cell
 
-from conformance.cases.case import Case
 from conformance.defects.catalogue import find
 from conformance.program import Program, tensors
 from conformance.systems.yolo26 import TASKS, Yolo26
@@ -27,7 +27,7 @@ SHAPES = {
 @pytest.mark.parametrize("task", SHAPES)
 def test_groups_cover_the_outputs_and_differ_between_images(task: str) -> None:
     model = SYSTEM.build("n", task)
-    images = SYSTEM.inputs(Case("yolo26", "n", task, 2, 64, 64, "float32", target=""), 0)
+    images = SYSTEM.inputs(cell("yolo26", "n", task, 2, 64, 64, "float32", target="").subject, 0)
     outputs = tensors(model.module(*images))
     groups = {group.name: group.of(outputs) for group in SYSTEM.groups("n", task)}
     assert {name: tuple(group.shape) for name, group in groups.items()} == SHAPES[task]

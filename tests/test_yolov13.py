@@ -7,9 +7,9 @@ from collections import Counter
 
 import pytest
 import torch
+from cells import cell
 from torch import Tensor, nn
 
-from conformance.cases.case import Case
 from conformance.compare.metrics import by_image, rel_l2
 from conformance.golden.reference import Golden, record
 from conformance.models.area_attention import AreaAttention
@@ -27,7 +27,7 @@ LAYERS = SYSTEM.layers("n", "detect")
 
 
 def images(count: int, height: int, width: int, index: int = 0) -> Tensor:
-    return SYSTEM.inputs(Case("yolov13", "n", "detect", count, height, width, "float32", target=""), index)[0]
+    return SYSTEM.inputs(cell("yolov13", "n", "detect", count, height, width, "float32", target="").subject, index)[0]
 
 
 @pytest.fixture(scope="module")

@@ -11,15 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
+from cells import cell
 from torch import Tensor, nn
 
-from conformance.cases.case import Case
+from conformance.cases.case import Subject
 from conformance.cases.outcome import Stage
 from conformance.program import Program
 from conformance.systems.protocol import Group, Model
 from conformance.targets.protocol import Compiled, CompileError, Options
 
-CASE = Case("toy", "1", "detect", batch=4, height=16, width=24, dtype="float32", target="planted")
+CASE = cell("toy", "1", "detect", batch=4, height=16, width=24, dtype="float32", target="planted")
 
 
 class Halves(nn.Module):
@@ -80,8 +81,8 @@ class Toy:
     def parameters(self, variant: str, task: str) -> int:
         return sum(parameter.numel() for parameter in ToyNet().parameters())
 
-    def inputs(self, case: Case, index: int) -> tuple[Tensor, ...]:
-        shape = (case.batch, 3, case.height or 0, case.width or 0)
+    def inputs(self, subject: Subject, index: int) -> tuple[Tensor, ...]:
+        shape = (subject.batch, 3, subject.height or 0, subject.width or 0)
         return (torch.rand(shape, generator=torch.Generator().manual_seed(index)),)
 
 

@@ -8,22 +8,22 @@ from dataclasses import dataclass
 from torch.fx import GraphModule
 
 from benchmarks.power.sites import Site, fed_nodes
-from conformance.running.subject import Trial
+from conformance.running.comparison import Comparison
 
 
 @dataclass(frozen=True, eq=False)
 class Alone:
-    """The product's own trial of a layer, its graph, and the name there of each node of the layer in the model's."""
+    """The product's own comparison of a layer, its graph, and the names there of the nodes of the model's layer."""
 
-    trial: Trial
+    comparison: Comparison
     healthy: GraphModule
     names: Mapping[str, str]
 
 
-def make_alone(trial: Trial, sites: Sequence[Site]) -> Alone:
+def make_alone(comparison: Comparison, sites: Sequence[Site]) -> Alone:
     """Of the model's sites. Both graphs are exports of one module, so that its operators are in one order in both;
     what the model does to the layer's output, and counts as the layer's, comes after them."""
-    path, healthy = trial.layers[0].path, trial.program.exported.module()
+    path, healthy = comparison.layers[0].path, comparison.program.exported.module()
     assert isinstance(healthy, GraphModule)
     names = {}
     inside = [site for site in sites if f"{site.layer}.".startswith(f"{path}.")]
@@ -31,4 +31,4 @@ def make_alone(trial: Trial, sites: Sequence[Site]) -> Alone:
         assert node.target == site.node.target, f"{node} of {path} alone is not {site.node} of the model"
         node.meta["layer"] = site.layer
         names[site.node.name] = node.name
-    return Alone(trial, healthy, names)
+    return Alone(comparison, healthy, names)

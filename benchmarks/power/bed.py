@@ -13,15 +13,15 @@ from benchmarks.power.alone import Alone, make_alone
 from benchmarks.power.calls import Program, alike, run
 from benchmarks.power.gates import OURS, Given, flagged
 from benchmarks.power.sites import Site, find_sites
-from benchmarks.power.systems import Entry, scratch_cache, subject
+from benchmarks.power.systems import Entry, reference_model, scratch_cache
 from conformance.cases.errors import UserError
 from conformance.cases.outcome import Outcome
 from conformance.detections.matching import SLACK, differs, kept
 from conformance.detections.postprocess import Detections, from_cells, from_rows
 from conformance.golden.noise import twins
 from conformance.golden.reference import cast
+from conformance.running.comparison import Comparison
 from conformance.running.judgement import RunOutputs, judge
-from conformance.running.subject import Trial
 
 CONFIDENCE = 0.25  # a detection of less than this is none that a user sees
 # Batches beside the one that is compared; the first is the one a program is compiled for.
@@ -31,14 +31,14 @@ _READ: dict[str, Callable[[Tensor, float], list[Detections]]] = {"cells": from_c
 
 @dataclass(frozen=True, eq=False)
 class Bed:
-    """`trial` is the product's own, `healthy` the graph of its tapped program, `alone` its layers by path, `answer`
-    what the graph gives for the images that are compared, `answers` for the other `batches`, of which the first is
-    the one that programs are compiled for, and `found` the detections in these: for each batch those of the graph and
-    of every other valid run, image by image."""
+    """`comparison` is the product's own, `healthy` the graph of its tapped program, `alone` its layers by path,
+    `answer` what the graph gives for the images that are compared, `answers` for the other `batches`, of which the
+    first is the one that programs are compiled for, and `found` the detections in these: for each batch those of the
+    graph and of every other valid run, image by image."""
 
     entry: Entry
     dtype: str
-    trial: Trial
+    comparison: Comparison
     twin: tuple[Tensor, ...]
     healthy: GraphModule
     sites: tuple[Site, ...]
@@ -69,32 +69,34 @@ class Bed:
 
     def given(self, answers: RunOutputs, alone: Callable[[], Sequence[Outcome]] = tuple) -> Given:
         """What the gates are shown."""
-        return Given(self.trial, answers, self.twin, self.dtype, alone, self.unsure)
+        return Given(self.comparison, answers, self.twin, self.dtype, alone, self.unsure)
 
 
 @torch.no_grad()
 def make_bed(entry: Entry, dtype: str) -> Bed:
     """The bed of a model at a dtype. Raises UserError where the unchanged graph is not right by our own verdict."""
-    system, model, case = entry.load(), entry.build(), entry.case(dtype)
+    system, model, subject = entry.load(), entry.build(), entry.subject(dtype)
     with scratch_cache():
-        made = subject(entry, model, case)
-        trial = made.trial(None, ())
+        made = reference_model(entry, model, subject)
+        comparison = made.comparison(None, ())
         unsure = made.unsure(made.conditioning([dtype]))
-    healthy = (trial.tapped or trial.program).exported.module()
+    healthy = (comparison.tapped or comparison.program).exported.module()
     assert isinstance(healthy, GraphModule)
-    answer = run(healthy, trial.compared.inputs, dtype)
-    batches = tuple(tuple(cast(x, made.dtype) for x in system.inputs(case, index)) for index in range(1, 1 + BATCHES))
-    answers = tuple(run(healthy, batch, dtype)[: trial.output_count] for batch in batches)
-    module, found = trial.program.module, None
+    answer = run(healthy, comparison.compared.inputs, dtype)
+    batches = tuple(
+        tuple(cast(x, made.dtype) for x in system.inputs(subject, index)) for index in range(1, 1 + BATCHES)
+    )
+    answers = tuple(run(healthy, batch, dtype)[: comparison.output_count] for batch in batches)
+    module, found = comparison.program.module, None
     if entry.detector:
         pairs = zip(batches, answers, strict=True)
         runs = ([outputs, *dict(twins(module, batch, dtype)).values()] for batch, outputs in pairs)
         found = tuple([read(entry, outputs) for outputs in valid] for valid in runs)
-    twin, sites = run(module, trial.compared.inputs, dtype), tuple(find_sites(healthy, trial))
-    alone = {path: make_alone(made.trial(path, ()), sites) for path in model.layers}
-    bed = Bed(entry, dtype, trial, twin, healthy, sites, alone, answer, batches, answers, found, unsure)
+    twin, sites = run(module, comparison.compared.inputs, dtype), tuple(find_sites(healthy, comparison))
+    alone = {path: make_alone(made.comparison(path, ()), sites) for path in model.layers}
+    bed = Bed(entry, dtype, comparison, twin, healthy, sites, alone, answer, batches, answers, found, unsure)
     if OURS in flagged(
-        bed.given(alike(trial, answer, answers[0]), lambda: [_alone(one, dtype) for one in alone.values()])
+        bed.given(alike(comparison, answer, answers[0]), lambda: [_alone(one, dtype) for one in alone.values()])
     ):
         raise UserError(f"{entry.name} in {dtype}: the graph without a fault is not right, so no fault can be judged")
     return bed
@@ -102,8 +104,8 @@ def make_bed(entry: Entry, dtype: str) -> Bed:
 
 def _alone(one: Alone, dtype: str) -> Outcome:
     """What is found of a layer without a fault."""
-    shown = (one.trial.compared.inputs, one.trial.others.inputs)
-    return judge(one.trial, alike(one.trial, *(run(one.healthy, inputs, dtype) for inputs in shown)), dtype)
+    shown = (one.comparison.compared.inputs, one.comparison.others.inputs)
+    return judge(one.comparison, alike(one.comparison, *(run(one.healthy, inputs, dtype) for inputs in shown)), dtype)
 
 
 def read(entry: Entry, outputs: Sequence[Tensor]) -> list[Detections]:

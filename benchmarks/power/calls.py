@@ -9,8 +9,8 @@ from torch import Tensor
 
 from conformance.autocast import auto_cast
 from conformance.running.child import CALLS
+from conformance.running.comparison import Comparison
 from conformance.running.judgement import RunOutputs
-from conformance.running.subject import Trial
 
 Program = Callable[..., tuple[Tensor, ...]]
 
@@ -24,17 +24,17 @@ def run(program: Program, inputs: tuple[Tensor, ...], dtype: str = "float32") ->
         return tuple(output.detach().clone() for output in program(*(x.clone() for x in inputs)))
 
 
-def ask(trial: Trial, program: Program, tapped: Program | None, dtype: str = "float32") -> RunOutputs:
+def ask(comparison: Comparison, program: Program, tapped: Program | None, dtype: str = "float32") -> RunOutputs:
     """The images, others, and both again; and the images once with the layers tapped. A graph that is tapped may be
     asked for the outputs alone, too."""
-    shown = (trial.compared.inputs, trial.others.inputs)
-    calls = (run(program, shown[number % 2], dtype)[: trial.output_count] for number in range(CALLS))
-    return RunOutputs(tuple(calls), run(tapped, trial.compared.inputs, dtype) if tapped is not None else None)
+    shown = (comparison.compared.inputs, comparison.others.inputs)
+    calls = (run(program, shown[number % 2], dtype)[: comparison.output_count] for number in range(CALLS))
+    return RunOutputs(tuple(calls), run(tapped, comparison.compared.inputs, dtype) if tapped is not None else None)
 
 
-def alike(trial: Trial, answer: tuple[Tensor, ...], other: tuple[Tensor, ...]) -> RunOutputs:
+def alike(comparison: Comparison, answer: tuple[Tensor, ...], other: tuple[Tensor, ...]) -> RunOutputs:
     """The outputs of a program that gives the same whenever it is shown the same: from one call for the images with
     all layers tapped, and one for the others."""
-    pair = answer[: trial.output_count], other[: trial.output_count]
+    pair = answer[: comparison.output_count], other[: comparison.output_count]
     calls = tuple(pair[number % 2] for number in range(CALLS))
-    return RunOutputs(calls, answer if trial.tapped is not None else None)
+    return RunOutputs(calls, answer if comparison.tapped is not None else None)

@@ -17,17 +17,17 @@ from benchmarks.power.findings import Finding
 from benchmarks.power.gates import OURS, Given, flagged
 from benchmarks.power.mutants import Mutant
 from conformance.cases.outcome import Outcome
+from conformance.running.comparison import Comparison
 from conformance.running.judgement import RunOutputs, judge
-from conformance.running.subject import Trial
 
 
 def examine(bed: Bed, mutant: Mutant) -> Finding:
     """What came of a mutant."""
     fresh = partial(mutant.program, bed.healthy)
     program = fresh()
-    answers = _answers(bed.trial, mutant.kind, program, fresh, bed.dtype)
+    answers = _answers(bed.comparison, mutant.kind, program, fresh, bed.dtype)
     given = bed.given(answers, lambda: _alone(bed, mutant))
-    healthy = bed.answer[: bed.trial.output_count], bed.other_answer
+    healthy = bed.answer[: bed.comparison.output_count], bed.other_answer
     seen = not all(same(call, healthy[number % 2]) for number, call in enumerate(answers.calls))
     differs, changes_detections, kept = _elsewhere(bed, mutant, program, seen)
     caught = flagged(given) if differs else ()
@@ -66,25 +66,25 @@ def _alone(bed: Bed, mutant: Mutant) -> tuple[Outcome, ...]:
     if one is None or (node := one.names.get(mutant.node)) is None:
         return ()
     fresh = partial(mutant.program, one.healthy, node)
-    answers = _answers(one.trial, mutant.kind, fresh(), fresh, bed.dtype)
-    return (judge(one.trial, answers, bed.dtype),)
+    answers = _answers(one.comparison, mutant.kind, fresh(), fresh, bed.dtype)
+    return (judge(one.comparison, answers, bed.dtype),)
 
 
 def _answers(
-    trial: Trial, kind: Kind, program: GraphModule, fresh: Callable[[], GraphModule], dtype: str
+    comparison: Comparison, kind: Kind, program: GraphModule, fresh: Callable[[], GraphModule], dtype: str
 ) -> RunOutputs:
     """As the product asks. `fresh` gives the program without memory of any call.
 
     A program that keeps nothing gives the same whenever it is shown the same, and the tapped one, which is the same
     graph, gives it too. One that does keep something was warmed like any other when it was compiled.
     """
-    shown = (trial.compared.inputs, trial.others.inputs)
+    shown = (comparison.compared.inputs, comparison.others.inputs)
     if not kind.keeps:
-        return alike(trial, *(run(program, inputs, dtype) for inputs in shown))
-    tapped = fresh() if trial.tapped is not None else None
+        return alike(comparison, *(run(program, inputs, dtype) for inputs in shown))
+    tapped = fresh() if comparison.tapped is not None else None
     for one in filter(None, (program, tapped)):
         run(one, shown[0 if kind.warmed_with_same else 1], dtype)
-    return ask(trial, program, tapped, dtype)
+    return ask(comparison, program, tapped, dtype)
 
 
 def _elsewhere(
@@ -98,7 +98,7 @@ def _elsewhere(
     for batch, inputs in enumerate(bed.batches):
         if differs and not detects:
             break
-        outputs = bed.run(program, inputs)[: bed.trial.output_count]
+        outputs = bed.run(program, inputs)[: bed.comparison.output_count]
         differs = differs or not same(outputs, bed.answers[batch])
         if detects:
             changed, there, kept = bed.detected(batch, outputs)

@@ -17,8 +17,8 @@ from benchmarks.power import libraries
 from conformance.cases.outcome import Aspect, Outcome, Status
 from conformance.compare.verdict import published_gate
 from conformance.registry import missing_packages
+from conformance.running.comparison import Comparison
 from conformance.running.judgement import RunOutputs, judge
-from conformance.running.subject import Trial
 
 PCC = 0.99
 _RIGHT = (Status.PASS, Status.NOT_JUDGED)  # what our gate lets pass: of the latter the layers alone are what counts
@@ -26,10 +26,10 @@ _RIGHT = (Status.PASS, Status.NOT_JUDGED)  # what our gate lets pass: of the lat
 
 @dataclass(frozen=True, eq=False)
 class Given:
-    """What there is to see of a program: its answers, what they should be (`trial`), the CPU's run at its dtype.
+    """What there is to see of a program: its answers, what they should be (`comparison`), the CPU's run at its dtype.
     `alone` judges its layers that are compiled alone; `unsure` is why the whole cannot be judged at this dtype."""
 
-    trial: Trial
+    comparison: Comparison
     answers: RunOutputs
     twin: tuple[Tensor, ...]
     dtype: str
@@ -39,7 +39,7 @@ class Given:
     @cached_property
     def outcome(self) -> Outcome:
         """The product's own verdict."""
-        return judge(self.trial, self.answers, self.dtype, self.unsure)
+        return judge(self.comparison, self.answers, self.dtype, self.unsure)
 
     @property
     def first(self) -> tuple[Tensor, ...]:
@@ -159,7 +159,7 @@ GATES = (
         "allclose at 1e-4, or RMSE to float64 at most twice that of the CPU's own run and 1e-5",
         "torch._dynamo.utils.same, called as benchmarks/dynamo/torchbench.py does for inference",
         lambda given: libraries.dynamo_same(
-            given.first, given.twin, given.trial.compared.reference[: given.trial.output_count]
+            given.first, given.twin, given.comparison.compared.reference[: given.comparison.output_count]
         ),
     ),
     Gate(

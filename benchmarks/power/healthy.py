@@ -10,11 +10,11 @@ import torch
 from benchmarks.power.calls import Program, ask, run
 from benchmarks.power.findings import Cell
 from benchmarks.power.gates import Given, flagged
-from benchmarks.power.systems import Entry, scratch_cache, subject
+from benchmarks.power.systems import Entry, reference_model, scratch_cache
 from conformance.cases.outcome import Outcome
 from conformance.registry import load_target
+from conformance.running.comparison import Comparison, ReferenceModel
 from conformance.running.judgement import judge
-from conformance.running.subject import Subject, Trial
 from conformance.targets.protocol import Options
 
 _WORKAROUNDS = ("contiguous",)  # OpenVINO is not healthy without it in bfloat16: openvino-strided-constants
@@ -38,7 +38,7 @@ def cells(entry: Entry, dtype: str, shape: tuple[int, int, int], targets: tuple[
     for batch in range(count):
         first = 2 * batch  # every batch has others of its own to be called with in between
         with scratch_cache(), torch.no_grad():
-            made = subject(entry, model, entry.case(dtype, shape), first)
+            made = reference_model(entry, model, entry.subject(dtype, shape), first)
             for target in targets:
                 if target not in programs:
                     programs[target] = _compiled(target, made)
@@ -46,40 +46,43 @@ def cells(entry: Entry, dtype: str, shape: tuple[int, int, int], targets: tuple[
     return [cell for cell in found if cell.error is None or cell.images == 0]  # an error is one, not one a batch
 
 
-def _trial(made: Subject, layer: str | None = None) -> Trial:
-    return made.trial(layer, _WORKAROUNDS)
+def _comparison(made: ReferenceModel, layer: str | None = None) -> Comparison:
+    return made.comparison(layer, _WORKAROUNDS)
 
 
-def _compiled(target: str, made: Subject) -> Programs | str:
+def _compiled(target: str, made: ReferenceModel) -> Programs | str:
     """What the target said where it did not compile them."""
     options = Options("cpu", None, made.precision, (), lambda stage: None)
     layers = () if target in _SLOW else made.model.layers
-    compiler, whole = load_target(target), _trial(made)
+    compiler, whole = load_target(target), _comparison(made)
     try:
         plain = compiler.compile(whole.program, options)
         tapped = compiler.compile(whole.tapped, options) if whole.tapped is not None else None
-        alone = {path: compiler.compile(_trial(made, path).program, options) for path in layers}
+        alone = {path: compiler.compile(_comparison(made, path).program, options) for path in layers}
     except Exception as error:  # of the target's, of any kind
         return _said(error)
     return Programs(plain, tapped, alone)
 
 
-def _cell(cell: Cell, programs: Programs | str, made: Subject) -> Cell:
+def _cell(cell: Cell, programs: Programs | str, made: ReferenceModel) -> Cell:
     if isinstance(programs, str):
         return replace(cell, error=programs)
-    trial, dtype = _trial(made), made.precision
+    comparison, dtype = _comparison(made), made.precision
     try:
-        answers = ask(trial, programs.plain, programs.tapped)
-        layers = [_alone(_trial(made, path), program, dtype) for path, program in programs.alone.items()]
+        answers = ask(comparison, programs.plain, programs.tapped)
+        layers = [_alone(_comparison(made, path), program, dtype) for path, program in programs.alone.items()]
     except Exception as error:  # of the target's, of any kind
         return replace(cell, error=_said(error))
-    twin, unsure = run(trial.program.module, trial.compared.inputs, dtype), made.unsure(made.conditioning([dtype]))
-    given = Given(trial, answers, twin, dtype, lambda: layers, unsure)
+    twin, unsure = (
+        run(comparison.program.module, comparison.compared.inputs, dtype),
+        made.unsure(made.conditioning([dtype])),
+    )
+    given = Given(comparison, answers, twin, dtype, lambda: layers, unsure)
     return replace(cell, flagged=flagged(given), ratio=given.ratio, ratio_alone=given.ratio_alone)
 
 
-def _alone(trial: Trial, program: Program, dtype: str) -> Outcome:
-    return judge(trial, ask(trial, program, None), dtype)
+def _alone(comparison: Comparison, program: Program, dtype: str) -> Outcome:
+    return judge(comparison, ask(comparison, program, None), dtype)
 
 
 def _said(error: Exception) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from conformance.cases.case import Case
+from conformance.cases.case import Subject
 from conformance.registry import missing_packages
 from conformance.systems.protocol import Group, Model
 
@@ -62,11 +62,11 @@ class HeldOut:
         """Weights and biases."""
         return sum(parameter.numel() for parameter in _constructed(variant).parameters())
 
-    def inputs(self, case: Case, index: int) -> tuple[Tensor, ...]:
+    def inputs(self, subject: Subject, index: int) -> tuple[Tensor, ...]:
         """Crops of photographs, normalised as torchvision does it."""
         from conformance.systems.fasterrcnn_stages import photographs
 
-        return (photographs(case.batch, case.height or 0, case.width or 0, index),)
+        return (photographs(subject.batch, subject.height or 0, subject.width or 0, index),)
 
 
 def blocks(module: nn.Module) -> tuple[str, ...]:

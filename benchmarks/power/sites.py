@@ -10,7 +10,7 @@ from torch.fx import Graph, GraphModule, Node
 
 from benchmarks.power.edits import tensor
 from conformance.graphs.exported import node_scope
-from conformance.running.subject import Trial
+from conformance.running.comparison import Comparison
 from conformance.systems.protocol import Group
 
 
@@ -36,12 +36,12 @@ class Site:
         return prod(self.shape or (0,))
 
 
-def find_sites(module: GraphModule, trial: Trial) -> list[Site]:
-    """The sites of the graph of a trial's tapped program, in the order they run. Each node is told its layer."""
-    outputs = _output_nodes(module.graph)[: trial.output_count]
-    groups = {outputs[group.output]: group for group in trial.groups or () if group.name == "scores"}
-    program = trial.tapped or trial.program
-    batch, layers = trial.batch, [layer.path for layer in trial.layers]
+def find_sites(module: GraphModule, comparison: Comparison) -> list[Site]:
+    """The sites of the graph of a comparison's tapped program, in the order they run. Each node is told its layer."""
+    outputs = _output_nodes(module.graph)[: comparison.output_count]
+    groups = {outputs[group.output]: group for group in comparison.groups or () if group.name == "scores"}
+    program = comparison.tapped or comparison.program
+    batch, layers = comparison.batch, [layer.path for layer in comparison.layers]
     scopes: dict[Node, str] = {}
     sites = []
     for node, inputs in fed_nodes(module.graph):

@@ -12,9 +12,9 @@ from typing import Any, cast
 from torch import Tensor
 
 from benchmarks.power.held_out import VARIANTS
-from conformance.cases.case import Case
+from conformance.cases.case import Subject
 from conformance.registry import load_system
-from conformance.running.subject import Subject
+from conformance.running.comparison import ReferenceModel
 from conformance.systems.protocol import Model, System
 
 
@@ -37,12 +37,10 @@ class Entry:
     shapes: tuple[tuple[int, int, int], ...]
     held_out: bool = False
 
-    def case(self, dtype: str, shape: tuple[int, int, int] | None = None, target: str = "power") -> Case:
-        """The case of a shape, by default the one that faults are seen on."""
+    def subject(self, dtype: str, shape: tuple[int, int, int] | None = None) -> Subject:
+        """The subject of a shape, by default the one that faults are seen on."""
         batch, height, width = shape or self.shape
-        return Case(
-            self.load().name, self.variant, self.task, batch, height, width, dtype, target, weights=self.weights
-        )
+        return Subject(self.load().name, self.variant, self.task, batch, height, width, dtype, self.weights)
 
     def load(self) -> System:
         """The system. Raises UserError where it is not installed."""
@@ -85,14 +83,14 @@ class OtherImages:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._system, name)
 
-    def inputs(self, case: Case, index: int) -> tuple[Tensor, ...]:
+    def inputs(self, subject: Subject, index: int) -> tuple[Tensor, ...]:
         """Those of the index that is as much further."""
-        return self._system.inputs(case, index + self._first)
+        return self._system.inputs(subject, index + self._first)
 
 
-def subject(entry: Entry, model: Model, case: Case, first: int = 0) -> Subject:
-    """The product's own subject, on images from this index on. Leaves nothing in the cache: there are hundreds."""
-    return Subject(cast(System, OtherImages(entry.load(), first)), model, case)
+def reference_model(entry: Entry, model: Model, subject: Subject, first: int = 0) -> ReferenceModel:
+    """The product's own, on images from this index on. Leaves nothing in the cache: there are hundreds."""
+    return ReferenceModel(cast(System, OtherImages(entry.load(), first)), model, subject)
 
 
 @contextmanager

@@ -32,12 +32,11 @@ _ID = re.compile(
 
 
 @dataclass(frozen=True)
-class Case:
-    """One cell. Heights and widths are in pixels; a minimal case of a defect has none, and no task.
+class Subject:
+    """What is computed, whoever computes it: a model, its weights, and the shape and dtype of a batch of inputs.
 
-    A case with a `layer` compiles that one layer alone and feeds it with the reference's own inputs. `weights` is
-    the name of weights that are not the system's seeded ones. `settings` are names of the target's, which say how it
-    compiles and runs.
+    `height` and `width` are in pixels; a minimal case of a defect has none, and no task. `weights` is the name of
+    weights that are not the system's seeded ones.
     """
 
     system: str
@@ -47,13 +46,7 @@ class Case:
     height: int | None
     width: int | None
     dtype: str
-    target: str
-    hardware: str = "cpu"
-    sdk: str | None = None
-    workarounds: tuple[str, ...] = ()
-    layer: str | None = None
     weights: str | None = None
-    settings: tuple[str, ...] = ()
 
     @property
     def model(self) -> str:
@@ -65,30 +58,49 @@ class Case:
         """`384x640`: height x width in pixels; empty for a minimal case."""
         return "" if self.height is None else f"{self.height}x{self.width}"
 
-    @property
-    def subject(self) -> str:
-        """What is computed, whoever computes it: the part of the id before the `@`, without the layer."""
-        size = f"/{self.resolution}" if self.resolution else ""
+    def __str__(self) -> str:
+        """`yolo26n-detect/b4/384x640/bf16`: the part of an id before the `@`, without the layer."""
         weights = f"/{self.weights}" if self.weights else ""
+        size = f"/{self.resolution}" if self.resolution else ""
         return f"{self.model}{weights}/b{self.batch}{size}/{SHORT_DTYPES.get(self.dtype, self.dtype)}"
 
+
+@dataclass(frozen=True)
+class Column:
+    """Who computes it: a target, what it stands for, its own `settings`, and the workarounds that it is given."""
+
+    target: str
+    hardware: str = "cpu"
+    sdk: str | None = None
+    settings: tuple[str, ...] = ()
+    workarounds: tuple[str, ...] = ()
+
     @property
-    def column(self) -> str:
-        """Who computes it: target, hardware, SDK and settings, without the workarounds."""
+    def plain(self) -> Column:
+        """The same without workarounds."""
+        return replace(self, workarounds=())
+
+    def __str__(self) -> str:
+        """`emulator/inf2/sdk-2.29.1/O1+slice`: the part of an id behind the `@`."""
         hardware = () if self.hardware == "cpu" and not self.settings else (self.hardware,)
         sdk = (f"sdk-{self.sdk}",) if self.sdk else ()
-        return "/".join((self.target, *hardware, *sdk, *self.settings))
+        return "+".join(("/".join((self.target, *hardware, *sdk, *self.settings)), *self.workarounds))
+
+
+@dataclass(frozen=True)
+class Case:
+    """One cell: a subject in a column. With a `layer`, that layer is compiled alone and fed with the reference's own
+    inputs."""
+
+    subject: Subject
+    column: Column
+    layer: str | None = None
 
     @property
     def id(self) -> str:
-        """`yolo26n-detect/b4/384x640/bf16@emulator/inf2/sdk-2.29.1+slice`; settings follow the SDK: `/O1`."""
+        """`yolo26n-detect/b4/384x640/bf16@emulator/inf2/sdk-2.29.1+slice`; a layer follows the dtype."""
         layer = f"/{self.layer}" if self.layer else ""
-        workarounds = "+" + "+".join(self.workarounds) if self.workarounds else ""
-        return f"{self.subject}{layer}@{self.column}{workarounds}"
-
-    def of_layer(self, layer: str) -> Case:
-        """The same cell for one isolated layer."""
-        return replace(self, layer=layer)
+        return f"{self.subject}{layer}@{self.column}"
 
 
 def stored_dtype(dtype: str) -> str:
@@ -109,17 +121,13 @@ class CaseId:
     """An id taken apart; the model's name still has to be resolved to a system and a variant."""
 
     model: str
+    weights: str | None
     batch: int
     height: int | None
     width: int | None
     dtype: str
-    target: str
-    hardware: str
-    sdk: str | None
-    workarounds: tuple[str, ...]
     layer: str | None
-    weights: str | None
-    settings: tuple[str, ...]
+    column: Column
 
 
 def parse_id(text: str) -> CaseId:
@@ -128,19 +136,22 @@ def parse_id(text: str) -> CaseId:
     if not match:
         raise UserError(f"{text!r} is no case id; one looks like 'yolo26n-detect/b2/320x320/fp32@xla'")
     part = match.groupdict()
+    settings, workarounds = part["settings"], part["workarounds"]
     return CaseId(
         model=part["model"],
+        weights=part["weights"],
         batch=int(part["batch"]),
         height=int(part["height"]) if part["height"] else None,
         width=int(part["width"]) if part["width"] else None,
         dtype=LONG_DTYPES.get(part["dtype"], part["dtype"]),
-        target=part["target"],
-        hardware=part["hardware"] or "cpu",
-        sdk=part["sdk"],
-        workarounds=tuple(part["workarounds"].split("+")) if part["workarounds"] else (),
         layer=part["layer"],
-        weights=part["weights"],
-        settings=tuple(part["settings"].split("/")) if part["settings"] else (),
+        column=Column(
+            target=part["target"],
+            hardware=part["hardware"] or "cpu",
+            sdk=part["sdk"],
+            settings=tuple(settings.split("/")) if settings else (),
+            workarounds=tuple(workarounds.split("+")) if workarounds else (),
+        ),
     )
 
 

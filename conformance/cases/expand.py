@@ -12,6 +12,8 @@ from conformance.cases.case import (
     LONG_DTYPES,
     SHORT_DTYPES,
     Case,
+    Column,
+    Subject,
     check_size,
     check_stride,
     parse_resolution,
@@ -69,24 +71,6 @@ class Chosen:
     weights: Sequence[str] | None = None
 
 
-@dataclass(frozen=True)
-class Column:
-    """Who computes a case, with which settings and workarounds."""
-
-    target: str
-    hardware: str
-    sdk: str | None
-    settings: tuple[str, ...]
-    workarounds: tuple[str, ...]
-
-    def of(self, model: Case, layer: str | None = None) -> Case:
-        """The case of a model, or of one of its layers, in this column."""
-        return Case(
-            model.system, model.variant, model.task, model.batch, model.height, model.width, model.dtype,
-            self.target, self.hardware, self.sdk, self.workarounds, layer, model.weights, self.settings,
-        )  # fmt: skip
-
-
 def expand(
     profile: Profile, chosen: Chosen, systems: Mapping[str, SystemAxes], targets: Mapping[str, TargetOffer]
 ) -> list[Case]:
@@ -99,11 +83,11 @@ def expand(
             continue
         wanted = [spec for spec in everywhere if chosen.named or block.targets is None or spec in block.targets]
         system = systems[block.system]
-        for model in _models(block, chosen, system):
-            layers = system.layers(model.variant, model.task) if block.isolated else (None,)
+        for subject in _subjects(block, chosen, system):
+            layers = system.layers(subject.variant, subject.task) if block.isolated else (None,)
             for layer, spec in product(layers, wanted):
                 for column in everywhere[spec]:
-                    cases[column.of(model, layer)] = None
+                    cases[Case(subject, column, layer)] = None
             if len(cases) > MOST_CASES:
                 raise _too_many("cases with their layers", len(cases), MOST_CASES)
     return list(cases)
@@ -182,8 +166,8 @@ def _width(profile: Profile, chosen: Chosen, spec: str, target: TargetOffer) -> 
     return prod(map(len, chances))
 
 
-def _models(block: Models, chosen: Chosen, system: SystemAxes) -> Iterator[Case]:
-    """The block's models, without a target, checked."""
+def _subjects(block: Models, chosen: Chosen, system: SystemAxes) -> Iterator[Subject]:
+    """The block's models at each shape and dtype, checked."""
     variants = [check(f"{system.name} variant", v, system.variants) for v in chosen.variants or block.variants]
     tasks = [check(f"{system.name} task", t, system.tasks) for t in chosen.tasks or block.tasks]
     batches = chosen.batches or block.batches
@@ -194,7 +178,7 @@ def _models(block: Models, chosen: Chosen, system: SystemAxes) -> Iterator[Case]
         for (height, width), dtype in product(sizes[task], dtypes):
             check_size(batch, height, width)
             name = weights_name(spec) if spec else None
-            yield Case(system.name, variant, task, batch, height, width, dtype, target="", weights=name)
+            yield Subject(system.name, variant, task, batch, height, width, dtype, name)
 
 
 def _size(text: str, stride: int) -> tuple[int, int]:

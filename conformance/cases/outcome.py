@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import fields
 from datetime import datetime, timezone
 from enum import Enum
 from math import isnan
 from traceback import format_exc
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
-from conformance.cases.case import Case
+from conformance.cases.case import Case, Column, Subject
 from conformance.cases.errors import first_line
 from conformance.cases.revision import suite_revision
 from conformance.cases.text import one_line, printable
@@ -291,21 +301,8 @@ class Record(Outcome):
     schema_number: int = Field(default=SCHEMA, alias="schema")
     revision: Text | None = Field(default_factory=suite_revision)
     id: Line
-    system: Text
-    variant: Text
-    task: Text
-    batch: int
-    height: int | None
-    width: int | None
-    dtype: Text
-    layer: Text | None
-    weights: Text | None = None
-    target: Text
+    case: Case
     emulated: bool
-    hardware: Text
-    sdk: Text | None
-    workarounds: list[Text]
-    settings: list[Text] = Field(default_factory=list)
     command: Text
     started: datetime
     finished: datetime
@@ -319,10 +316,49 @@ class Record(Outcome):
             raise ValueError(f"{time} is no time of this calendar in UTC") from None
 
     @property
-    def case(self) -> Case:
-        """The cell this is the record of."""
-        return Case(
-            self.system, self.variant, self.task, self.batch, self.height, self.width, self.dtype,
-            self.target, self.hardware, self.sdk, tuple(self.workarounds), self.layer, self.weights,
-            tuple(self.settings),
-        )  # fmt: skip
+    def subject(self) -> Subject:
+        """What was computed."""
+        return self.case.subject
+
+    @property
+    def column(self) -> Column:
+        """Who computed it."""
+        return self.case.column
+
+    @property
+    def layer(self) -> str | None:
+        """The layer, where it was compiled alone."""
+        return self.case.layer
+
+    @model_validator(mode="before")
+    @classmethod
+    def _embed(cls, found: Any) -> Any:
+        """The case from its fields, which lie beside the others in a file."""
+        if not isinstance(found, dict) or "case" in found:
+            return found
+        rest = {name: value for name, value in found.items() if name not in _CASE}
+        subject, column = (
+            {part.name: _shown(found[part.name]) for part in fields(kind) if part.name in found}
+            for kind in (Subject, Column)
+        )
+        return rest | {"case": {"subject": subject, "column": column, "layer": _shown(found.get("layer"))}}
+
+    @model_serializer(mode="wrap")
+    def _flat(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """All fields of the case beside the others."""
+        written: dict[str, Any] = {}
+        for name, value in write(self).items():
+            written |= (
+                value["subject"] | {"layer": value["layer"]} | value["column"] if name == "case" else {name: value}
+            )
+        return written
+
+
+_CASE = {part.name for kind in (Subject, Column, Case) for part in fields(kind)}
+
+
+def _shown(value: Any) -> Any:
+    """Text from outside, fit to be shown."""
+    if isinstance(value, list):
+        return tuple(map(_shown, value))
+    return printable(value) if isinstance(value, str) else value

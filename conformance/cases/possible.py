@@ -27,11 +27,11 @@ def require_possible(text: str, systems: Mapping[str, System], targets: Mapping[
         name, variant, task = models[check("model", part.model, models)]
         if part.layer:
             check(f"layer of {part.model}", part.layer, systems[name].layers(variant, task))
-    target = targets[check("target", part.target, targets)]
-    check(f"hardware of {target.name}", part.hardware, target.hardware)
-    if part.sdk:
-        check(f"SDK release of {target.name}", part.sdk, target.sdks)
-    for setting in part.settings:
+    target = targets[check("target", part.column.target, targets)]
+    check(f"hardware of {target.name}", part.column.hardware, target.hardware)
+    if part.column.sdk:
+        check(f"SDK release of {target.name}", part.column.sdk, target.sdks)
+    for setting in part.column.settings:
         check(f"setting of {target.name}", setting, settings_of(target))
-    for workaround in part.workarounds:
+    for workaround in part.column.workarounds:
         check("workaround", workaround, WORKAROUNDS)

@@ -47,7 +47,7 @@ def measured(
     answers that are wrong by the limits in force, and that no known defect explains. Those of an id or a pattern that
     is `trusted` were looked at, and count. Of dtypes that are `kept`, what the limits in force were measured on
     counts, too: this machine may lack them."""
-    counted = [record for record in records if record.task and not record.emulated and record.groups]
+    counted = [record for record in records if record.subject.task and not record.emulated and record.groups]
     good = [record for record in counted if healthy(record)]
     failed = [record.id for record in good if record.failed]
     if unknown := [pattern for pattern in trusted if not any(fnmatchcase(id_, pattern) for id_ in failed)]:
@@ -64,7 +64,7 @@ def measured(
     smallest: dict[str, list[float]] = defaultdict(list)
     for record in filter(faulty, counted):
         if record.worst_group:
-            smallest[record.dtype].append(record.groups[record.worst_group].noise_ratio)
+            smallest[record.subject.dtype].append(record.groups[record.worst_group].noise_ratio)
     return Evidence(
         host=host,
         measured=f"{datetime.now(timezone.utc):%Y-%m-%d}",
@@ -81,13 +81,15 @@ def healthy(record: Record) -> bool:
 
     torch-xla's CPU adds up float16 in float16, where all others take float32: five times the rounding is no measure.
     """
-    front_end = record.target == FRONT_END and bool(record.workarounds) and record.dtype != "float16"
-    return (record.target in HEALTHY or front_end) and not record.defects
+    front_end = (
+        record.column.target == FRONT_END and bool(record.column.workarounds) and record.subject.dtype != "float16"
+    )
+    return (record.column.target in HEALTHY or front_end) and not record.defects
 
 
 def faulty(record: Record) -> bool:
     """Whether the answer is known to be wrong: the real front end, with a known defect."""
-    return record.target == FRONT_END and bool(record.defects) and record.layer is None
+    return record.column.target == FRONT_END and bool(record.defects) and record.layer is None
 
 
 def calibrated(evidence: Evidence) -> dict[str, Limit]:
@@ -152,7 +154,7 @@ def _versions(records: Iterable[Record]) -> dict[str, str]:
     """The versions of the compilers' packages, the newest where there are several."""
     found: dict[str, str] = {}
     for record in sorted(records, key=lambda record: record.finished):
-        wanted = (name for name in _PACKAGES[record.target] if name in record.environment)
+        wanted = (name for name in _PACKAGES[record.column.target] if name in record.environment)
         found |= {name: record.environment[name] for name in wanted}
     return found
 

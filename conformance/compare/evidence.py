@@ -73,7 +73,7 @@ def gathered(records: Iterable[Record]) -> list[Ratios]:
     found: dict[tuple[str, Kind, str, str], tuple[Counter[int], Counter[int]]] = {}
     for record in records:
         for kind, values in _ratios(record):
-            key = (record.dtype, kind, record.target, record.system)
+            key = (record.subject.dtype, kind, record.column.target, record.subject.system)
             ratios, cases = found.setdefault(key, (Counter(), Counter()))
             hundredths = [_hundredths(value, record) for value in values]
             ratios.update(hundredths)

@@ -6,7 +6,7 @@ import sys
 from inspect import getsource
 from typing import TYPE_CHECKING
 
-from conformance.cases.case import Case
+from conformance.cases.case import Subject
 from conformance.cases.errors import check
 from conformance.defects.defect import Defect, MinimalCase
 from conformance.store import digest
@@ -57,6 +57,6 @@ class MinimalCases:
         """Seeded ones, if any."""
         return sum(parameter.numel() for parameter in self.minimal(variant).build().parameters())
 
-    def inputs(self, case: Case, index: int) -> tuple[Tensor, ...]:
+    def inputs(self, subject: Subject, index: int) -> tuple[Tensor, ...]:
         """The minimal case's own inputs."""
-        return self.minimal(case.variant).inputs(index)
+        return self.minimal(subject.variant).inputs(index)

@@ -9,11 +9,11 @@ from pathlib import Path
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pydantic import field_validator, model_validator
 
-from conformance.cases.case import Case
 from conformance.cases.options import Why
 from conformance.cases.outcome import Outcome, Stage, Status, Strict, Text
 from conformance.cases.reading import fixture_path, read_json
 from conformance.properties.program import Program
+from conformance.properties.setups import Setup
 from conformance.store import digest
 from conformance.targets.protocol import Target
 
@@ -51,16 +51,16 @@ class Accepted(Strict):
                 raise ValueError(f"{versions!r} is no range of versions of {name}; one looks like '>=2.9,<2.10'")
         return packages
 
-    def expected_at(self, place: Case, target: Target) -> bool:
-        """Whether it must fail at a place: that target and dtype, and versions in their ranges."""
-        return place.target == self.target and place.dtype == self.dtype and self._has(place, target)
+    def expected_at(self, setup: Setup, target: Target) -> bool:
+        """Whether it must fail at a setup: that target and dtype, and versions in their ranges."""
+        return setup.column.target == self.target and setup.dtype == self.dtype and self._has(setup, target)
 
-    def unclear_at(self, place: Case, target: Target) -> bool:
+    def unclear_at(self, setup: Setup, target: Target) -> bool:
         """Whether nothing is known: the same target in another dtype, or in versions out of the ranges."""
-        return place.target == self.target and not self.expected_at(place, target)
+        return setup.column.target == self.target and not self.expected_at(setup, target)
 
-    def _has(self, place: Case, target: Target) -> bool:
-        installed: Mapping[str, str] = target.packages(place.hardware, place.sdk)
+    def _has(self, setup: Setup, target: Target) -> bool:
+        installed: Mapping[str, str] = target.packages(setup.column.hardware, setup.column.sdk)
         return all(
             name in installed and SpecifierSet(versions).contains(installed[name], prereleases=True)
             for name, versions in self.packages.items()
@@ -76,14 +76,14 @@ def accepted_folder(given: str | None) -> Path:
     return Path(given) if given else fixture_path("programs")
 
 
-def accept(folder: Path, program: Program, outcome: Outcome, place: Case, target: Target, why: Why) -> Path:
+def accept(folder: Path, program: Program, outcome: Outcome, setup: Setup, target: Target, why: Why) -> Path:
     """Write a failure as a case; from these versions of the target's packages on it is expected."""
-    installed = target.packages(place.hardware, place.sdk)
-    name = f"{place.target}-{program.steps[-1].operator}-{digest({'program': program.model_dump_json()})[:6]}"
+    installed = target.packages(setup.column.hardware, setup.column.sdk)
+    name = f"{setup.column.target}-{program.steps[-1].operator}-{digest({'program': program.model_dump_json()})[:6]}"
     case = Accepted(
         name=name,
-        target=place.target,
-        dtype=place.dtype,
+        target=setup.column.target,
+        dtype=setup.dtype,
         packages={package: f">={version.partition('+')[0]}" for package, version in installed.items()},
         stage=outcome.stage,
         status=outcome.status,

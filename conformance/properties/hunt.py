@@ -7,9 +7,9 @@ from hypothesis.database import DirectoryBasedExampleDatabase
 
 from conformance.cases.outcome import Outcome
 from conformance.properties.generate import programs
-from conformance.properties.places import DEFAULT_DTYPE
 from conformance.properties.program import Program
 from conformance.properties.search import Search
+from conformance.properties.setups import DEFAULT_DTYPE
 
 
 class Found(Exception):
@@ -26,7 +26,7 @@ def hunt(search: Search, profile: settings, folder: str | None = None) -> tuple[
         profile = settings(profile, database=DirectoryBasedExampleDatabase(folder))
 
     @profile
-    @given(programs(ranking=search.place.dtype == DEFAULT_DTYPE))
+    @given(programs(ranking=search.setup.dtype == DEFAULT_DTYPE))
     def target_equals_reference(program: Program) -> None:
         verdict = search.try_(program)
         event(verdict)

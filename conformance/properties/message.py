@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from conformance.cases.case import Case
 from conformance.cases.outcome import Outcome, Status
-from conformance.properties.places import place_id
 from conformance.properties.program import Program
+from conformance.properties.setups import Setup
 from conformance.report.failure import came_to, group_lines
 
 _ACCEPT = "--accept --reason TEXT makes it a case that is expected to fail; the search then goes on past it"
 
 
-def describe(program: Program, outcome: Outcome, place: Case) -> str:
+def describe(program: Program, outcome: Outcome, setup: Setup) -> str:
     """How a program failed, and the script that shows it."""
     last = [outcome.traceback or ""] if outcome.status is Status.SUITE_ERROR else [f"  {_ACCEPT}"]
-    return "\n".join([*_failure(outcome, place), "", _script(program, place), *last])
+    return "\n".join([*_failure(outcome, setup), "", _script(program, setup), *last])
 
 
-def _failure(outcome: Outcome, place: Case) -> Iterator[str]:
-    yield f"{came_to(outcome)} on {place_id(place)}"
+def _failure(outcome: Outcome, setup: Setup) -> Iterator[str]:
+    yield f"{came_to(outcome)} on {setup}"
     if outcome.detail:
         yield outcome.detail
     yield from group_lines(outcome.groups)
@@ -28,7 +27,7 @@ def _failure(outcome: Outcome, place: Case) -> Iterator[str]:
         yield f"  known: {', '.join(outcome.defects)}"
 
 
-def _script(program: Program, place: Case) -> str:
+def _script(program: Program, setup: Setup) -> str:
     from conformance.properties.script import script
 
-    return script(program, place)
+    return script(program, setup)

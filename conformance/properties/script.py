@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from conformance.cases.case import Case, stored_dtype
+from conformance.cases.case import stored_dtype
 from conformance.properties.module import operator_of, seed_of, weight_name, weights
 from conformance.properties.program import Program, Step
+from conformance.properties.setups import Setup
 
 # Target -> lines before torch is imported; lines that give `compiled`, a function of the inputs.
 _BEFORE = {
@@ -70,13 +71,13 @@ _COMPILED: dict[str, tuple[str, ...]] = {
 _OWN = ("compiled = model  # put what your target compiles in its place",)
 
 
-def script(program: Program, place: Case) -> str:
+def script(program: Program, setup: Setup) -> str:
     """The script for a case's target and dtype. It prints the error of each output."""
-    dtype = stored_dtype(place.dtype)
+    dtype = stored_dtype(setup.dtype)
     precision = {"bfloat16": "bf16", "float16": "f16"}.get(dtype, "f32")
     return "\n".join(
         [
-            *_BEFORE.get(place.target, ()),
+            *_BEFORE.get(setup.column.target, ()),
             "import torch",
             "import torch.nn.functional as F",
             "",
@@ -86,7 +87,7 @@ def script(program: Program, place: Case) -> str:
             "",
             *_inputs(program, dtype),
             "",
-            *(line.replace("{precision}", precision) for line in _COMPILED.get(place.target, _OWN)),
+            *(line.replace("{precision}", precision) for line in _COMPILED.get(setup.column.target, _OWN)),
             "",
             "",
             *_comparison(),
@@ -101,21 +102,21 @@ def _module(program: Program) -> list[str]:
     if any(made):
         lines += ["    def __init__(self):", "        super().__init__()"]
         for number, constants in enumerate(made):
-            for place, (name, weight) in enumerate(constants.items()):
-                source = weight.source(seed_of(number, place))
+            for index, (name, weight) in enumerate(constants.items()):
+                source = weight.source(seed_of(number, index))
                 lines.append(f'        self.register_buffer("{weight_name(number, name)}", {source})')
         lines.append("")
-    names = [f"x{place}" for place in range(len(program.inputs))]
+    names = [f"x{index}" for index in range(len(program.inputs))]
     lines.append(f"    def forward(self, {', '.join(names)}):")
     for number, step in enumerate(program.steps):
         given = [f"self.{weight_name(number, name)}" for name in made[number]]
         lines.append("        " + _step(number, step, names, given))
-    return [*lines, f"        return ({', '.join(names[place] for place in program.outputs)},)"]
+    return [*lines, f"        return ({', '.join(names[index] for index in program.outputs)},)"]
 
 
 def _step(number: int, step: Step, names: list[str], constants: Sequence[str]) -> str:
     """One assignment; what it names is added to the names."""
-    given = [names[place] for place in step.inputs]
+    given = [names[index] for index in step.inputs]
     source = operator_of(step).spelling.source([*given, *constants], step.arguments)
     letters = [f"y{number}"] if step.results == 1 else [f"y{number}_{i}" for i in range(step.results)]
     names += letters
@@ -125,7 +126,7 @@ def _step(number: int, step: Step, names: list[str], constants: Sequence[str]) -
 
 def _inputs(program: Program, dtype: str) -> list[str]:
     """Model and inputs: as `example_inputs` makes those of index 0."""
-    shapes = ", ".join(f"spread({1000 + place}, {list(shape)})" for place, shape in enumerate(program.inputs))
+    shapes = ", ".join(f"spread({1000 + index}, {list(shape)})" for index, shape in enumerate(program.inputs))
     return [
         "def spread(seed, shape):",
         "    values = torch.randperm(torch.Size(shape).numel(), generator=torch.Generator().manual_seed(seed))",

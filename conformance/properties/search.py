@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from conformance.cases.case import Case
 from conformance.cases.outcome import Outcome, Status
 from conformance.properties.program import Program
+from conformance.properties.setups import Setup
 from conformance.properties.system import SYSTEM, case_of
 from conformance.running.child import Job
 from conformance.running.worker import Worker
@@ -33,13 +33,13 @@ class Lab:
         self.folder = Path(tempfile.mkdtemp(prefix="conformance-programs-"))
         self._run = 0
 
-    def run(self, program: Program, place: Case, target: Target, target_spec: str) -> Outcome:
+    def run(self, program: Program, setup: Setup, target: Target, target_spec: str) -> Outcome:
         """What becomes of a program. Errors of our own are raised."""
         self._run += 1
         if self._run % _FRESH_AFTER == 0:
             shutil.rmtree(self.folder, ignore_errors=True)
-        environment = {**self.worker.leases.process(target, place), "CONFORMANCE_CACHE": str(self.folder)}
-        return self.worker.run(Job(case_of(program, place), SYSTEM, target_spec), environment, self.longest(target))
+        environment = {**self.worker.leases.process(target, setup.column), "CONFORMANCE_CACHE": str(self.folder)}
+        return self.worker.run(Job(case_of(program, setup), SYSTEM, target_spec), environment, self.longest(target))
 
     def longest(self, target: Target) -> float:
         """After how many seconds a program hangs. neuronx-cc takes its time for small ones, too."""
@@ -52,14 +52,14 @@ class Lab:
 
 @dataclass
 class Search:
-    """Programs on one target at one place. `tried` counts what became of them, `failed` is the last unknown failure.
+    """Programs on one target at one setup. `tried` counts what became of them, `failed` is the last unknown failure.
 
     What is known is passed over: `defects` of the catalogue that strike in the program, and `accepted` failures that
     it contains. With `known_fails` it counts as a failure, too.
     """
 
     lab: Lab
-    place: Case
+    setup: Setup
     target: Target
     target_spec: str
     accepted: Sequence[Accepted] = ()
@@ -72,7 +72,7 @@ class Search:
         """What becomes of a program; it is run once, however often shrinking comes back to it."""
         text = program.model_dump_json()
         if text not in self._seen:
-            self._seen[text] = self.lab.run(program, self.place, self.target, self.target_spec)
+            self._seen[text] = self.lab.run(program, self.setup, self.target, self.target_spec)
         return self._seen[text]
 
     def try_(self, program: Program) -> str:
@@ -98,10 +98,10 @@ class Search:
     def _only_rounding(self, program: Program, outcome: Outcome) -> bool:
         from conformance.properties.rounding import only_rounding
 
-        return only_rounding(program, outcome, self.place.dtype)
+        return only_rounding(program, outcome, self.setup.dtype)
 
     def known(self, program: Program, outcome: Outcome) -> list[str]:
         """The defects that explain a failure, and the accepted programs it contains that fail alike."""
-        here = [case for case in self.accepted if case.expected_at(self.place, self.target)]
+        here = [case for case in self.accepted if case.expected_at(self.setup, self.target)]
         alike = [case.name for case in here if case.fails_alike(outcome) and program.contains(case.program)]
         return [*outcome.defects, *alike]

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from conformance.cases.case import Case
+from conformance.cases.case import Case, Subject
 from conformance.cases.errors import UserError
 from conformance.properties.program import Program
+from conformance.properties.setups import Setup
 from conformance.store import digest
 from conformance.systems.protocol import Model
 
@@ -53,11 +54,11 @@ class Programs:
         """How many numbers its constants have."""
         return sum(constant.numel() for constant in self.build(variant, task).module.buffers())
 
-    def inputs(self, case: Case, index: int) -> tuple[Tensor, ...]:
+    def inputs(self, subject: Subject, index: int) -> tuple[Tensor, ...]:
         """The program's own inputs."""
         from conformance.properties.module import example_inputs
 
-        return example_inputs(from_json(case.variant), index)
+        return example_inputs(from_json(subject.variant), index)
 
 
 def from_json(text: str) -> Program:
@@ -68,9 +69,7 @@ def from_json(text: str) -> Program:
         raise UserError(f"no program: {error.errors()[0]['msg']}") from None
 
 
-def case_of(program: Program, place: Case) -> Case:
-    """The case of a program at a place: target, hardware, SDK, settings, dtype and workarounds of another case."""
-    return Case(
-        Programs.name, program.model_dump_json(), TASK, program.batch, None, None, place.dtype,
-        place.target, place.hardware, place.sdk, place.workarounds, settings=place.settings,
-    )  # fmt: skip
+def case_of(program: Program, setup: Setup) -> Case:
+    """The case of a program at a setup."""
+    subject = Subject(Programs.name, program.model_dump_json(), TASK, program.batch, None, None, setup.dtype)
+    return Case(subject, setup.column)

@@ -18,7 +18,7 @@ ABOUT = (
 
 def detections(models: Iterable[Record], anchor_of: Mapping[str, str]) -> Tables:
     """The rows with trained weights of which a column's detections were seen, x the columns that have any of them."""
-    trained = [record for record in models if record.weights]
+    trained = [record for record in models if record.subject.weights]
     seen = {row_of(record, workarounds=False) for record in trained if record.detections}
     cells = {
         (row, column_of(record, workarounds=True)): Cell(record, anchor_of[record.id])

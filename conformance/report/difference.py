@@ -99,4 +99,4 @@ def _body(change: Change) -> str:
 
 def _host(record: Record) -> str:
     emulated = ", emulated" if record.emulated else ""
-    return f"{record.hardware}{emulated}, {record.finished:%Y-%m-%d %H:%M} UTC"
+    return f"{record.column.hardware}{emulated}, {record.finished:%Y-%m-%d %H:%M} UTC"

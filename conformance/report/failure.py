@@ -144,7 +144,7 @@ def known(record: Record) -> Iterator[str]:
         if (defect := DEFECTS.get(name)) is None:
             yield f"  known to the suite that wrote the record, and not to this one: {name}"
             continue
-        helping = ", ".join(offered(defect, record.workarounds))
+        helping = ", ".join(offered(defect, record.column.workarounds))
         instead = f"use {helping}" if helping else "no workaround known"
         yield f"  known: {defect.title} (evidence: {defect.evidence.value}); {instead}"
         yield f"         {defect.links[0]}"

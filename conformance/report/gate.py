@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from conformance.cases.outcome import GroupFigures, PublishedGate, Record
-from conformance.report.table import Cell, Column, Row, column_of, row_of
+from conformance.report.table import Cell, Row, TableColumn, column_of, row_of
 from conformance.report.words import natural, plural
 
 
@@ -15,7 +15,7 @@ class Missed:
     """A wrong cell that the published gate passes."""
 
     row: Row
-    column: Column
+    column: TableColumn
     cell: Cell
     gate: PublishedGate
     worst_group: str | None
@@ -49,7 +49,7 @@ def published_gates(records: Iterable[Record], anchor_of: Mapping[str, str]) -> 
 def _gate(emulated: bool, asked: list[Record], anchor_of: Mapping[str, str]) -> Gate:
     missed = [_missed(record, record.published_gate, anchor_of) for record in asked if record.published_gate]
     passed = [miss for miss in missed if miss.gate.passes]
-    passed.sort(key=lambda miss: (miss.column.workarounds, miss.row.order, natural(miss.column.name)))
+    passed.sort(key=lambda miss: (miss.column.of.workarounds, miss.row.order, natural(str(miss.column.of.plain))))
     return Gate(emulated, len(asked), tuple(passed))
 
 

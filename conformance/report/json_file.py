@@ -14,7 +14,7 @@ from conformance.report.isolated import IsolatedLayers
 from conformance.report.known import KnownDefect
 from conformance.report.matrix import Matrix
 from conformance.report.published import ABOUT, Compared, Published
-from conformance.report.table import Cell, Column, Row, Table, Tables
+from conformance.report.table import Cell, Row, Table, TableColumn, Tables
 from conformance.report.words import NOT_TESTED, counts
 
 
@@ -47,32 +47,32 @@ def _tables(tables: Tables) -> dict[str, Any]:
     }
 
 
-def _column(column: Column) -> dict[str, Any]:
+def _column(column: TableColumn) -> dict[str, Any]:
     return {
         "id": column.id,
         "title": column.title,
         "emulated": column.emulated,
-        "target": column.target,
-        "hardware": column.hardware,
-        "sdk": column.sdk,
-        "settings": list(column.settings),
-        "workarounds": list(column.workarounds),
+        "target": column.of.target,
+        "hardware": column.of.hardware,
+        "sdk": column.of.sdk,
+        "settings": list(column.of.settings),
+        "workarounds": list(column.of.workarounds),
     }
 
 
 def _row(row: Row) -> dict[str, Any]:
-    case = row.case
+    subject = row.subject
     return {
-        "subject": row.subject,
-        "model": case.model,
-        "system": case.system,
-        "variant": case.variant,
-        "task": case.task,
-        "weights": case.weights,
-        "batch": case.batch,
-        "height": case.height,
-        "width": case.width,
-        "dtype": case.dtype,
+        "subject": str(subject),
+        "model": subject.model,
+        "system": subject.system,
+        "variant": subject.variant,
+        "task": subject.task,
+        "weights": subject.weights,
+        "batch": subject.batch,
+        "height": subject.height,
+        "width": subject.width,
+        "dtype": subject.dtype,
         "workarounds": list(row.workarounds),
     }
 
@@ -108,7 +108,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
 
 def _isolated(layers: IsolatedLayers) -> dict[str, Any]:
     return {
-        "subject": layers.row.subject,
+        "subject": str(layers.row.subject),
         "column": _column(layers.column),
         "layers": layers.total,
         "pass": layers.passed,
@@ -142,7 +142,7 @@ def _defect(known: KnownDefect) -> dict[str, Any]:
 
 def _missed(miss: Missed) -> dict[str, Any]:
     return {
-        "subject": miss.row.subject,
+        "subject": str(miss.row.subject),
         "column": miss.column.id,
         "emulated": miss.column.emulated,
         "rule": miss.gate.rule,

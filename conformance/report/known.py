@@ -10,7 +10,7 @@ from conformance.cases.releases import releases
 from conformance.defects.catalogue import DEFECTS
 from conformance.defects.defect import Defect
 from conformance.defects.workarounds import WORKAROUNDS
-from conformance.report.table import Cell, Column, Row, Tables, anchors, column_of, row_of, tables
+from conformance.report.table import Cell, Row, TableColumn, Tables, anchors, column_of, row_of, tables
 from conformance.report.words import plural
 
 
@@ -25,7 +25,7 @@ class KnownDefect:
     anchor: str
     defect: Defect | None
     minimal: Tables
-    seen_in: tuple[tuple[Row, Column, Cell], ...]
+    seen_in: tuple[tuple[Row, TableColumn, Cell], ...]
     appears: bool
 
     @property
@@ -120,15 +120,17 @@ def known_defects(records: Iterable[Record], anchor_of: Mapping[str, str]) -> tu
     )
 
 
-def _seen_in(id_: str, records: Iterable[Record], anchor_of: Mapping[str, str]) -> Iterator[tuple[Row, Column, Cell]]:
+def _seen_in(
+    id_: str, records: Iterable[Record], anchor_of: Mapping[str, str]
+) -> Iterator[tuple[Row, TableColumn, Cell]]:
     for record in records:
-        if record.task and record.layer is None and id_ in record.defects:
+        if record.subject.task and record.layer is None and id_ in record.defects:
             cell = Cell(record, anchor_of[record.id])
             yield row_of(record, workarounds=False), column_of(record, workarounds=True), cell
 
 
 def _minimal_of(record: Record) -> tuple[str, ...]:
-    return () if record.task else (record.system,)
+    return () if record.subject.task else (record.subject.system,)
 
 
 def _minimal(id_: str, records: list[Record], anchor_of: Mapping[str, str]) -> Tables:

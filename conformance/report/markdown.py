@@ -12,7 +12,7 @@ from conformance.report.isolated import IsolatedLayers
 from conformance.report.known import KnownDefect
 from conformance.report.matrix import Matrix
 from conformance.report.published import Compared
-from conformance.report.table import Cell, Column, Table, Tables
+from conformance.report.table import Cell, Table, TableColumn, Tables
 from conformance.report.words import HEADINGS, cosine, error_text, markdown_table, one_line, plural, ratio, totals
 
 _COLUMNS_SIDE_BY_SIDE = 8
@@ -58,8 +58,8 @@ def _model_table(table: Table, matrix: Matrix) -> str:
         (
             [
                 escape(row.name),
-                str(row.case.batch),
-                escape(row.case.resolution),
+                str(row.subject.batch),
+                escape(row.subject.resolution),
                 escape(row.dtype),
                 *(_cell(table.cell(row, column), matrix) for column in table.columns),
             ]
@@ -80,7 +80,7 @@ def _isolated(matrix: Matrix) -> Iterator[str]:
     for emulated in (False, True):
         yield f"### {HEADINGS[emulated]}"
         rows = matrix.isolated_on(emulated)
-        lines = ([escape(r.row.subject), escape(r.column.title), r.summary, _rest(r)] for r in rows)
+        lines = ([escape(str(r.row.subject)), escape(r.column.title), r.summary, _rest(r)] for r in rows)
         yield (
             markdown_table(["model", "column", "layers", "not passing"], lines) if rows else "No layer was run alone."
         )
@@ -100,7 +100,7 @@ def _detections(matrix: Matrix) -> Iterator[str]:
             yield f"### {table.heading}"
             lines = (
                 [
-                    escape(row.subject),
+                    escape(str(row.subject)),
                     escape(column.title),
                     _cell(cell, matrix),
                     *map(escape, detections.figures(cell)),
@@ -162,7 +162,7 @@ def _gate(gate: Gate) -> Iterator[str]:
         head,
         (
             [
-                _link(miss.row.subject, miss.cell.anchor),
+                _link(str(miss.row.subject), miss.cell.anchor),
                 escape(miss.column.title),
                 escape(miss.gate.rule),
                 f"{cosine(miss.gate.cosine)} passes",
@@ -216,7 +216,7 @@ def _bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
-def _heading(column: Column) -> str:
+def _heading(column: TableColumn) -> str:
     return "<br>".join(map(escape, column.lines))
 
 

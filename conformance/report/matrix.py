@@ -12,7 +12,7 @@ from conformance.report.gate import Gate, published_gates
 from conformance.report.isolated import IsolatedLayers, isolated_layers
 from conformance.report.known import KnownDefect, known_defects
 from conformance.report.published import Published, published_figures
-from conformance.report.table import Cell, Column, Row, Tables, anchors, column_of, row_of, tables
+from conformance.report.table import Cell, Row, TableColumn, Tables, anchors, column_of, row_of, tables
 from conformance.report.tiers import first_tiers
 from conformance.report.words import natural, one_line
 
@@ -25,7 +25,7 @@ class Matrix:
     generated: datetime
     models: Tables
     with_workarounds: Tables
-    measured_with: tuple[tuple[Column, str], ...]
+    measured_with: tuple[tuple[TableColumn, str], ...]
     isolated: tuple[IsolatedLayers, ...]
     defects: tuple[KnownDefect, ...]
     gates: tuple[Gate, Gate]
@@ -58,7 +58,7 @@ class Matrix:
 def build_matrix(records: list[Record], generated: datetime | None = None) -> Matrix:
     """Put the records in order. Raises UserError where the file of published figures is broken."""
     anchor_of = anchors("cell", (record.id for record in records))
-    models = [record for record in records if record.task and record.layer is None]
+    models = [record for record in records if record.subject.task and record.layer is None]
     return Matrix(
         generated=generated or datetime.now(timezone.utc),
         models=_models(models, anchor_of),
@@ -83,31 +83,31 @@ def _models(models: list[Record], anchor_of: dict[str, str]) -> Tables:
 def _with_workarounds(models: list[Record], anchor_of: dict[str, str]) -> Tables:
     """The same rows, and a column for every column and set of workarounds that was tested."""
     rows = (row_of(record, workarounds=False) for record in models)
-    columns = (column_of(record, workarounds=True) for record in models if record.workarounds)
+    columns = (column_of(record, workarounds=True) for record in models if record.column.workarounds)
     return tables(rows, columns, _cells(models, anchor_of))
 
 
-def _cells(records: list[Record], anchor_of: dict[str, str]) -> dict[tuple[Row, Column], Cell]:
+def _cells(records: list[Record], anchor_of: dict[str, str]) -> dict[tuple[Row, TableColumn], Cell]:
     return {
         (row_of(record, workarounds=False), column_of(record, workarounds=True)): Cell(record, anchor_of[record.id])
         for record in records
     }
 
 
-def _measured_with(records: list[Record]) -> tuple[tuple[Column, str], ...]:
+def _measured_with(records: list[Record]) -> tuple[tuple[TableColumn, str], ...]:
     """The versions that decide what a real column's target is, of all records in it."""
-    versions: dict[Column, dict[str, None]] = {}
+    versions: dict[TableColumn, dict[str, None]] = {}
     for record in records:
         if not record.emulated:
             column = column_of(record, workarounds=False)
             versions.setdefault(column, {}).update(dict.fromkeys(_versions_of(record)))
-    columns = sorted(versions, key=lambda column: natural(column.name))
+    columns = sorted(versions, key=lambda column: natural(str(column.of)))
     return tuple((column, ", ".join(versions[column])) for column in columns if versions[column])
 
 
 def _versions_of(record: Record) -> list[str]:
     """`torch-xla 2.9.0`: the packages named after the target, or torch where there is none."""
-    target = record.target.lower().partition("-")[0]
+    target = record.column.target.lower().partition("-")[0]
     named = {name: name.lower().replace("_", "-") for name in record.environment if name != "neuron-conformance"}
     chosen = [name for name, plain in named.items() if target in plain]
     chosen = chosen or [name for name, plain in named.items() if plain == "torch"]

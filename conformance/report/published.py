@@ -108,7 +108,7 @@ class Compared:
     @property
     def with_workarounds(self) -> dict[str, str]:
         """For each set of workarounds, how the same case ended."""
-        return {"+".join(record.workarounds): record.status.value for record in self.helped}
+        return {"+".join(record.column.workarounds): record.status.value for record in self.helped}
 
     @cached_property
     def explained(self) -> tuple[Answer, str]:
@@ -120,9 +120,10 @@ class Compared:
         if right is None:
             return Answer.NOT_TESTED, f"no figures of this output, {self.cell.text}"
         if right:
-            here = record.conditioning.get(record.dtype)
+            here = record.conditioning.get(record.subject.dtype)
             if here and not here.sufficient:
-                return Answer.OPEN, f"{TARGET} passes, but the whole network cannot be judged in {record.dtype}"
+                dtype = record.subject.dtype
+                return Answer.OPEN, f"{TARGET} passes, but the whole network cannot be judged in {dtype}"
             return Answer.NO, f"{TARGET} is right there"
         if not self.strikes:
             return Answer.NO, f"{TARGET} is wrong there, but not by this defect"
@@ -130,8 +131,8 @@ class Compared:
 
     def _worked_around(self) -> tuple[Answer, str]:
         """Where the defect strikes: the answer is in the same case with nothing but this defect worked around."""
-        ways = [record for record in self.helped if set(record.workarounds) <= set(DEFECT.workarounds)]
-        rights = {" and ".join(record.workarounds): _right(self.figure, record) for record in ways}
+        ways = [record for record in self.helped if set(record.column.workarounds) <= set(DEFECT.workarounds)]
+        rights = {" and ".join(record.column.workarounds): _right(self.figure, record) for record in ways}
         good = [name for name, right in rights.items() if right]
         bad = [name for name, right in rights.items() if right is False]
         if good:
@@ -150,7 +151,7 @@ class Compared:
         worst, first = record.worst_group, record.first_bad_layer
         return (
             *published,
-            record.case.subject,
+            str(record.subject),
             ", ".join(f"{name} {cosine(value)}" for name, value in self.cosines.items()) or untested,
             f"{worst} {cosine(record.groups[worst].cosine)}" if worst else untested,
             layer_name(first, layer_type(record, first)) if first else "none" if record.layers else untested,
@@ -183,26 +184,27 @@ def published_figures(models: Iterable[Record], anchor_of: Mapping[str, str]) ->
 
 
 def _on_the_front_end(record: Record) -> bool:
-    return record.system == SYSTEM and record.target == TARGET and not record.emulated
+    return record.subject.system == SYSTEM and record.column.target == TARGET and not record.emulated
 
 
 def _compared(figure: Figure, here: list[Record], anchor_of: Mapping[str, str]) -> Compared:
-    same = [record for record in here if (record.variant, record.task) == (figure.variant, figure.task)]
-    record = min((record for record in same if not record.workarounds), key=_preferred, default=None)
+    wanted = figure.variant, figure.task
+    same = [record for record in here if (record.subject.variant, record.subject.task) == wanted]
+    record = min((record for record in same if not record.column.workarounds), key=_preferred, default=None)
     if record is None:
         return Compared(figure, Cell(), ())
     helped = [
-        r
-        for r in same
-        if r.workarounds and (r.case.subject, r.case.column) == (record.case.subject, record.case.column)
+        r for r in same if r.column.workarounds and (r.subject, r.column.plain) == (record.subject, record.column)
     ]
-    return Compared(figure, Cell(record, anchor_of[record.id]), tuple(sorted(helped, key=lambda r: r.workarounds)))
+    helped.sort(key=lambda record: record.column.workarounds)
+    return Compared(figure, Cell(record, anchor_of[record.id]), tuple(helped))
 
 
 def _preferred(record: Record) -> tuple[object, ...]:
     """Smallest first: one with figures, the seeded weights, the smallest batch, float32, the largest images."""
-    size = (record.height or 0) * (record.width or 0)
-    return not record.groups, record.weights is not None, record.batch, record.dtype != "float32", -size, record.id
+    of = record.subject
+    size = (of.height or 0) * (of.width or 0)
+    return not record.groups, of.weights is not None, of.batch, of.dtype != "float32", -size, record.id
 
 
 def _right(figure: Figure, record: Record) -> bool | None:

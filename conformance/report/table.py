@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 
-from conformance.cases.case import SHORT_DTYPES, Case
+from conformance.cases.case import SHORT_DTYPES, Column, Subject
 from conformance.cases.outcome import Record
 from conformance.defects.catalogue import DEFECTS
 from conformance.report.words import HEADINGS, NOT_TESTED, CellText, cell_text, natural
@@ -18,67 +18,67 @@ _SIZES = "tnsmclex"
 class Row:
     """What is computed. The rows of a defect's minimal cases have workarounds, those of the models none."""
 
-    case: Case = field(compare=False)
-    subject: str
+    subject: Subject
     workarounds: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """The model's name with the name of its trained weights, or the minimal case's own name."""
-        weights = f"/{self.case.weights}" if self.case.weights else ""
-        return (self.case.model if self.case.task else self.case.variant) + weights
+        weights = f"/{self.subject.weights}" if self.subject.weights else ""
+        return (self.subject.model if self.subject.task else self.subject.variant) + weights
 
     @property
     def dtype(self) -> str:
         """`bf16`."""
-        return SHORT_DTYPES.get(self.case.dtype, self.case.dtype)
+        return SHORT_DTYPES.get(self.subject.dtype, self.subject.dtype)
 
     @property
     def size(self) -> str:
         """`b2 320x320 bf16`; a minimal case has no resolution."""
-        return " ".join(part for part in (f"b{self.case.batch}", self.case.resolution, self.dtype) if part)
+        return " ".join(part for part in (f"b{self.subject.batch}", self.subject.resolution, self.dtype) if part)
 
     @property
     def order(self) -> tuple[object, ...]:
         """What rows are sorted by."""
-        case = self.case
-        size = _SIZES.find(case.variant) if case.variant and case.task else -1
-        dtype = list(SHORT_DTYPES).index(case.dtype) if case.dtype in SHORT_DTYPES else len(SHORT_DTYPES)
-        model = natural(case.system), size, natural(case.variant), natural(case.task)
+        subject = self.subject
+        size = _SIZES.find(subject.variant) if subject.variant and subject.task else -1
+        dtype = list(SHORT_DTYPES).index(subject.dtype) if subject.dtype in SHORT_DTYPES else len(SHORT_DTYPES)
+        model = natural(subject.system), size, natural(subject.variant), natural(subject.task)
         return (
             *model,
-            natural(case.weights or ""),
-            case.batch,
-            case.height or 0,
-            case.width or 0,
+            natural(subject.weights or ""),
+            subject.batch,
+            subject.height or 0,
+            subject.width or 0,
             dtype,
             self.workarounds,
         )
 
 
 @dataclass(frozen=True)
-class Column:
-    """Who computes it: target, hardware, SDK, settings, workarounds; and whether that is only emulated."""
+class TableColumn:
+    """A column of cases, without the workarounds where the rows have these; and whether it is only emulated."""
 
-    name: str
-    target: str
-    hardware: str
-    sdk: str | None
+    of: Column
     emulated: bool
-    workarounds: tuple[str, ...] = ()
-    settings: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
         """`emulator/inf2/sdk-2.29.1+slice`."""
-        return "+".join((self.name, *self.workarounds))
+        return str(self.of)
 
     @property
     def lines(self) -> tuple[str, ...]:
         """`emulator`, `inf2`, `SDK 2.29.1`, `+ slice`: a heading, one part a line."""
-        hardware = () if self.hardware == "cpu" else (self.hardware,)
-        sdk = (f"SDK {self.sdk}",) if self.sdk else ()
-        return (self.target, *hardware, *sdk, *self.settings, *(f"+ {name}" for name in self.workarounds))
+        of = self.of
+        hardware = () if of.hardware == "cpu" else (of.hardware,)
+        sdk = (f"SDK {of.sdk}",) if of.sdk else ()
+        return (of.target, *hardware, *sdk, *of.settings, *(f"+ {name}" for name in of.workarounds))
+
+    @property
+    def order(self) -> tuple[object, ...]:
+        """What columns are sorted by."""
+        return self.of.workarounds, natural(str(self.of.plain))
 
     @property
     def title(self) -> str:
@@ -86,14 +86,14 @@ class Column:
         return " / ".join(self.lines).replace(" / + ", " + ")
 
 
-def merged_lines(columns: Sequence[Column]) -> list[str]:
+def merged_lines(columns: Sequence[TableColumn]) -> list[str]:
     """The heading of columns shown as one: `emulator`, `inf2 SDK 2.28.0 2.29.1`, `trn2 SDK 2.29.1`, `+ slice`."""
     if len(columns) == 1:
         return list(columns[0].lines)
-    lines = [columns[0].target]
-    for hardware, group in groupby(columns, key=lambda column: column.hardware):
-        lines.append(" ".join((hardware, "SDK", *(column.sdk or "-" for column in group))))
-    return [*lines, *columns[0].settings, *(f"+ {name}" for name in columns[0].workarounds)]
+    lines = [columns[0].of.target]
+    for hardware, group in groupby(columns, key=lambda column: column.of.hardware):
+        lines.append(" ".join((hardware, "SDK", *(column.of.sdk or "-" for column in group))))
+    return [*lines, *columns[0].of.settings, *(f"+ {name}" for name in columns[0].of.workarounds)]
 
 
 @dataclass(frozen=True)
@@ -135,14 +135,14 @@ class Table:
 
     emulated: bool
     rows: tuple[Row, ...]
-    columns: tuple[Column, ...]
-    tested: Mapping[tuple[Row, Column], Cell]
+    columns: tuple[TableColumn, ...]
+    tested: Mapping[tuple[Row, TableColumn], Cell]
 
-    def cell(self, row: Row, column: Column) -> Cell:
+    def cell(self, row: Row, column: TableColumn) -> Cell:
         """The cell of a row in a column."""
         return self.tested.get((row, column), Cell())
 
-    def cells(self) -> Iterator[tuple[Row, Column, Cell]]:
+    def cells(self) -> Iterator[tuple[Row, TableColumn, Cell]]:
         """All cells, row by row."""
         return ((row, column, self.cell(row, column)) for row in self.rows for column in self.columns)
 
@@ -156,19 +156,19 @@ class Table:
         """`Real`, or what emulated means."""
         return HEADINGS[self.emulated]
 
-    def merged(self) -> list[tuple[Column, ...]]:
+    def merged(self) -> list[tuple[TableColumn, ...]]:
         """The columns, those together that are of one target with the same settings and workarounds and say the
         same in every row: releases with the same known defects."""
-        alike: dict[object, list[Column]] = {}
+        alike: dict[object, list[TableColumn]] = {}
         for column in self.columns:
             said = tuple((str(cell.text), cell.defects) for cell in (self.cell(row, column) for row in self.rows))
-            alike.setdefault((column.target, column.settings, column.workarounds, said), []).append(column)
+            alike.setdefault((column.of.target, column.of.settings, column.of.workarounds, said), []).append(column)
         return [tuple(columns) for columns in alike.values()]
 
     def split(self, limit: int) -> list[Table]:
         """The table in parts of at most `limit` columns. Workarounds that fit into one part stay in one."""
-        parts: list[list[Column]] = []
-        for _, group in groupby(self.columns, key=lambda column: column.workarounds):
+        parts: list[list[TableColumn]] = []
+        for _, group in groupby(self.columns, key=lambda column: column.of.workarounds):
             columns = list(group)
             for start in range(0, len(columns), limit):
                 piece = columns[start : start + limit]
@@ -193,14 +193,13 @@ class Tables:
 def row_of(record: Record, *, workarounds: bool) -> Row:
     """The row of a record; `workarounds`: whether the rows have the workarounds, or the columns."""
     case = record.case
-    return Row(case, case.subject, case.workarounds if workarounds else ())
+    return Row(case.subject, case.column.workarounds if workarounds else ())
 
 
-def column_of(record: Record, *, workarounds: bool) -> Column:
+def column_of(record: Record, *, workarounds: bool) -> TableColumn:
     """The column of a record; `workarounds`: whether the columns have the workarounds, or the rows."""
-    case = record.case
-    names = case.workarounds if workarounds else ()
-    return Column(case.column, case.target, case.hardware, case.sdk, record.emulated, names, case.settings)
+    column = record.column
+    return TableColumn(column if workarounds else column.plain, record.emulated)
 
 
 def sorted_rows(rows: Iterable[Row]) -> tuple[Row, ...]:
@@ -208,12 +207,14 @@ def sorted_rows(rows: Iterable[Row]) -> tuple[Row, ...]:
     return tuple(sorted(dict.fromkeys(rows), key=lambda row: row.order))
 
 
-def sorted_columns(columns: Iterable[Column]) -> tuple[Column, ...]:
+def sorted_columns(columns: Iterable[TableColumn]) -> tuple[TableColumn, ...]:
     """Each column once: by workarounds, target, hardware and SDK."""
-    return tuple(sorted(dict.fromkeys(columns), key=lambda column: (column.workarounds, natural(column.name))))
+    return tuple(sorted(dict.fromkeys(columns), key=lambda column: column.order))
 
 
-def tables(rows: Iterable[Row], columns: Iterable[Column], cells: Mapping[tuple[Row, Column], Cell]) -> Tables:
+def tables(
+    rows: Iterable[Row], columns: Iterable[TableColumn], cells: Mapping[tuple[Row, TableColumn], Cell]
+) -> Tables:
     """Real and emulated columns apart, each with all the rows."""
     rows, columns = sorted_rows(rows), sorted_columns(columns)
     real, emulated = (

@@ -17,7 +17,7 @@ from conformance.report.gate import Gate
 from conformance.report.isolated import IsolatedLayers
 from conformance.report.known import KnownDefect
 from conformance.report.matrix import Matrix
-from conformance.report.table import Cell, Column, Row, Table, Tables, merged_lines
+from conformance.report.table import Cell, Row, Table, TableColumn, Tables, merged_lines
 from conformance.report.words import KINDS, NOT_MEASURED, NOT_TESTED, cosine, one_line, ratio_and_error, totals
 
 _STYLES = {
@@ -74,7 +74,7 @@ def _print_tables(tables: Tables, console: Console, notes: Notes) -> None:
             console.print(Text(f"{_kind(table.emulated)}: no cell was run", "dim"))
 
 
-def _grid(table: Table, columns: list[tuple[Column, ...]], notes: Notes) -> Grid:
+def _grid(table: Table, columns: list[tuple[TableColumn, ...]], notes: Notes) -> Grid:
     """A table in which each of `columns` stands for all that say the same."""
     grid = Grid(box=box.ASCII2 if table.emulated else box.ROUNDED, border_style=_kind_style(table))
     grid.add_column("", overflow="fold", max_width=_LABEL_WIDTH)
@@ -116,27 +116,27 @@ def _print_isolated(matrix: Matrix, console: Console) -> None:
     alike: dict[object, list[IsolatedLayers]] = {}
     for layers in matrix.isolated:
         said = (layers.summary, tuple(layer.text for layer in layers.rest))
-        alike.setdefault((layers.row, layers.column.target, layers.column.workarounds, said), []).append(layers)
+        alike.setdefault((layers.row, layers.column.of.target, layers.column.of.workarounds, said), []).append(layers)
     for same in alike.values():
         console.print(Text(f"{_who(same[0].row, [layers.column for layers in same])}: {same[0].summary}"))
         for layer in same[0].rest:
             console.print(Text(f"  {one_line(layer.text)}", _STYLES.get(layer.cell.status, "yellow")))
 
 
-def _who(row: Row, columns: Sequence[Column]) -> str:
+def _who(row: Row, columns: Sequence[TableColumn]) -> str:
     """`EMULATED yolo26n-detect/b2/320x320/fp32 @ emulator, inf2 SDK 2.28.0 2.29.1 + slice`: columns shown as one."""
     kind = f"{_kind(True)} " if columns[0].emulated else ""
-    return f"{kind}{one_line(row.subject)} @ " + ", ".join(merged_lines(columns)).replace(", + ", " + ")
+    return f"{kind}{one_line(str(row.subject))} @ " + ", ".join(merged_lines(columns)).replace(", + ", " + ")
 
 
 def _print_detections(matrix: Matrix, console: Console) -> None:
     if matrix.detections.real.rows:
         console.print(Rule(f"Detections of models with trained weights, at confidence {detections.CONFIDENCE}"))
-    alike: dict[tuple[Row, str, tuple[str, ...], tuple[str, str]], list[Column]] = {}
+    alike: dict[tuple[Row, str, tuple[str, ...], tuple[str, str]], list[TableColumn]] = {}
     for table in matrix.detections:
         for row, column, cell in table.cells():
             said = f"{cell.text.mark} {cell.text.word}", detections.sentence(cell)
-            alike.setdefault((row, column.target, column.workarounds, said), []).append(column)
+            alike.setdefault((row, column.of.target, column.of.workarounds, said), []).append(column)
     for (row, _, _, said), columns in alike.items():
         console.print(Text(f"{_who(row, columns)}: {'; '.join(dict.fromkeys(said))}"))
 
@@ -187,7 +187,7 @@ def _missed(gate: Gate) -> Iterator[str]:
             figures = f"cosine {cosine(miss.worst.cosine)}, {ratio_and_error(miss.worst)}"
             worst = f", but {one_line(miss.worst_group)}: {figures}"
         gate_says = f"gate's cosine {cosine(miss.gate.cosine)}"
-        yield f"  {one_line(miss.row.subject)} @ {miss.column.title}: {gate_says}{worst}"
+        yield f"  {one_line(str(miss.row.subject))} @ {miss.column.title}: {gate_says}{worst}"
     if len(gate.missed) > _GATE_ROWS:
         yield f"  and {len(gate.missed) - _GATE_ROWS} more"
 

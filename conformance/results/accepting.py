@@ -74,7 +74,7 @@ def _expectation(runs: Sequence[Record], why: Why, until: date | None, named: bo
 def _failed(record: Record, named: bool) -> bool:
     """Whether its tests are red, as far as the record tells. Of a minimal case it does not: one that fails as it is
     known to is green, one that passes can be red. It counts where it is `named`, and not only matched."""
-    return record.failed if record.task else record.decided and named
+    return record.failed if record.subject.task else record.decided and named
 
 
 def _edit(path: Path, entries: dict[str, Expectation], without: str | None = None) -> None:

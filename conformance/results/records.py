@@ -164,7 +164,7 @@ def _objects(line: str) -> list[str]:
 def _reason(error: ValidationError, text: bytes | str) -> str:
     """What is wrong with a line, and whether a newer suite wrote it."""
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
+    where = ".".join(str(part) for part in first["loc"] if part not in ("case", "subject", "column"))
     message = f"{where}: {first['msg']}" if where else first["msg"]
     return shortened(message) + _newer(text)
 

@@ -47,20 +47,20 @@ class Bench:
 
     def target(self, case: Case) -> Target:
         """The target of a case."""
-        return load_target(self.selection.targets[case.target])
+        return load_target(self.selection.targets[case.column.target])
 
     def _run(self, case: Case) -> Record:
         target = self.target(case)
         job = Job(
             case,
-            self.selection.systems.get(case.system, case.system),
-            self.selection.targets[case.target],
-            self.selection.weights.get(case.weights or ""),
-            self.selection.pictures if case.weights else None,
+            self.selection.systems.get(case.subject.system, case.subject.system),
+            self.selection.targets[case.column.target],
+            self.selection.weights.get(case.subject.weights or ""),
+            self.selection.pictures if case.subject.weights else None,
             self.calls,
         )
         started = datetime.now(timezone.utc)
-        variables = self.worker.leases.process(target, case)
+        variables = self.worker.leases.process(target, case.column)
         try:
             outcome = self.worker.run(job, variables)
         except UserError:
@@ -70,21 +70,8 @@ class Bench:
         record = Record(
             **dict(outcome.model_copy(update={"environment": self._environment(case, target)})),
             id=case.id,
-            system=case.system,
-            variant=case.variant,
-            task=case.task,
-            batch=case.batch,
-            height=case.height,
-            width=case.width,
-            dtype=case.dtype,
-            layer=case.layer,
-            weights=case.weights,
-            target=case.target,
+            case=case,
             emulated=target.emulated,
-            hardware=case.hardware,
-            sdk=case.sdk,
-            workarounds=list(case.workarounds),
-            settings=list(case.settings),
             command=self._command(case, job),
             started=started,
             finished=datetime.now(timezone.utc),
@@ -94,19 +81,21 @@ class Bench:
 
     def _environment(self, case: Case, target: Target) -> dict[str, str]:
         """Versions of what took part, known even where the child did not live to tell."""
-        installed = {name: found for name in PACKAGES if (found := installed_version(name))}
+        installed, column = {name: found for name in PACKAGES if (found := installed_version(name))}, case.column
         if target.emulated:
             return installed
-        return installed | target.packages(case.hardware, case.sdk) | conditions(target, case)
+        return (
+            installed | target.packages(column.hardware, column.sdk) | conditions(target, column, case.subject.dtype)
+        )
 
     def _command(self, case: Case, job: Job) -> str:
         """What runs this one case again."""
         words = ["pytest", "conformance", "--case", case.id]
         if self.selection.profile != "quick":
             words += ["--profile", self.selection.profile]
-        if job.target != case.target:
+        if job.target != case.column.target:
             words += ["--target", job.target]
-        if job.weights != case.weights:
+        if job.weights != case.subject.weights:
             words += ["--weights", str(job.weights)]
         if job.calls != CALLS:
             words += ["--calls", str(job.calls)]

@@ -16,20 +16,22 @@ from conformance.graphs.integrity import BAKED_IN, DROPPED, check, described
 from conformance.running.device import LONGEST_DETAIL, Device
 
 if TYPE_CHECKING:
-    from conformance.running.subject import Trial
+    from conformance.running.comparison import Comparison
 
 
-def with_cause(case: Case, trial: Trial, device: Device, outcome: Outcome) -> Outcome:
+def with_cause(case: Case, comparison: Comparison, device: Device, outcome: Outcome) -> Outcome:
     """The outcome with the known defects that explain it or, where none does, what its program lacks; and with what
     else was seen in the program as notes."""
-    frozen = _frozen(trial, device)
-    defects = _defects(case, trial, device, outcome, frozen) if outcome.failed else []
-    outcome = outcome.model_copy(update={"defects": defects, "invented": _invented(case, trial, device, outcome)})
-    if not case.task:  # of a minimal case it is known what is wrong
+    frozen = _frozen(comparison, device)
+    defects = _defects(case, comparison, device, outcome, frozen) if outcome.failed else []
+    outcome = outcome.model_copy(
+        update={"defects": defects, "invented": _invented(case, comparison, device, outcome)}
+    )
+    if not case.subject.task:  # of a minimal case it is known what is wrong
         return outcome
     findings = []
     if not frozen:  # or all that went before is missing in the graph, too
-        findings = [finding for graph in device.graphs for finding in check(trial.program.source, graph)]
+        findings = [finding for graph in device.graphs for finding in check(comparison.program.source, graph)]
     wrong = outcome.failed and outcome.stage in (Stage.RUN, Stage.COMPARE)
     seen = [described(findings)] if findings else []
     if frozen and wrong:
@@ -44,9 +46,9 @@ def with_cause(case: Case, trial: Trial, device: Device, outcome: Outcome) -> Ou
     return outcome.model_copy(update={"notes": [*outcome.notes, *(f"graph: {text}{right}" for text in seen)]})
 
 
-def _frozen(trial: Trial, device: Device) -> list[Fallback]:
+def _frozen(comparison: Comparison, device: Device) -> list[Fallback]:
     """What the front end computed itself, of what depends on an input."""
-    called = trial.program.source.called if device.fallbacks else ()
+    called = comparison.program.source.called if device.fallbacks else ()
     operators = {operator for operator, _ in called}
     return [
         one
@@ -61,25 +63,29 @@ def _named(fallbacks: list[Fallback]) -> str:
     return ", ".join(f"{operator} in {scope}" for operator, scope in named)
 
 
-def _defects(case: Case, trial: Trial, device: Device, outcome: Outcome, frozen: list[Fallback]) -> list[str]:
+def _defects(
+    case: Case, comparison: Comparison, device: Device, outcome: Outcome, frozen: list[Fallback]
+) -> list[str]:
     return explain(
-        trial.program,
+        comparison.program,
         outcome,
-        packages=device.target.packages(case.hardware, case.sdk),
-        workarounds=case.workarounds,
-        hardware=case.hardware,
-        dtype=case.dtype,
-        layer=None if trial.isolated else outcome.first_bad_layer,
+        packages=device.target.packages(case.column.hardware, case.column.sdk),
+        workarounds=case.column.workarounds,
+        hardware=case.column.hardware,
+        dtype=case.subject.dtype,
+        layer=None if comparison.isolated else outcome.first_bad_layer,
         frozen=frozen if device.watched else None,
     )
 
 
-def _invented(case: Case, trial: Trial, device: Device, outcome: Outcome) -> list[str]:
+def _invented(case: Case, comparison: Comparison, device: Device, outcome: Outcome) -> list[str]:
     """The defects of which nobody has said what comes out, where an emulated answer came from them."""
     if not (device.target.emulated and outcome.groups):
         return []
-    packages = device.target.packages(case.hardware, case.sdk)
-    found = find(trial.program.exported.graph, packages, case.workarounds, case.hardware, case.dtype)
+    packages = device.target.packages(case.column.hardware, case.column.sdk)
+    found = find(
+        comparison.program.exported.graph, packages, case.column.workarounds, case.column.hardware, case.subject.dtype
+    )
     return sorted({defect.id for defect, _ in found if defect.fault is UNSAID})
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from conformance.cases.case import Case, stored_dtype
+from conformance.cases.case import Subject, stored_dtype
 from conformance.cases.errors import UserError
 from conformance.cases.outcome import DetectionCounts, DetectionFigures
 from conformance.compare.limits import limit
@@ -57,19 +57,19 @@ class Shown:
 
 
 def detect(
-    case: Case,
+    subject: Subject,
     system: System,
     model: Model,
     ask: Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]],
     folder: str | None = None,
 ) -> DetectionFigures | None:
-    """The figures over the pictures of a folder or, without one, IMAGES images or a few more; in batches of the case.
-    `ask` gives what the device answers to a batch. None where the model does not detect. Raises UserError for
-    pictures that cannot be read."""
+    """The figures over the pictures of a folder or, without one, IMAGES images or a few more; in batches of the
+    subject. `ask` gives what the device answers to a batch. None where the model does not detect. Raises UserError
+    for pictures that cannot be read."""
     if model.detector is None:
         return None
-    shown = _suite(case, system) if folder is None else _pictures(case, folder)
-    dtype: torch.dtype = getattr(torch, stored_dtype(case.dtype))
+    shown = _suite(subject, system) if folder is None else _pictures(subject, folder)
+    dtype: torch.dtype = getattr(torch, stored_dtype(subject.dtype))
     exact = cache(lambda: copy.deepcopy(model.module).double())
     rounded = cache(lambda: Whole(copy.deepcopy(model.module).to(dtype)))
     wanted: list[Detections] = []
@@ -82,7 +82,7 @@ def detect(
         wanted += (right := read(reference))
         given += (found := read(answer))
         if rounding and _differ([right], found):  # else it is wrong, whatever the rest is
-            good = _allowed(rounded(), inputs, reference, case.dtype, ranked=model.detector == "rows")
+            good = _allowed(rounded(), inputs, reference, subject.dtype, ranked=model.detector == "rows")
             rounding = not _differ([right, *map(read, good)], found)
     figures = DetectionFigures(
         images=len(wanted),
@@ -132,26 +132,26 @@ def _allowed(
         yield reference * (1 + furthest * noise * drawn)
 
 
-def _suite(case: Case, system: System) -> Shown:
+def _suite(subject: Subject, system: System) -> Shown:
     """What the suite has for a system: scenes for weights that were trained on them, or crops of photographs."""
-    indices = range(_FIRST, _FIRST + ceil(IMAGES / case.batch))
-    known = [label for index in indices for label in labels(case, index) or ()]
-    return Shown((system.inputs(case, index) for index in indices), known)
+    indices = range(_FIRST, _FIRST + ceil(IMAGES / subject.batch))
+    known = [label for index in indices for label in labels(subject, index) or ()]
+    return Shown((system.inputs(subject, index) for index in indices), known)
 
 
-def _pictures(case: Case, folder: str) -> Shown:
+def _pictures(subject: Subject, folder: str) -> Shown:
     """The pictures of a folder, each letterboxed."""
-    assert case.height is not None and case.width is not None
+    assert subject.height is not None and subject.width is not None
     pictures = find_pictures(Path(folder))
-    height, width = case.height, case.width
+    height, width = subject.height, subject.width
     boxes: list[Letterbox] = []
 
     def batches() -> Iterator[tuple[Tensor, ...]]:
-        for start in range(0, len(pictures), case.batch):
-            fitted = [picture.fitted(height, width) for picture in pictures[start : start + case.batch]]
+        for start in range(0, len(pictures), subject.batch):
+            fitted = [picture.fitted(height, width) for picture in pictures[start : start + subject.batch]]
             boxes.extend(box for _, box in fitted)
             pixels = [pixels for pixels, _ in fitted]
-            pixels += pixels[-1:] * (case.batch - len(pixels))
+            pixels += pixels[-1:] * (subject.batch - len(pixels))
             yield (as_input(pixels),)
 
     known = [picture.labels for picture in pictures if picture.labels is not None]

@@ -52,8 +52,9 @@ class Device:
         self.watched = False
         self.unreadable: Outcome | None = None
         self._tell = tell
+        column = case.column
         self._options = Options(
-            case.hardware, case.sdk, case.dtype, case.workarounds, self.enter, settings=case.settings
+            column.hardware, column.sdk, case.subject.dtype, column.workarounds, self.enter, settings=column.settings
         )
 
     def enter(self, stage: Stage) -> None:

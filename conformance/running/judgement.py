@@ -22,7 +22,7 @@ from conformance.cases.outcome import (
 )
 from conformance.compare.limits import Limit, limit
 from conformance.compare.verdict import as_layer, compare_group, finite, mismatch, published_gate
-from conformance.running.subject import Images, Trial
+from conformance.running.comparison import Comparison, Images
 
 SAME = "the same for other images"
 
@@ -37,20 +37,20 @@ class RunOutputs:
     tapping_failed: str | None = None
 
 
-def judge(trial: Trial, outputs: RunOutputs, dtype: str, unsure: str | None = None) -> Outcome:
+def judge(comparison: Comparison, outputs: RunOutputs, dtype: str, unsure: str | None = None) -> Outcome:
     """The outcome of a program that ran. `unsure` is why a network cannot be judged at this dtype: then only what is
     further from the reference than another image is, or does not depend on the image, is wrong."""
     limits = limit(dtype)
-    calls = [_call(trial, answer, number, limits, unsure) for number, answer in enumerate(outputs.calls, 1)]
+    calls = [_call(comparison, answer, number, limits, unsure) for number, answer in enumerate(outputs.calls, 1)]
     checks = [check for check, _ in calls]
     groups = next((found for check, found in calls if check.status is not Status.PASS), calls[0][1])
     if unsure and all(check.status is Status.NOT_JUDGED for check in checks):
-        checks += _same_for_all(trial, outputs.calls)
-    layers = _layers(trial, outputs.tapped, groups, limits, unsure)
+        checks += _same_for_all(comparison, outputs.calls)
+    layers = _layers(comparison, outputs.tapped, groups, limits, unsure)
     if outputs.tapping_failed is not None:
         checks.append(Check(of=Aspect.IN_PLACE, status=Status.NOT_RUN, detail=outputs.tapping_failed))
     elif outputs.tapped is not None:
-        checks.append(_in_place(trial, outputs.tapped, layers, unsure))
+        checks.append(_in_place(comparison, outputs.tapped, layers, unsure))
     return with_verdict(
         Outcome(
             stage=Stage.COMPARE,
@@ -59,7 +59,7 @@ def judge(trial: Trial, outputs: RunOutputs, dtype: str, unsure: str | None = No
             groups=groups,
             layers=layers,
             first_bad_layer=next((layer.path for layer in layers if layer.bad), None),
-            published_gate=_gate(trial, outputs.calls[0]) if checks[0].status is not Status.MISMATCH else None,
+            published_gate=_gate(comparison, outputs.calls[0]) if checks[0].status is not Status.MISMATCH else None,
         )
     )
 
@@ -87,21 +87,25 @@ def with_verdict(outcome: Outcome) -> Outcome:
     return outcome.model_copy(update={"status": first.status, "signature": first.signature, "detail": first.detail})
 
 
-def _gate(trial: Trial, answer: Sequence[Tensor]) -> PublishedGate | None:
+def _gate(comparison: Comparison, answer: Sequence[Tensor]) -> PublishedGate | None:
     """What the published gate says of a whole model with layers."""
-    return published_gate(answer, trial.compared.reference[: trial.output_count]) if trial.tapped else None
+    return (
+        published_gate(answer, comparison.compared.reference[: comparison.output_count])
+        if comparison.tapped
+        else None
+    )
 
 
 def _call(
-    trial: Trial, answer: Sequence[Tensor], number: int, limits: Limit, unsure: str | None
+    comparison: Comparison, answer: Sequence[Tensor], number: int, limits: Limit, unsure: str | None
 ) -> tuple[Check, dict[str, GroupFigures]]:
     """The verdict on one call, and its figures. All calls with an even number are of the other images."""
-    images = trial.compared if number % 2 else trial.others
-    aspect = Aspect.ISOLATED if trial.isolated else Aspect.MODEL
-    outputs = images.reference[: trial.output_count]
-    if difference := mismatch(answer, outputs, trial.dtypes[: trial.output_count]):
+    images = comparison.compared if number % 2 else comparison.others
+    aspect = Aspect.ISOLATED if comparison.isolated else Aspect.MODEL
+    outputs = images.reference[: comparison.output_count]
+    if difference := mismatch(answer, outputs, comparison.dtypes[: comparison.output_count]):
         return Check(of=aspect, status=Status.MISMATCH, detail=difference, call=number), {}
-    groups = _groups(trial, answer, images, limits, unsure)
+    groups = _groups(comparison, answer, images, limits, unsure)
     if not finite(answer):
         status = Status.NONFINITE
     elif any(group.bad for group in groups.values()):
@@ -115,30 +119,34 @@ def _call(
 
 
 def _groups(
-    trial: Trial, answer: Sequence[Tensor], images: Images, limits: Limit, unsure: str | None
+    comparison: Comparison, answer: Sequence[Tensor], images: Images, limits: Limit, unsure: str | None
 ) -> dict[str, GroupFigures]:
-    allowed = limits.isolated if trial.isolated else limits.outputs
-    references = trial.parts(images.reference[: trial.output_count], images)
+    allowed = limits.isolated if comparison.isolated else limits.outputs
+    references = comparison.parts(images.reference[: comparison.output_count], images)
     return {
         name: compare_group(
             part, references[name], images.noise[name], limits.floor, allowed, images.apart[name] if unsure else None
         )
-        for name, part in trial.parts(answer, images).items()
+        for name, part in comparison.parts(answer, images).items()
     }
 
 
-def _same_for_all(trial: Trial, calls: Sequence[Sequence[Tensor]]) -> Iterator[Check]:
+def _same_for_all(comparison: Comparison, calls: Sequence[Sequence[Tensor]]) -> Iterator[Check]:
     """The verdict on groups that do not depend on the image, where the reference's do: however far rounding goes, it
     does not go to the same place for two images."""
-    for group in trial.groups if len(calls) > 1 else ():
-        if min(trial.compared.apart[group.name]) > 0 and torch.equal(*(group.of(answer) for answer in calls[:2])):
+    for group in comparison.groups if len(calls) > 1 else ():
+        if min(comparison.compared.apart[group.name]) > 0 and torch.equal(
+            *(group.of(answer) for answer in calls[:2])
+        ):
             detail = f"{group.name}: the same answer for other images"
             yield Check(of=Aspect.MODEL, status=Status.WRONG, signature=SAME, detail=detail, call=2)
 
 
-def _in_place(trial: Trial, tapped: Sequence[Tensor], layers: Sequence[LayerFigures], unsure: str | None) -> Check:
+def _in_place(
+    comparison: Comparison, tapped: Sequence[Tensor], layers: Sequence[LayerFigures], unsure: str | None
+) -> Check:
     """The verdict on all layers together."""
-    if difference := mismatch(tapped, trial.compared.reference, trial.dtypes):
+    if difference := mismatch(tapped, comparison.compared.reference, comparison.dtypes):
         return Check(of=Aspect.IN_PLACE, status=Status.MISMATCH, signature=Aspect.IN_PLACE.value, detail=difference)
     if any(layer.bad for layer in layers):
         return Check(of=Aspect.IN_PLACE, status=Status.WRONG, signature=Aspect.IN_PLACE.value)
@@ -146,22 +154,25 @@ def _in_place(trial: Trial, tapped: Sequence[Tensor], layers: Sequence[LayerFigu
 
 
 def _layers(
-    trial: Trial,
+    comparison: Comparison,
     tapped: Sequence[Tensor] | None,
     groups: dict[str, GroupFigures],
     limits: Limit,
     unsure: str | None,
 ) -> list[LayerFigures]:
     """The tapped layers in place; of an isolated layer, what was found of its output."""
-    if trial.isolated and groups:
+    if comparison.isolated and groups:
         worst = max(groups.values(), key=lambda group: (isnan(group.noise_ratio), group.noise_ratio))
-        return [as_layer(layer.path, layer.type, "isolated", worst) for layer in trial.layers]
-    images = trial.compared
-    if tapped is None or mismatch(tapped, images.reference, trial.dtypes):
+        return [as_layer(layer.path, layer.type, "isolated", worst) for layer in comparison.layers]
+    images = comparison.compared
+    if tapped is None or mismatch(tapped, images.reference, comparison.dtypes):
         return []
-    references, given = trial.parts(images.reference, images, tapped=True), trial.parts(tapped, images, tapped=True)
+    references, given = (
+        comparison.parts(images.reference, images, tapped=True),
+        comparison.parts(tapped, images, tapped=True),
+    )
     layers = []
-    for layer in trial.layers:
+    for layer in comparison.layers:
         name = f"layer/{layer.path}"
         figures = compare_group(
             given[name],

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from conformance.cases.case import Case
+from conformance.cases.case import Column
 from conformance.cases.errors import UserError
 from conformance.defects.workarounds import variables
 from conformance.host.cores import VISIBLE, Cores, cores_here
@@ -23,11 +23,11 @@ class Leases:
         self._folder = folder or Path(tempfile.gettempdir()) / "neuron-conformance"
         self._held: dict[int, FileLock] = {}
 
-    def process(self, target: Target, case: Case) -> dict[str, str]:
-        """The environment variables of a process for a case: the target's, those of its workarounds and settings, and
-        where it needs NeuronCores these, and no others, visible. Raises UserError where they are not free."""
-        found = {**target.variables, **variables(case.workarounds), **process_variables(target, case.settings)}
-        count = cores_needed(target, case.settings)
+    def process(self, target: Target, column: Column) -> dict[str, str]:
+        """The environment variables of a process for a column: the target's, those of its workarounds and settings,
+        and where it needs NeuronCores these, and no others, visible. Raises UserError where they are not free."""
+        found = {**target.variables, **variables(column.workarounds), **process_variables(target, column.settings)}
+        count = cores_needed(target, column.settings)
         if not count:
             return found
         if len(self._held) != count:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 
-from conformance.cases.case import Case
+from conformance.cases.case import Case, Subject
 from conformance.cases.errors import ModelError, UserError
 from conformance.cases.outcome import (
     MODEL,
@@ -24,10 +24,10 @@ from conformance.defects.minimal import MinimalCases
 from conformance.registry import load_system
 from conformance.running.cause import with_cause
 from conformance.running.child import CALLS
+from conformance.running.comparison import Comparison, Judged, ReferenceModel, of_its_own
 from conformance.running.detecting import detect
 from conformance.running.device import Device, Inputs, TargetFailed
 from conformance.running.judgement import RunOutputs, judge, judge_detections, with_verdict
-from conformance.running.subject import Judged, Subject, Trial, of_its_own
 from conformance.running.surroundings import Surroundings, described
 from conformance.systems.protocol import Model, System
 from conformance.targets.protocol import Compiled, Target
@@ -54,15 +54,17 @@ def run_case(
     device = Device(target, case, tell)
     device.enter(Stage.CAPTURE)
     try:
-        subject = _subject_of(case, system, weights)
-        trial = subject.trial(case.layer, case.workarounds)
-        if trial.flaw:
-            return Outcome(stage=Stage.CAPTURE, status=Status.NONFINITE, signature=trial.flaw, notes=subject.notes)
+        reference_model = _reference_model(case.subject, system, weights)
+        comparison = reference_model.comparison(case.layer, case.column.workarounds)
+        if comparison.flaw:
+            return Outcome(
+                stage=Stage.CAPTURE, status=Status.NONFINITE, signature=comparison.flaw, notes=reference_model.notes
+            )
         around = Surroundings()
-        outcome = _Run(case, subject, trial, device).outcome_of(system, pictures, calls, keep)
-        if changes := [*subject.changed(), *around.changed()]:
+        outcome = _Run(case, reference_model, comparison, device).outcome_of(system, pictures, calls, keep)
+        if changes := [*reference_model.changed(), *around.changed()]:
             spoilt()
-            _subject.cache_clear()
+            _reference_model.cache_clear()
             _model.cache_clear()
             note = f"{target.name} has changed {described(changes)}: its process is ended, and no other case meets it"
             outcome = outcome.model_copy(update={"notes": [*outcome.notes, note]})
@@ -78,8 +80,8 @@ def run_case(
 class _Run:
     """A case whose program is compiled, and what it has given so far."""
 
-    def __init__(self, case: Case, subject: Subject, trial: Trial, device: Device) -> None:
-        self.case, self.subject, self.trial, self.device = case, subject, trial, device
+    def __init__(self, case: Case, reference_model: ReferenceModel, comparison: Comparison, device: Device) -> None:
+        self.case, self.reference_model, self.comparison, self.device = case, reference_model, comparison, device
         self.outputs = RunOutputs(())
         self.detections: DetectionFigures | None = None
         self.not_detected: Check | None = None
@@ -87,30 +89,30 @@ class _Run:
     def outcome_of(self, system: str, pictures: str | None, calls: int, keep: Callable[[Outcome], None]) -> Outcome:
         """Everything, one after the other."""
         try:
-            compiled = self.device.compile(self.trial.program)
-            if (known := self.trial.judged.get(id(compiled))) is not None:
+            compiled = self.device.compile(self.comparison.program)
+            if (known := self.comparison.judged.get(id(compiled))) is not None:
                 return known.outcome.model_copy(update={"same_program_as": known.case_id})
             self.call(compiled, calls)
         except TargetFailed as failed:
             return self.explained(failed.outcome)
-        self.detect(compiled, system_of(self.case, system), pictures)
-        if self.trial.tapped is not None:
+        self.detect(compiled, system_of(self.case.subject, system), pictures)
+        if self.comparison.tapped is not None:
             keep(self.outcome())
             self.tap()
         outcome = self.outcome()
         if self.device.target.emulated:  # it gives the same program out again for releases with the same defects
-            self.trial.judged[id(compiled)] = Judged(compiled, self.case.id, outcome)
+            self.comparison.judged[id(compiled)] = Judged(compiled, self.case.id, outcome)
         return outcome
 
     def call(self, compiled: Compiled, calls: int) -> None:
         """Show it the images that are compared, others, and both again, in turn: or a stale output would be right."""
-        shown = (self.trial.compared.inputs, self.trial.others.inputs)
+        shown = (self.comparison.compared.inputs, self.comparison.others.inputs)
         answers = tuple(self.device.call(compiled, shown[number % 2]) for number in range(calls))
         self.outputs = replace(self.outputs, calls=answers)
 
     def detect(self, compiled: Compiled, system: System, pictures: str | None) -> None:
         """Count detections, where the model detects."""
-        wanted = self.trial.compared.reference[: self.trial.output_count]
+        wanted = self.comparison.compared.reference[: self.comparison.output_count]
         if self.case.layer is not None or mismatch(self.outputs.calls[0], wanted):
             return
 
@@ -121,7 +123,7 @@ class _Run:
             return answer
 
         try:
-            self.detections = detect(self.case, system, self.subject.model, ask, pictures)
+            self.detections = detect(self.case.subject, system, self.reference_model.model, ask, pictures)
         except TargetFailed as failed:
             said = failed.outcome
             self.not_detected = Check(
@@ -131,10 +133,10 @@ class _Run:
     def tap(self) -> None:
         """Run the program with all layers tapped. Where that fails, the model itself has compiled and run all the
         same: the taps are ours."""
-        assert self.trial.tapped is not None
+        assert self.comparison.tapped is not None
         try:
-            compiled = self.device.compile_unseen(self.trial.tapped)
-            tapped = self.device.call(compiled, self.trial.compared.inputs)
+            compiled = self.device.compile_unseen(self.comparison.tapped)
+            tapped = self.device.call(compiled, self.comparison.compared.inputs)
         except TargetFailed as failed:
             self.outputs = replace(self.outputs, tapping_failed=f"with all layers tapped: {failed}")
         else:
@@ -143,10 +145,10 @@ class _Run:
     def outcome(self) -> Outcome:
         """The verdict on what it has given, with its cause."""
         self.device.enter(Stage.COMPARE)
-        conditioning = {}
+        conditioning, dtype = {}, self.case.subject.dtype
         if self.case.layer is None:
-            conditioning = self.subject.conditioning(sorted({self.case.dtype, "bfloat16"}))
-        found = judge(self.trial, self.outputs, self.case.dtype, self.subject.unsure(conditioning))
+            conditioning = self.reference_model.conditioning(sorted({dtype, "bfloat16"}))
+        found = judge(self.comparison, self.outputs, dtype, self.reference_model.unsure(conditioning))
         if self.detections is not None:
             found.checks.append(judge_detections(self.detections))
         elif self.not_detected is not None:
@@ -157,10 +159,10 @@ class _Run:
     def explained(self, outcome: Outcome) -> Outcome:
         """The outcome with its cause, and what is to be known of the model. Where we could not read what the target
         shows of its program, that is our own error, with all figures that there are."""
-        outcome = outcome.model_copy(update={"notes": [*self.subject.notes, *outcome.notes]})
+        outcome = outcome.model_copy(update={"notes": [*self.reference_model.notes, *outcome.notes]})
         ours = self.device.unreadable
         try:
-            outcome = with_cause(self.case, self.trial, self.device, outcome)
+            outcome = with_cause(self.case, self.comparison, self.device, outcome)
         except Exception as error:  # our own
             ours = suite_error(self.device.stage, error)
         if ours is None:
@@ -171,30 +173,29 @@ class _Run:
 
 def explain_case(case: Case, system: str, target: Target, died: Outcome, weights: str | None = None) -> Outcome:
     """The outcome of a case whose process died, with the known defects that explain it."""
-    subject = _subject_of(case, system, weights)
-    trial = subject.trial(case.layer, case.workarounds)
-    return _Run(case, subject, trial, Device(target, case, lambda stage: None)).explained(died)
+    reference_model = _reference_model(case.subject, system, weights)
+    comparison = reference_model.comparison(case.layer, case.column.workarounds)
+    return _Run(case, reference_model, comparison, Device(target, case, lambda stage: None)).explained(died)
 
 
-def system_of(case: Case, name: str) -> System:
-    """The system of a case; a case without a task is a minimal case of a defect."""
-    return load_system(name) if case.task else MinimalCases(known_defect(case.system))
+def system_of(subject: Subject, spec: str) -> System:
+    """The system of a subject, which `spec` loads; one without a task is a minimal case of a defect."""
+    return _system(subject.system, subject.task, spec)
 
 
-def _subject_of(case: Case, system: str, weights: str | None) -> Subject:
-    """The subject of a case; the last one is kept, for the next target or workaround."""
-    whoever = replace(case, target="", hardware="", sdk=None, workarounds=(), settings=(), layer=None)
-    return _subject(whoever, system, weights)
+def _system(name: str, task: str, spec: str) -> System:
+    return load_system(spec) if task else MinimalCases(known_defect(name))
 
 
 @lru_cache(maxsize=1)
-def _subject(case: Case, system: str, weights: str | None) -> Subject:
-    model = _model(replace(case, batch=0, height=None, width=None, dtype=""), system, weights)
-    return Subject(system_of(case, system), model, case)
+def _reference_model(subject: Subject, system: str, weights: str | None) -> ReferenceModel:
+    """The last one is kept, for the next target or workaround."""
+    model = _model(subject.system, subject.variant, subject.task, system, weights)
+    return ReferenceModel(system_of(subject, system), model, subject)
 
 
 @lru_cache(maxsize=2)
-def _model(case: Case, system: str, weights: str | None) -> Model:
+def _model(name: str, variant: str, task: str, system: str, weights: str | None) -> Model:
     given = [weights] if weights else []  # a system that takes none has no such argument
-    with of_its_own(found := system_of(case, system), "it cannot be built"):
-        return found.build(case.variant, case.task, *given)
+    with of_its_own(found := _system(name, task, system), "it cannot be built"):
+        return found.build(variant, task, *given)

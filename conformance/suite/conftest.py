@@ -13,6 +13,7 @@ import pytest
 from conformance.cases.case import Case
 from conformance.plugin import AXES, EXPECTED, PROPERTIES, SELECTION
 from conformance.properties.search import Lab, Search
+from conformance.properties.setups import Setup
 from conformance.registry import load_target
 from conformance.results.records import RecordWriter
 from conformance.running.bench import Bench
@@ -46,11 +47,11 @@ def lab(worker: Worker) -> Iterator[Lab]:
 
 
 @pytest.fixture
-def search(place: Case, lab: Lab, pytestconfig: pytest.Config) -> Search:
-    """The search at a place."""
-    spec = pytestconfig.stash[SELECTION].targets[place.target]
+def search(setup: Setup, lab: Lab, pytestconfig: pytest.Config) -> Search:
+    """The search at a setup."""
+    spec = pytestconfig.stash[SELECTION].targets[setup.column.target]
     accepted, known_fails = pytestconfig.stash[PROPERTIES].accepted, pytestconfig.getoption("fail_known")
-    return Search(lab, place, load_target(spec), spec, accepted, known_fails)
+    return Search(lab, setup, load_target(spec), spec, accepted, known_fails)
 
 
 @pytest.hookimpl(wrapper=True)

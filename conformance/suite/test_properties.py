@@ -9,47 +9,46 @@ import warnings
 
 import pytest
 
-from conformance.cases.case import Case
 from conformance.cases.errors import UserError
 from conformance.cases.outcome import Outcome, Status
 from conformance.plugin import PROPERTIES, WHY
 from conformance.properties.accepted import Accepted, accept
 from conformance.properties.message import describe
-from conformance.properties.places import place_id
 from conformance.properties.search import Search
+from conformance.properties.setups import Setup
 from conformance.report.failure import came_to
 
 
-def test_programs(place: Case, search: Search, pytestconfig: pytest.Config) -> None:
+def test_programs(setup: Setup, search: Search, pytestconfig: pytest.Config) -> None:
     """No program that hypothesis draws fails, but for what is known."""
     from conformance.properties.hunt import hunt
     from conformance.properties.profiles import chosen
 
-    folder = pytestconfig.rootpath / ".hypothesis" / "programs" / place_id(place)
+    folder = pytestconfig.rootpath / ".hypothesis" / "programs" / str(setup)
     found = hunt(search, chosen(pytestconfig.getoption("--hypothesis-profile", None)), str(folder))
-    print(f"{place_id(place)}: " + ", ".join(f"{n} {verdict}" for verdict, n in search.tried.most_common()))
+    print(f"{setup}: " + ", ".join(f"{n} {verdict}" for verdict, n in search.tried.most_common()))
     if found is None:
         return
     if pytestconfig.getoption("accept") and found[1].status is not Status.SUITE_ERROR:
-        path = accept(pytestconfig.stash[PROPERTIES].folder, *found, place, search.target, pytestconfig.stash[WHY])
+        path = accept(pytestconfig.stash[PROPERTIES].folder, *found, setup, search.target, pytestconfig.stash[WHY])
         warnings.warn(f"accepted: {path}", stacklevel=1)
         return
-    pytest.fail(describe(*found, place), pytrace=False)
+    pytest.fail(describe(*found, setup), pytrace=False)
 
 
-def test_accepted(accepted: Accepted, place: Case, search: Search) -> None:
+def test_accepted(accepted: Accepted, setup: Setup, search: Search) -> None:
     """An accepted program fails where it is expected to, exactly as it did, and is right everywhere else."""
     try:
         outcome = search.outcome(accepted.program)
     except UserError as error:
         pytest.fail(f"cannot be run: {error}", pytrace=False)
     if outcome.status is Status.SUITE_ERROR:
-        pytest.fail(describe(accepted.program, outcome, place), pytrace=False)
+        pytest.fail(describe(accepted.program, outcome, setup), pytrace=False)
     if not outcome.decided:
         pytest.skip(f"{outcome.status.value}: {outcome.detail}")
-    if not accepted.expected_at(place, search.target):
+    if not accepted.expected_at(setup, search.target):
         if outcome.status is not Status.PASS and not search.known(accepted.program, outcome):
-            pytest.fail(describe(accepted.program, outcome, place), pytrace=False)
+            pytest.fail(describe(accepted.program, outcome, setup), pytrace=False)
     elif outcome.status is Status.PASS:
         pytest.fail(f"unexpected pass: {accepted.name}; if it is fixed, narrow its packages", pytrace=False)
     elif not accepted.fails_alike(outcome):

@@ -15,12 +15,14 @@ from conformance.running.bench import Bench
 
 def test_minimal(minimal_case: Case, bench: Bench) -> None:
     """The minimal case fails as it is known to, or passes: without the defect, or with a workaround."""
-    defect = known_defect(minimal_case.system)
+    defect = known_defect(minimal_case.subject.system)
     record = bench.run(minimal_case)
-    packages = bench.target(minimal_case).packages(minimal_case.hardware, minimal_case.sdk)
-    if minimal_case.workarounds or not defect.affects(packages, (), minimal_case.hardware, minimal_case.dtype):
+    packages = bench.target(minimal_case).packages(minimal_case.column.hardware, minimal_case.column.sdk)
+    if minimal_case.column.workarounds or not defect.affects(
+        packages, (), minimal_case.column.hardware, minimal_case.subject.dtype
+    ):
         if not set(record.defects) - {defect.id}:  # another one that is known may strike in the same program
             require_pass(record)
         return
-    expected = MinimalCases(defect).minimal(minimal_case.variant)
+    expected = MinimalCases(defect).minimal(minimal_case.subject.variant)
     require_failure(record, defect, expected)

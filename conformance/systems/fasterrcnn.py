@@ -7,7 +7,7 @@ from functools import lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from conformance.cases.case import Case
+from conformance.cases.case import Subject
 from conformance.registry import missing_packages
 from conformance.systems.protocol import Group, Model
 
@@ -89,19 +89,19 @@ class FasterRcnn:
         part = stage(construct(variant, SEED), task, len(levels(variant)))
         return sum(parameter.numel() for parameter in part.parameters())
 
-    def inputs(self, case: Case, index: int) -> tuple[Tensor, ...]:
+    def inputs(self, subject: Subject, index: int) -> tuple[Tensor, ...]:
         """What the stage is given by the stages before it, computed in float64: normalised crops of photographs,
         their feature maps, or 1000 pooled regions an image."""
         import torch
 
         from conformance.systems.fasterrcnn_stages import photographs, pooled_regions
 
-        assert case.height is not None and case.width is not None
-        images = photographs(case.batch, case.height, case.width, index)
-        if case.task in ("backbone", "backbone-rpn"):
+        assert subject.height is not None and subject.width is not None
+        images = photographs(subject.batch, subject.height, subject.width, index)
+        if subject.task in ("backbone", "backbone-rpn"):
             return (images,)
-        exact = copy.deepcopy(calibrated(case.variant)[0]).double()
-        if case.task == "box-head":
+        exact = copy.deepcopy(calibrated(subject.variant)[0]).double()
+        if subject.task == "box-head":
             return (pooled_regions(exact, images.double()),)
         with torch.no_grad():
             return tuple(feature.float() for feature in exact.backbone(images.double()).values())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from conformance.cases.case import Case
+from conformance.cases.case import Subject
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 PHOTOGRAPHS = ("bus.jpg", "zidane.jpg")
 
 
-def images(case: Case, index: int) -> tuple[Tensor, ...]:
-    """One input, (batch, 3, height, width) float32 in 0..1: what the case's weights were trained on, or crops."""
-    assert case.height is not None and case.width is not None
-    if case.weights == "shapes":
+def images(subject: Subject, index: int) -> tuple[Tensor, ...]:
+    """One input, (batch, 3, height, width) float32 in 0..1: what its weights were trained on, or crops."""
+    assert subject.height is not None and subject.width is not None
+    if subject.weights == "shapes":
         from conformance.scenes.labelled import scenes
 
-        return (scenes(case.batch, case.height, case.width, index)[0],)
-    return (crops(case.batch, case.height, case.width, index),)
+        return (scenes(subject.batch, subject.height, subject.width, index)[0],)
+    return (crops(subject.batch, subject.height, subject.width, index),)
 
 
-def labels(case: Case, index: int) -> list[Labels] | None:
+def labels(subject: Subject, index: int) -> list[Labels] | None:
     """What is in those images, where it is known."""
     from conformance.scenes.labelled import scenes
 
-    assert case.height is not None and case.width is not None
-    return scenes(case.batch, case.height, case.width, index)[1] if case.weights == "shapes" else None
+    assert subject.height is not None and subject.width is not None
+    return scenes(subject.batch, subject.height, subject.width, index)[1] if subject.weights == "shapes" else None
 
 
 @cache

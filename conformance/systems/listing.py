@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING
 
-from conformance.cases.case import SHORT_DTYPES, Case, check_size, model_name
+from conformance.cases.case import SHORT_DTYPES, Subject, check_size, model_name
 from conformance.cases.errors import UserError, check
 from conformance.cases.outcome import Conditioning
 from conformance.registry import load_system, system_names, why_missing
@@ -68,7 +68,7 @@ def checked(
     name: str, variants: Iterable[str] | None, tasks: Iterable[str] | None, size: int, tell: Callable[[str], None]
 ) -> Iterator[Checked]:
     """The models of a system, by default every task of its first variant, on two images of `size` pixels squared."""
-    from conformance.running.subject import Subject
+    from conformance.running.comparison import ReferenceModel
 
     system = load_system(name)
     wanted = [check(f"{name} variant", v, system.variants) for v in variants or system.variants[:1]]
@@ -78,9 +78,9 @@ def checked(
         if size % system.stride(task):
             raise UserError(f"size {size} is not divisible by {system.stride(task)}, the stride of {name} {task}")
         tell(model := model_name(system.name, variant, task))
-        case = Case(system.name, variant, task, 2, size, size, "float32", target="")
+        subject = Subject(system.name, variant, task, 2, size, size, "float32")
         built = system.build(variant, task)
-        found = Subject(system, built, case).conditioning(tuple(SHORT_DTYPES))
+        found = ReferenceModel(system, built, subject).conditioning(tuple(SHORT_DTYPES))
         yield Checked(model, len(built.layers), found)
 
 

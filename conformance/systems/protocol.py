@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from conformance.cases.case import Case
+from conformance.cases.case import Subject
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -81,6 +81,6 @@ class System(Protocol):
     def parameters(self, variant: str, task: str) -> int:
         """How many the model has as it is published, before anything is fused or left out."""
 
-    def inputs(self, case: Case, index: int) -> tuple[Tensor, ...]:
-        """The inputs of a case, float32, (batch, 3, height, width) in 0..1 for images. Another index gives
+    def inputs(self, subject: Subject, index: int) -> tuple[Tensor, ...]:
+        """The inputs of a subject, float32, (batch, 3, height, width) in 0..1 for images. Another index gives
         other images, and every place of the batch has an image of its own."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from conformance.cases.case import Case
+from conformance.cases.case import Subject
 from conformance.cases.errors import UserError
 from conformance.cases.reading import fixture_path
 from conformance.systems.groups import BOXES, SCORES
@@ -60,8 +60,8 @@ class ToyDet:
 
         return sum(parameter.numel() for parameter in ToyDetector(len(CLASSES)).parameters())
 
-    def inputs(self, case: Case, index: int) -> tuple[Tensor, ...]:
+    def inputs(self, subject: Subject, index: int) -> tuple[Tensor, ...]:
         """Scenes that it was not trained on, (B, 3, H, W) float32 in 0..1."""
         from conformance.systems.images import images
 
-        return images(replace(case, weights="shapes"), index)
+        return images(replace(subject, weights="shapes"), index)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from conformance.cases.case import Case
+from conformance.cases.case import Subject
 from conformance.registry import missing_packages
 from conformance.systems.attention import TASKS
 from conformance.systems.groups import BOXES, SCORES
@@ -69,11 +69,11 @@ class Yolo12:
 
         return parameters(Architecture(f"yolo12{variant}.yaml"))
 
-    def inputs(self, case: Case, index: int) -> tuple[Tensor, ...]:
+    def inputs(self, subject: Subject, index: int) -> tuple[Tensor, ...]:
         """Crops of photographs, or scenes for weights that were trained on them, (B, 3, H, W) float32 in 0..1."""
         from conformance.systems.images import images
 
-        return images(case, index)
+        return images(subject, index)
 
 
 def replace_attention(module: nn.Module, attend: Attend) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from conformance.cases.case import Case
+from conformance.cases.case import Subject
 from conformance.registry import missing_packages
 from conformance.systems.groups import BOXES, RANKED, SCORES
 from conformance.systems.protocol import Group, Model
@@ -102,11 +102,11 @@ class Yolo26:
 
         return parameters(_architecture(variant, task))
 
-    def inputs(self, case: Case, index: int) -> tuple[Tensor, ...]:
+    def inputs(self, subject: Subject, index: int) -> tuple[Tensor, ...]:
         """Crops of photographs, or scenes for weights that were trained on them, (B, 3, H, W) float32 in 0..1."""
         from conformance.systems.images import images
 
-        return images(case, index)
+        return images(subject, index)
 
 
 def _architecture(variant: str, task: str) -> Architecture:

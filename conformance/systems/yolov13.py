@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from conformance.cases.case import Case
+from conformance.cases.case import Subject
 from conformance.registry import missing_packages
 from conformance.systems.attention import TASKS
 from conformance.systems.groups import BOXES, SCORES
@@ -82,11 +82,11 @@ class YoloV13:
 
         return sum(parameter.numel() for parameter in _construct(variant, math).parameters())
 
-    def inputs(self, case: Case, index: int) -> tuple[Tensor, ...]:
+    def inputs(self, subject: Subject, index: int) -> tuple[Tensor, ...]:
         """Crops of photographs, (B, 3, H, W) float32 in 0..1."""
         from conformance.systems.images import images
 
-        return images(case, index)
+        return images(subject, index)
 
 
 def _construct(variant: str, attend: Attend) -> Network:

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from conformance.cases.case import Case
+from conformance.cases.case import Subject
 from conformance.registry import missing_packages
 from conformance.systems.protocol import Group, Model
 
@@ -75,11 +75,11 @@ class Yolov4:
         """Of the convolutions and their norms."""
         return sum(parameter.numel() for parameter in _construct(FILES[variant]).parameters())
 
-    def inputs(self, case: Case, index: int) -> tuple[Tensor, ...]:
+    def inputs(self, subject: Subject, index: int) -> tuple[Tensor, ...]:
         """Crops of photographs, or scenes for weights that were trained on them, (B, 3, H, W) float32 in 0..1."""
         from conformance.systems.images import images
 
-        return images(case, index)
+        return images(subject, index)
 
 
 def _construct(file: str) -> Any:

@@ -27,7 +27,7 @@ from conformance.targets.protocol import Compiled, NotRun, Options, Unsupported
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from conformance.cases.case import Case
+    from conformance.cases.case import Column
     from conformance.program import Program
 
 _SPLIT = 2  # NeuronCores that a case with data-parallel uses
@@ -77,12 +77,12 @@ class Neuron(OnNeuron):
             return 0
         return _SPLIT if "data-parallel" in settings else 1
 
-    def conditions(self, case: Case) -> dict[str, str]:
+    def conditions(self, column: Column, dtype: str) -> dict[str, str]:
         """Those of the host, and the compiler's arguments."""
-        found = super().conditions(case)
+        found = super().conditions(column, dtype)
         with suppress(Unsupported):
             found["compiler arguments"] = " ".join(
-                _words(case.hardware, case.dtype, _how(case.hardware, case.settings))
+                _words(column.hardware, dtype, _how(column.hardware, column.settings))
             )
         return found
 

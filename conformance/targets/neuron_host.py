@@ -15,7 +15,7 @@ from conformance.host.sdk import COMPILER, FRAMEWORK, identify, public
 from conformance.targets.protocol import Unsupported
 
 if TYPE_CHECKING:
-    from conformance.cases.case import Case
+    from conformance.cases.case import Column
 
 _NO_CORE = "Neuron Runtime could not be initialized"  # what torch-neuronx says of a core that is taken, too
 LOGICAL_CORES = {
@@ -77,7 +77,7 @@ class OnNeuron:
         names = (COMPILER, FRAMEWORK, "libneuronxla", "torch-xla")
         return {name: public(found) for name in names if (found := installed_version(name))}
 
-    def conditions(self, case: Case) -> dict[str, str]:
+    def conditions(self, column: Column, dtype: str) -> dict[str, str]:
         """The instance, and the driver and runtime that are installed on it."""
         here = cores_here()
         found = {"instance": here.instance, "aws-neuronx-dkms": here.driver, "aws-neuronx-runtime-lib": here.runtime}

@@ -31,7 +31,7 @@ from conformance.cases.outcome import Stage
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from conformance.cases.case import Case
+    from conformance.cases.case import Column
     from conformance.graphs.graph import Fallback, Graph
     from conformance.program import Program
 
@@ -104,10 +104,10 @@ def process_variables(target: Target, settings: tuple[str, ...]) -> dict[str, st
     return asked(settings)
 
 
-def conditions(target: Target, case: Case) -> dict[str, str]:
+def conditions(target: Target, column: Column, dtype: str) -> dict[str, str]:
     """What the record of a case is to have beside the versions of packages: on what it ran, and how compiled."""
-    known: Callable[[Case], dict[str, str]] = getattr(target, "conditions", lambda case: {})
-    return known(case)
+    known: Callable[[Column, str], dict[str, str]] = getattr(target, "conditions", lambda column, dtype: {})
+    return known(column, dtype)
 
 
 class Target(Protocol):
@@ -116,7 +116,8 @@ class Target(Protocol):
     One that has switches also has `settings: Mapping[str, str]`, what each of them does by its name: cases ask for
     them (`--settings O1`), and `here: tuple[str, ...]` where it can stand for more than is asked for by default.
     One with NeuronCores also has `cores(settings) -> int`, how many of them a case needs, `process(settings)`,
-    environment variables beside `variables`, and `conditions(case)`, what a record is to have beside `packages`.
+    environment variables beside `variables`, and `conditions(column, dtype)`, what a record is to have beside
+    `packages`.
     """
 
     name: str

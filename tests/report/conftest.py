@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from conformance.cases.case import Case
 from conformance.cases.outcome import (
     DetectionCounts,
     DetectionFigures,
@@ -114,11 +113,11 @@ def record(status: Status = Status.PASS, **changes: Any) -> Record:
         "seconds": Seconds(compile=38.2, run=0.031),
         **changes,
     }
-    tuples = {name: tuple(values.get(name, ())) for name in ("workarounds", "settings")}
-    case = Case(**{name: values.get(name) for name in Case.__dataclass_fields__} | tuples)
-    values.setdefault("id", case.id)
-    values.setdefault("command", f"pytest conformance --case '{case.id}'")
-    return Record(status=status, **values)
+    found: Record = Record.model_validate({"id": "", "command": "", "status": status, **values})
+    id_ = values.get("id", found.case.id)
+    return found.model_copy(
+        update={"id": id_, "command": values.get("command", f"pytest conformance --case '{id_}'")}
+    )
 
 
 def wrong(**changes: Any) -> Record:

@@ -58,7 +58,9 @@ def test_what_was_not_seen_is_not_tested_and_not_zero(make, make_passing, make_d
     ]
     cells = build_matrix(records).detections.real.cells()
     untested = {
-        (row.case.batch, column.name, cell.status) for row, column, cell in cells if UNTESTED in figures(cell)
+        (row.subject.batch, str(column.of.plain), cell.status)
+        for row, column, cell in cells
+        if UNTESTED in figures(cell)
     }
     assert untested == {(2, "openvino", "crash"), (4, "openvino", "not_tested")}
     assert section(records).count(" | ".join([UNTESTED] * 6)) == 2

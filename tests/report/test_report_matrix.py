@@ -12,7 +12,7 @@ from conformance.report.table import anchors
 
 
 def subjects(table):
-    return [row.subject for row in table.rows]
+    return [str(row.subject) for row in table.rows]
 
 
 def titles(table):
@@ -21,7 +21,9 @@ def titles(table):
 
 def test_every_pair_without_a_record_is_not_tested(make):
     matrix = build_matrix([make(), make(target="openvino", batch=4)])
-    cells = {(row.case.batch, column.name): cell.status for row, column, cell in matrix.models.real.cells()}
+    cells = {
+        (row.subject.batch, str(column.of.plain)): cell.status for row, column, cell in matrix.models.real.cells()
+    }
     assert cells == {
         (2, "openvino"): "not_tested",
         (2, "xla"): "pass",
@@ -70,7 +72,7 @@ def test_records_that_differ_in_weights_alone_are_two_rows(make, make_wrong):
     table = build_matrix(
         [make_wrong(weights="shapes"), make(weights="pretrained"), make(batch=4), make()]
     ).models.real
-    assert [(row.name, row.case.batch) for row in table.rows] == [
+    assert [(row.name, row.subject.batch) for row in table.rows] == [
         ("yolo26n-detect", 2),
         ("yolo26n-detect", 4),
         ("yolo26n-detect/pretrained", 2),
@@ -81,7 +83,7 @@ def test_records_that_differ_in_weights_alone_are_two_rows(make, make_wrong):
 
 def test_variants_are_in_the_order_of_their_size(make):
     records = [make(system="yolov9", variant=variant) for variant in "ecmst"]
-    assert [row.case.variant for row in build_matrix(records).models.real.rows] == [*"tsmce"]
+    assert [row.subject.variant for row in build_matrix(records).models.real.rows] == [*"tsmce"]
 
 
 def test_a_record_of_an_earlier_run_is_read(make_wrong):
@@ -93,14 +95,14 @@ def test_a_record_of_an_earlier_run_is_read(make_wrong):
 def test_columns_are_in_the_order_of_releases(make):
     records = [make(target="emulator", sdk=sdk) for sdk in ("2.31.0", "2.9.0", "2.29.1")]
     columns = build_matrix(records).models.emulated.columns
-    assert [column.sdk for column in columns] == ["2.9.0", "2.29.1", "2.31.0"]
+    assert [column.of.sdk for column in columns] == ["2.9.0", "2.29.1", "2.31.0"]
 
 
 def test_a_split_table_keeps_a_workaround_in_one_part_and_loses_no_column(sample):
     table = build_matrix(sample).with_workarounds.emulated
     parts = table.split(9)
     assert [column for part in parts for column in part.columns] == list(table.columns)
-    assert [{column.workarounds for column in part.columns} for part in parts] == [
+    assert [{column.of.workarounds for column in part.columns} for part in parts] == [
         {("functionalization",)},
         {("slice",)},
     ]
@@ -110,7 +112,7 @@ def test_a_split_table_keeps_a_workaround_in_one_part_and_loses_no_column(sample
 def test_versions_are_those_of_the_target_s_own_packages(make):
     packages = {"torch": "2.9.0", "torch_xla": "2.9.0", "openvino": "2026.4.1", "numpy": "2.3"}
     records = [make(target=target, environment=packages) for target in ("xla", "openvino", "inductor", "emulator")]
-    measured = {column.name: versions for column, versions in build_matrix(records).measured_with}
+    measured = {str(column.of.plain): versions for column, versions in build_matrix(records).measured_with}
     assert measured == {"xla": "torch-xla 2.9.0", "openvino": "openvino 2026.4.1", "inductor": "torch 2.9.0"}
 
 
@@ -135,7 +137,7 @@ def test_versions_of_two_hosts_are_both_named(make):
 
 def test_isolated_layers_are_counted_and_the_failing_ones_named(sample):
     isolated = build_matrix(sample).isolated_on(False)
-    assert [(found.row.subject, found.column.title, found.summary) for found in isolated] == [
+    assert [(str(found.row.subject), found.column.title, found.summary) for found in isolated] == [
         ("yolo26n-detect/b2/320x320/fp32", "xla", "23 of 24 layers pass")
     ]
     (layer,) = isolated[0].rest
@@ -207,7 +209,7 @@ def test_the_gate_s_list_has_the_wrong_cells_it_passes_and_no_other(make_wrong, 
     caught = make_wrong(batch=4, published_gate=caught.published_gate.model_copy(update={"passes": False}))
     records = [make_wrong(), caught, make_passing(batch=8), make_wrong(target="emulator")]
     real, emulated = build_matrix(records).gates
-    assert [miss.row.case.batch for miss in real.missed] == [2]
+    assert [miss.row.subject.batch for miss in real.missed] == [2]
     assert real.summary == "1 of 2 wrong cells passes the published gate"
     assert emulated.summary == "1 of 1 wrong cell passes the published gate"
     assert (real.missed[0].worst_group, real.missed[0].worst.cosine) == ("scores", 0.0512)

@@ -11,7 +11,7 @@ from math import inf, isfinite
 import torch
 from torch import Tensor, nn
 
-from conformance.cases.case import Case, stored_dtype
+from conformance.cases.case import Subject, stored_dtype
 from conformance.cases.errors import ModelError, UserError, first_line
 from conformance.cases.outcome import Conditioning, Outcome
 from conformance.compare.metrics import OF_ALONE, OF_WHOLE, by_image, rel_l2
@@ -75,7 +75,7 @@ class Images:
 
 
 @dataclass
-class Trial:
+class Comparison:
     """Programs, what they are shown, and how their answers are read.
 
     Programs are compiled for the `others`: the images that are `compared` are never those a target has met first.
@@ -134,16 +134,16 @@ class Trial:
         return without_ties(align_rows(answer, reference), reference)
 
 
-class Subject:
+class ReferenceModel:
     """A system's model for one batch, resolution and dtype. Raises ModelError where it cannot be judged."""
 
-    def __init__(self, system: System, model: Model, case: Case) -> None:
+    def __init__(self, system: System, model: Model, subject: Subject) -> None:
         self.model = model
-        self.batch = case.batch
-        self.precision = case.dtype
-        self.dtype: torch.dtype = getattr(torch, stored_dtype(case.dtype))
+        self.batch = subject.batch
+        self.precision = subject.dtype
+        self.dtype: torch.dtype = getattr(torch, stored_dtype(subject.dtype))
         with of_its_own(system, "its inputs cannot be made"):
-            self.exact_inputs, self.exact_others = (system.inputs(case, index) for index in (0, 1))
+            self.exact_inputs, self.exact_others = (system.inputs(subject, index) for index in (0, 1))
         self.inputs, self.others = (
             tuple(cast(x, self.dtype) for x in inputs) for inputs in (self.exact_inputs, self.exact_others)
         )
@@ -151,10 +151,10 @@ class Subject:
         self.golden, self.other_golden = golden(
             model.module, model.key, model.layers, self.exact_inputs, self.exact_others
         )
-        self.groups = _groups(system.groups(case.variant, case.task), self.golden)
+        self.groups = _groups(system.groups(subject.variant, subject.task), self.golden)
         self.module = copy.deepcopy(model.module).to(self.dtype)
         self._run(self.module, self.others)  # lets a head make its anchors for this resolution before it is captured
-        self._trials: dict[tuple[str | None, tuple[str, ...]], Trial] = {}
+        self._comparisons: dict[tuple[str | None, tuple[str, ...]], Comparison] = {}
         self._prints = self._fingerprints()
 
     def changed(self) -> list[str]:
@@ -170,20 +170,20 @@ class Subject:
         """Facts about how the model was built."""
         return list(self.model.notes)
 
-    def trial(self, layer: str | None, workarounds: tuple[str, ...]) -> Trial:
+    def comparison(self, layer: str | None, workarounds: tuple[str, ...]) -> Comparison:
         """The whole model, or one layer alone, with those workarounds that change the program."""
         rewrites = tuple(name for name in workarounds if WORKAROUNDS[name].in_program)
-        if (layer, rewrites) not in self._trials:
-            self._trials[layer, rewrites] = (
+        if (layer, rewrites) not in self._comparisons:
+            self._comparisons[layer, rewrites] = (
                 self._whole(rewrites) if layer is None else self._isolated(layer, rewrites)
             )
-        return self._trials[layer, rewrites]
+        return self._comparisons[layer, rewrites]
 
-    def _whole(self, rewrites: tuple[str, ...]) -> Trial:
+    def _whole(self, rewrites: tuple[str, ...]) -> Comparison:
         paths, reference = self.model.layers, self.golden
         given = [*reference.outputs, *reference.shown]
         tapped = reference.tapped(self.module)
-        trial = Trial(
+        comparison = Comparison(
             program=Program(Whole(self.module, rewrites), self.others),
             tapped=Program(reference.tapped(self.module, rewrites), self.others) if paths else None,
             compared=Images(self.inputs, tuple(reference.values[number] for number in given)),
@@ -197,14 +197,14 @@ class Subject:
             dtypes=tuple(x.dtype for x in self._run(tapped, self.others)),
             rows=self.model.rows,
         )
-        compared = self._with_noise(trial, trial.compared, tapped, tapped=True)
-        others = self._with_noise(trial, trial.others, Whole(self.module), tapped=False)
+        compared = self._with_noise(comparison, comparison.compared, tapped, tapped=True)
+        others = self._with_noise(comparison, comparison.others, Whole(self.module), tapped=False)
         layers = {f"layer/{path}": self._layer_apart(path) for path in paths}
-        trial.compared = replace(compared, apart=_apart(trial, compared, others) | layers)
-        trial.others = replace(others, apart=_apart(trial, others, compared))
-        return trial
+        comparison.compared = replace(compared, apart=_apart(comparison, compared, others) | layers)
+        comparison.others = replace(others, apart=_apart(comparison, others, compared))
+        return comparison
 
-    def _isolated(self, path: str, rewrites: tuple[str, ...]) -> Trial:
+    def _isolated(self, path: str, rewrites: tuple[str, ...]) -> Comparison:
         compared, others = (
             Images(one.into_layer(path, self.dtype), one.of_layer(path)) for one in (self.golden, self.other_golden)
         )
@@ -212,7 +212,7 @@ class Subject:
             raise ModelError(f"its layer {path} is given other shapes for other images: it cannot be compiled alone")
         plain = self.golden.isolated(path, self.module)
         are_outputs = self.golden.results[path] == self.golden.outputs
-        trial = Trial(
+        comparison = Comparison(
             program=Program(self.golden.isolated(path, self.module, rewrites), others.inputs),
             tapped=None,
             compared=compared,
@@ -224,10 +224,10 @@ class Subject:
             dtypes=tuple(x.dtype for x in self._run(plain, others.inputs)),
             rows=self._rows_of(path),
         )
-        trial.compared, trial.others = (
-            replace(images, noise=self._noise(trial, images, plain, OF_ALONE)) for images in (compared, others)
+        comparison.compared, comparison.others = (
+            replace(images, noise=self._noise(comparison, images, plain, OF_ALONE)) for images in (compared, others)
         )
-        return trial
+        return comparison
 
     @torch.no_grad()
     def _run(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -262,7 +262,7 @@ class Subject:
                     self.other_golden,
                     dtypes,
                     self._of_layer,
-                    fed=lambda path: path in self.trial(None, ()).program.source.giving,
+                    fed=lambda path: path in self.comparison(None, ()).program.source.giving,
                 )
                 store.save(key, {}, {dtype: figures.model_dump() for dtype, figures in found.items()})
                 return found
@@ -293,7 +293,7 @@ class Subject:
         row_places = {self.golden.outputs[i] for i in self.model.rows}
         return tuple(i for i, place in enumerate(self.golden.results[path]) if place in row_places)
 
-    def _with_noise(self, trial: Trial, images: Images, module: nn.Module, tapped: bool) -> Images:
+    def _with_noise(self, comparison: Comparison, images: Images, module: nn.Module, tapped: bool) -> Images:
         """The images with the error that the whole model is allowed for them, from disk where it was measured
         before."""
         made_from = {
@@ -309,18 +309,18 @@ class Subject:
         key, store = digest(made_from), Store("noise")
         with store.lock(key):
             if (entry := store.load(key)) is None:
-                noise = self._noise(trial, images, module, OF_WHOLE, tapped)
+                noise = self._noise(comparison, images, module, OF_WHOLE, tapped)
                 store.save(key, {}, noise)
                 return replace(images, noise=noise)
         return replace(images, noise=entry[1])
 
     def _noise(
-        self, trial: Trial, images: Images, module: nn.Module, measures: Sequence[str], tapped: bool = False
+        self, comparison: Comparison, images: Images, module: nn.Module, measures: Sequence[str], tapped: bool = False
     ) -> dict[str, dict[str, list[float]]]:
         """The largest error of valid CPU runs, of the groups and of the layers where these are tapped."""
 
         def parts(tensors: Sequence[Tensor]) -> dict[str, Tensor]:
-            return trial.parts(tensors, images, tapped)
+            return comparison.parts(tensors, images, tapped)
 
         return allowed_error(module, images.inputs, parts(images.reference), parts, self.precision, measures)
 
@@ -343,9 +343,9 @@ def _outputs(reference: Golden) -> tuple[Tensor, ...]:
     return tuple(reference.values[number] for number in reference.outputs)
 
 
-def _apart(trial: Trial, images: Images, others: Images) -> dict[str, list[float]]:
+def _apart(comparison: Comparison, images: Images, others: Images) -> dict[str, list[float]]:
     """How far the reference of other images is from that of these, group by group."""
-    one, other = (trial.parts(shown.reference[: trial.output_count], images) for shown in (images, others))
+    one, other = (comparison.parts(shown.reference[: comparison.output_count], images) for shown in (images, others))
     return {name: _distances(other[name], one[name]) for name in one}
 
 
