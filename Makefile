@@ -27,6 +27,7 @@ lint: .venv/ready
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
+	.venv/bin/lint-imports
 
 bench-collect: .venv/ready  ## what collecting 20,000 cases costs, side by side with stock pytest
 	.venv/bin/python benchmarks/collect.py

@@ -1,3 +1,3 @@
-"""The suite itself is the plugin `conformance.plugin`, registered on installation."""
+"""The suite itself is the plugin `conformance.pytest_plugin.plugin`, registered on installation."""
 
 pytest_plugins = ["pytester"]

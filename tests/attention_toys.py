@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from toys import Toy
 
-from conformance.program import Program, Whole
+from conformance.programs.program import Program, Whole
 from conformance.systems.protocol import Model
 
 

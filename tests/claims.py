@@ -7,7 +7,7 @@ from typing import NoReturn
 from torch import Tensor
 from toys import Planted
 
-from conformance.program import Program
+from conformance.programs.program import Program
 from conformance.targets.protocol import Compiled, Options
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from suites import TOY
 
-from conformance.properties.search import Lab
+from conformance.properties.search import ScratchRunner
 from conformance.running.worker import Worker
 
 os.environ["YOLO_AUTOINSTALL"] = "false"  # whichever test imports ultralytics first
@@ -25,12 +25,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
+def scratch_runner() -> Iterator[ScratchRunner]:
     """Where programs are run, in a process of its own."""
     worker = Worker(threads=1, timeout=60)
-    lab = Lab(worker)
-    yield lab
-    lab.close()
+    scratch_runner = ScratchRunner(worker)
+    yield scratch_runner
+    scratch_runner.close()
     worker.close()
 
 

@@ -11,7 +11,8 @@ from torch.nn import functional
 from toys import Toy
 
 from conformance.cases.case import Subject
-from conformance.systems.protocol import Group, Model
+from conformance.core.groups import Group
+from conformance.systems.protocol import Model
 
 
 class After(nn.Module):

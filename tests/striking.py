@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from conformance.cases.releases import releases
 from conformance.defects.catalogue import DEFECTS, nodes_of
 from conformance.defects.defect import Defect
-from conformance.defects.small import calls
-from conformance.program import Program, Whole
+from conformance.graphs.fx_match import calls
+from conformance.programs.program import Program, Whole
 
 CONTROLS = {
     "onnxruntime": "1.31.1",

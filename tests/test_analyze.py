@@ -13,7 +13,7 @@ import torch
 from doubles import neuron_host
 from torch import Tensor, nn
 
-ANALYZE = [sys.executable, "-c", "from conformance.cli import app; app()", "analyze"]
+ANALYZE = [sys.executable, "-c", "from conformance.commands.cli import app; app()", "analyze"]
 
 
 class Ranked(nn.Module):

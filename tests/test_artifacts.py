@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from conformance.program import Program, Whole
+from conformance.programs.program import Program, Whole
 from conformance.targets.artifacts import artifact, artifact_key
 
 

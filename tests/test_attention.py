@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from conformance.models import attention
 from conformance.models.area_attention import AreaAttention
-from conformance.systems import attention
-from conformance.systems.attention import ATTENTIONS, Attend, Backend, choose
+from conformance.models.attention import ATTENTIONS, Attend, Backend, choose
 
 # Relative to the largest value: some roundings of the dtype, as sums over tokens and channels have them.
 TOLERANCE = {torch.float64: 1e-13, torch.float32: 1e-5, torch.bfloat16: 5e-2}

@@ -8,8 +8,8 @@ import toys
 from attention_toys import program
 from torch import Tensor
 
-from conformance.autocast import auto_cast
-from conformance.program import Program, Whole
+from conformance.programs.autocast import auto_cast
+from conformance.programs.program import Program, Whole
 
 X = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
 W = torch.randn(6, 5, generator=torch.Generator().manual_seed(1))
@@ -69,7 +69,7 @@ def test_casts_in_a_program_are_those_of_the_twin(how: str) -> None:
 
 
 def test_casts_of_convolutions_are_in_the_graph() -> None:
-    cast = Program(Whole(toys.Toy().build("1", "detect").module), toys.Toy().inputs(toys.CASE, 0)).with_casts
+    cast = Program(Whole(toys.Toy().build("1", "detect").module), toys.Toy().inputs(toys.CASE.subject, 0)).with_casts
     names = [str(node.target) for node in cast.exported.graph.nodes]
     convolutions = sum("conv2d" in name for name in names)
     assert convolutions and sum("to.dtype" in name or "_to_copy" in name for name in names) >= 4 * convolutions

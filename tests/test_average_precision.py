@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from conformance.cases.errors import UserError
+from conformance.core.errors import UserError
 from conformance.detections.average_precision import AveragePrecision, average_precision
 from conformance.detections.postprocess import Detections
 

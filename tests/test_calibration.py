@@ -10,14 +10,14 @@ from cells import like
 from test_records import record
 from typer.testing import CliRunner
 
-from conformance.cases.errors import UserError
 from conformance.cases.outcome import Aspect, Check, ImageFigures, LayerFigures, Record, Status
-from conformance.cases.reading import read_json, read_toml
-from conformance.cli import app
+from conformance.commands.cli import app
 from conformance.compare import calibration, limits
 from conformance.compare.calibration import as_toml, measured
 from conformance.compare.evidence import Evidence, Ratios, as_json, left_out, limit_of
 from conformance.compare.limits import Limit
+from conformance.core.errors import UserError
+from conformance.core.reading import read_json, read_toml
 from conformance.results.records import RecordWriter
 
 
@@ -162,7 +162,7 @@ def test_command_says_what_it_measured_and_writes_only_when_asked(
     folder, path = tmp_path / "records", tmp_path / "limits.toml"
     RecordWriter(folder / "a.jsonl").write(made([1.0]))
     monkeypatch.setattr(limits, "PATH", path)
-    monkeypatch.setattr("conformance.cases.reading.data_path", lambda *parts: tmp_path.joinpath(*parts))
+    monkeypatch.setattr("conformance.core.reading.data_path", lambda *parts: tmp_path.joinpath(*parts))
     options = ["calibrate-limits", "--records", str(folder)]
     shown = CliRunner().invoke(app, options)
     assert shown.exit_code == 0 and "outputs = 2.0" in shown.stdout and not path.exists()

@@ -13,7 +13,7 @@ from cells import changed
 from torch import Tensor
 
 from conformance.cases.outcome import Aspect, Outcome, Status
-from conformance.program import Program
+from conformance.programs.program import Program
 from conformance.running.pipeline import run_case
 from conformance.targets.protocol import Compiled, Options
 

@@ -6,7 +6,7 @@ import pytest
 from cells import cell
 
 from conformance.cases.case import parse_id, parse_resolution
-from conformance.cases.errors import UserError
+from conformance.core.errors import UserError
 
 CASES = {
     "yolo26n-detect/b2/320x320/fp32@xla": cell("yolo26", "n", "detect", 2, 320, 320, "float32", "xla"),

@@ -18,8 +18,8 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 from conformance.cases.outcome import Aspect, Conditioning, Outcome, Stage, Status
-from conformance.cli import app
-from conformance.program import Program
+from conformance.commands.cli import app
+from conformance.programs.program import Program
 from conformance.results.records import read_records
 from conformance.running.child import Job
 from conformance.running.comparison import ReferenceModel

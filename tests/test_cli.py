@@ -9,7 +9,7 @@ import pytest
 from test_records import record
 from typer.testing import CliRunner
 
-from conformance.cli import app
+from conformance.commands.cli import app
 from conformance.results.records import RecordWriter
 
 RUNNER = CliRunner()

@@ -19,7 +19,7 @@ def flat(run: Golden, path: str) -> Tensor:
 
 
 def measured(model: Model, dtypes: tuple[str, ...]) -> dict[str, tuple[str, bool]]:
-    inputs, others = (Toy().inputs(CASE, index) for index in (0, 1))
+    inputs, others = (Toy().inputs(CASE.subject, index) for index in (0, 1))
     exact, other = (
         record(copy.deepcopy(model.module).double(), model.layers, tuple(x.double() for x in images))
         for images in (inputs, others)

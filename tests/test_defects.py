@@ -19,12 +19,12 @@ from conformance.defects.catalogue import DEFECTS, find
 from conformance.defects.defect import MinimalCase, unseen
 from conformance.defects.explain import explain
 from conformance.defects.minimal import MinimalCases
-from conformance.defects.small import calls
 from conformance.defects.sort import SORT
 from conformance.defects.split_with_sizes import SPLIT_WITH_SIZES, read_densely
-from conformance.defects.workarounds import WORKAROUNDS, rewriting
 from conformance.graphs.exported import node_scope
-from conformance.program import Program, Whole
+from conformance.graphs.fx_match import calls
+from conformance.programs.program import Program, Whole
+from conformance.programs.workarounds import WORKAROUNDS, rewriting
 
 SPLITS = transcripts("split")
 ON_2_29_1 = releases()["2.29.1"].packages

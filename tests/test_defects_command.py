@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from conformance.cli import app
+from conformance.commands.cli import app
 from conformance.defects.catalogue import DEFECTS
 
 

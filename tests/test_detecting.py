@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from conformance.cases.case import Case
 from conformance.cases.outcome import DetectionFigures, Status
-from conformance.golden.noise import twins
-from conformance.program import Whole, tensors
-from conformance.registry import load_system
+from conformance.golden.noise import baseline_runs
+from conformance.programs.program import Whole, tensors
 from conformance.running import detecting
 from conformance.running.judgement import judge_detections
 from conformance.running.pipeline import run_case
+from conformance.systems.loading import load_system
 from conformance.targets.emulator import Emulator
 from conformance.targets.onnxruntime import OnnxRuntime
 from conformance.targets.protocol import Target
@@ -88,7 +88,7 @@ def test_what_rounding_decides_is_told_from_what_is_lost(times: float, rounding:
 
     def ask(inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         reference = tensors(exact(*(x.double() for x in inputs)))[0]
-        _, (rounded, *_) = next(twins(Whole(model.module), inputs, case.subject.dtype))
+        _, (rounded, *_) = next(baseline_runs(Whole(model.module), inputs, case.subject.dtype))
         return (reference + times * (rounded - reference),)
 
     found = detecting.detect(case.subject, system, model, ask)

@@ -13,8 +13,8 @@ from cells import changed
 from typer.testing import CliRunner
 
 from conformance.cases.outcome import Record, Stage, Status
-from conformance.cli import app
-from conformance.report.difference import as_markdown, summary
+from conformance.commands.cli import app
+from conformance.commands.difference import as_markdown, summary
 from conformance.results.difference import Kind, differences
 from conformance.results.records import RecordWriter
 

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from conformance.defects.workarounds import WORKAROUNDS
+from conformance.programs.workarounds import WORKAROUNDS
 
 DOCS = Path(__file__).parents[1] / "docs"
 EXAMPLES = [
     pytest.param(code, id=f"{page.stem}-{number}")
     for page in sorted(DOCS.glob("*.md"))
     for number, code in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL))
+    if not page.stem.startswith("add-a-")  # test_successors makes a package of these
 ]
 
 

@@ -10,7 +10,7 @@ from cells import changed
 from torch import Tensor
 
 from conformance.cases.outcome import Conditioning, Outcome, Stage, Status
-from conformance.program import Program
+from conformance.programs.program import Program
 from conformance.running.comparison import ReferenceModel
 from conformance.running.pipeline import run_case
 from conformance.targets.emulator import Emulator

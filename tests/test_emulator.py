@@ -13,10 +13,10 @@ from conformance.cases.outcome import Status
 from conformance.defects import catalogue
 from conformance.defects.catalogue import DEFECTS
 from conformance.defects.defect import Defect
-from conformance.defects.small import calls
-from conformance.program import Program, Whole
+from conformance.graphs.fx_match import calls
+from conformance.programs.program import Program, Whole
 from conformance.running.pipeline import run_case
-from conformance.selection import Request, select
+from conformance.selection.select import Request, select
 from conformance.targets.emulator import Emulator
 from conformance.targets.protocol import CompileError, Options
 

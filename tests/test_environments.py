@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from conformance.cases.releases import releases
-from conformance.registry import target_names
+from conformance.targets.loading import target_names
 
 ROOT = Path(__file__).parents[1]
 pytest.importorskip("nox")

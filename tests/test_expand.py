@@ -9,11 +9,11 @@ import pytest
 import tomlkit
 import toys
 
-from conformance.cases.errors import UserError
-from conformance.cases.expand import Chosen, check_offers, expand
 from conformance.cases.profile import Profile, load_profile, profile_names
 from conformance.cases.releases import releases, resolve
-from conformance.selection import Request, select
+from conformance.core.errors import UserError
+from conformance.selection.expand import Chosen, check_offers, expand
+from conformance.selection.select import Request, select
 from conformance.targets.emulator import Emulator
 
 BLOCK = {"system": "toy", "variants": ["1"], "tasks": ["detect"]}
@@ -54,7 +54,7 @@ class Switched:
 
     name = "switched"
     hardware = ("inf2", "trn2")
-    here = ("trn2",)
+    default_hardware = ("trn2",)
     sdks = ("2.29.1 or so",)
     settings = {"O1": "less", "O3": "more"}
 

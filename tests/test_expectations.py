@@ -12,14 +12,14 @@ from suites import records
 from suites import run as run_suite
 from typer.testing import CliRunner
 
-from conformance.cases.errors import UserError
 from conformance.cases.expectation import read_expectations
-from conformance.cases.options import Why
+from conformance.cases.options import Justification
 from conformance.cases.outcome import Status
-from conformance.cases.possible import require_possible
-from conformance.cli import app
+from conformance.commands.cli import app
+from conformance.core.errors import UserError
 from conformance.results.accepting import accept, drop
 from conformance.results.records import read_all
+from conformance.selection.possible import require_possible
 
 FILE = "matrices/expectations.toml"
 CASE = "toy1-detect/b2/16x24/fp32@planted"
@@ -111,7 +111,7 @@ def test_defect_that_does_not_strike_where_it_is_known_to_can_be_expected(suite:
     run(suite, *strikes).assert_outcomes(failed=1, skipped=6)
     (record,) = records(suite)
     with pytest.raises(UserError, match="has not failed"):
-        accept(suite.path / FILE, read_all(suite.path / "records"), "split*", Why(LINK))
+        accept(suite.path / FILE, read_all(suite.path / "records"), "split*", Justification(LINK))
     assert command(suite, "--accept", record.id, "--link", LINK) == [f"expected: {record.id} pass in compare"]
     run(suite, *strikes).assert_outcomes(xfailed=1, skipped=6)
 
@@ -125,7 +125,7 @@ def test_flaky_is_what_was_measured_and_may_pass(suite: pytest.Pytester) -> None
     assert entry.flaky is not None and (entry.flaky.failed, entry.flaky.runs) == (2, 3)
     found = read_all(suite.path / "records")
     other = [r.model_copy(update={"environment": {"torch": "1"}}) if r.status is Status.PASS else r for r in found]
-    (entry,) = accept(suite.path / "other.toml", other, CASE, Why(LINK))
+    (entry,) = accept(suite.path / "other.toml", other, CASE, Justification(LINK))
     assert entry.flaky is None, "what passed with other versions of the packages tells nothing"
     result = run(suite, *WRONG, "-rx")
     result.assert_outcomes(xfailed=1)

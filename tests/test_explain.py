@@ -12,7 +12,7 @@ from conformance.cases.outcome import ImageFigures, LayerFigures, Outcome, Stage
 from conformance.defects.catalogue import DEFECTS
 from conformance.defects.explain import explain, shows_as
 from conformance.graphs.graph import Fallback
-from conformance.program import Program, Whole
+from conformance.programs.program import Program, Whole
 
 PACKAGES = {"torch-xla": "2.9.0", "neuronx-cc": "2.24.1", "torch-neuronx": "2.9.0.2.13.26312"}
 

@@ -17,10 +17,11 @@ from conformance.cases.outcome import Status
 from conformance.compare.metrics import by_image, rel_l2
 from conformance.golden.reference import record
 from conformance.running.pipeline import run_case
-from conformance.systems import fasterrcnn_stages
-from conformance.systems.fasterrcnn import FasterRcnn, _whole, calibrated, levels
-from conformance.systems.fasterrcnn_stages import construct, stage
-from conformance.systems.images import crops
+from conformance.systems.building import fasterrcnn_stages
+from conformance.systems.building.fasterrcnn import _whole, calibrated
+from conformance.systems.building.fasterrcnn_stages import construct, stage
+from conformance.systems.building.images import crops
+from conformance.systems.fasterrcnn import FasterRcnn, levels
 from conformance.systems.protocol import Model
 
 if reason := FasterRcnn().missing():

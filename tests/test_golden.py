@@ -10,13 +10,13 @@ import toys
 from torch import Tensor, nn
 
 from conformance.compare.metrics import OF_ALONE, OF_WHOLE, by_image
-from conformance.golden.noise import RUNS, allowed_error, largest_errors, twins
+from conformance.golden.noise import RUNS, allowed_error, baseline_runs, largest_errors
 from conformance.golden.reference import golden, record
-from conformance.program import Program, Whole
+from conformance.programs.program import Program, Whole
 
 TOY = toys.Toy()
 MODEL = TOY.build("1", "detect")
-INPUTS = TOY.inputs(toys.CASE, 0)
+INPUTS = TOY.inputs(toys.CASE.subject, 0)
 
 
 def test_replaying_each_layer_from_its_noted_inputs_gives_its_noted_outputs() -> None:
@@ -75,7 +75,7 @@ def test_twins_are_valid_and_leave_the_module_as_it_is() -> None:
     before = {name: value.clone() for name, value in MODEL.module.state_dict().items()}
     exact = copy.deepcopy(MODEL.module).double()(INPUTS[0].double())
     threads = torch.get_num_threads()
-    outputs = dict(twins(Whole(MODEL.module), INPUTS))
+    outputs = dict(baseline_runs(Whole(MODEL.module), INPUTS))
     assert list(outputs) == list(RUNS) and len(RUNS) == 5
     assert all(torch.allclose(output[0].double(), exact, rtol=1e-5) for output in outputs.values())
     assert torch.get_num_threads() == threads and torch.backends.mkldnn.flags is not None
@@ -97,7 +97,9 @@ def test_gain_that_is_allowed_is_that_of_independent_rounding_where_all_runs_rou
 def test_allowed_error_is_the_largest_of_the_runs_per_image() -> None:
     exact = by_image([copy.deepcopy(MODEL.module).double()(INPUTS[0].double())])
     noise = allowed_error(Whole(MODEL.module), INPUTS, {"all": exact}, lambda outputs: {"all": by_image(outputs)})
-    errors = [(by_image(o) - exact).norm(dim=1) / exact.norm(dim=1) for _, o in twins(Whole(MODEL.module), INPUTS)]
+    errors = [
+        (by_image(o) - exact).norm(dim=1) / exact.norm(dim=1) for _, o in baseline_runs(Whole(MODEL.module), INPUTS)
+    ]
     assert noise["all"]["L2"] == torch.stack(errors).amax(0).tolist() and list(noise["all"]) == list(OF_WHOLE)
     assert all(len(found) == 4 and all(0 < error < 1e-5 for error in found) for found in noise["all"].values())
 

@@ -13,7 +13,7 @@ from conformance.graphs.graph import Graph, Kind, Operator, Source, joined
 from conformance.graphs.hlo import from_hlo
 from conformance.graphs.kinds import kind_of
 from conformance.graphs.onnx import from_onnx
-from conformance.program import Program, Whole
+from conformance.programs.program import Program, Whole
 
 X = torch.arange(24.0).reshape(2, 3, 4) / 24
 

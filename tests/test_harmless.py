@@ -10,8 +10,8 @@ from cells import cell
 from operators_after import HARMLESS
 
 from conformance.cases.outcome import Outcome, Status
-from conformance.registry import load_target
 from conformance.running.pipeline import run_case
+from conformance.targets.loading import load_target
 from conformance.targets.protocol import Target
 from conformance.targets.xla import Xla
 

@@ -15,12 +15,12 @@ HEAVY = ("torch", "ultralytics", "openvino", "onnxruntime", "torch_xla")
     "code",
     [
         "import conformance",
-        "import conformance.plugin",
-        "import conformance.cli, conformance.host.doctor, conformance.report.write",
-        "from conformance.selection import Request, select; select(Request('full'))",
+        "import conformance.pytest_plugin.plugin",
+        "import conformance.commands.cli, conformance.commands.doctor, conformance.report.write",
+        "from conformance.selection.select import Request, select; select(Request('full'))",
         "import conformance.suite.test_models, conformance.suite.test_layers, conformance.suite.test_regressions",
-        "from conformance.registry import *; [load_target(t).missing() for t in target_names()]",
-        "from conformance.registry import *; [load_system(s).missing() for s in system_names()]",
+        "from conformance.targets.loading import *; [load_target(t).missing() for t in target_names()]",
+        "from conformance.systems.loading import *; [load_system(s).missing() for s in system_names()]",
     ],
 )
 def test_no_heavy_package_is_imported(code: str) -> None:
@@ -32,7 +32,9 @@ def test_no_heavy_package_is_imported(code: str) -> None:
 def test_ultralytics_installs_nothing() -> None:
     """Left to itself, it runs pip for what it misses."""
     pytest.importorskip("ultralytics")
-    check = "import conformance.systems.ultralytics_models, ultralytics; print(ultralytics.utils.AUTOINSTALL)"
+    check = (
+        "import conformance.systems.building.ultralytics_models, ultralytics; print(ultralytics.utils.AUTOINSTALL)"
+    )
     environment = {name: value for name, value in os.environ.items() if name != "YOLO_AUTOINSTALL"}
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.strip() == "False"

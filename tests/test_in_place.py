@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from conformance.cases.outcome import Outcome, Status
 from conformance.golden.reference import record, same
-from conformance.program import Program
+from conformance.programs.program import Program
 from conformance.running.pipeline import run_case
 from conformance.systems.protocol import Model
 from conformance.targets.onnxruntime import OnnxRuntime

@@ -17,7 +17,7 @@ from conformance.cases.outcome import Outcome, Stage, Status
 from conformance.graphs.exported import from_exported
 from conformance.graphs.graph import Graph, Kind, Operator
 from conformance.graphs.integrity import Finding, check, described, table
-from conformance.program import Program, Whole
+from conformance.programs.program import Program, Whole
 from conformance.running.pipeline import run_case
 from conformance.targets.emulator import Emulator
 from conformance.targets.onnxruntime import OnnxRuntime, OnnxRuntimeTorchScript

@@ -8,7 +8,7 @@ import pytest
 import toys
 
 from conformance.cases.case import Column
-from conformance.cases.errors import UserError
+from conformance.core.errors import UserError
 from conformance.host.cores import Cores
 from conformance.running.leases import Leases
 

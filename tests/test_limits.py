@@ -6,11 +6,11 @@ from math import ceil
 
 import pytest
 
-from conformance.cases.errors import UserError
-from conformance.cases.reading import data_path, read_json
 from conformance.compare.calibration import FLOORS, calibrated
 from conformance.compare.evidence import EVIDENCE, FACTOR, Evidence
 from conformance.compare.limits import limit
+from conformance.core.errors import UserError
+from conformance.core.reading import data_path, read_json
 from conformance.report.limits import as_markdown
 
 DTYPES = ("float32", "bfloat16", "float16", "matmult-bf16", "all-bf16")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
-from conformance.cli import app
+from conformance.commands.cli import app
 
 
 def lint(*arguments: str) -> tuple[int, str, str]:

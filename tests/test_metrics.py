@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from conformance.cases.errors import UserError
 from conformance.compare.limits import limit
 from conformance.compare.metrics import (
     MEASURES,
@@ -22,6 +21,7 @@ from conformance.compare.metrics import (
     sqnr_db,
 )
 from conformance.compare.verdict import compare_group
+from conformance.core.errors import UserError
 
 
 def rows(*values: list[float]) -> Tensor:

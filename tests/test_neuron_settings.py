@@ -10,8 +10,8 @@ from torch import nn
 
 from conformance.cases.case import Column
 from conformance.host.cores import Cores
-from conformance.program import Program
-from conformance.targets.neuron import How, Neuron, _for_one_core, _how
+from conformance.programs.program import Program
+from conformance.targets.neuron import CompileSettings, Neuron, _for_one_core, _how
 from conformance.targets.neuron_host import families, require_device
 from conformance.targets.protocol import Unsupported
 
@@ -23,7 +23,7 @@ def trn2(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"conformance.targets.{module}.cores_here", lambda: here)
 
 
-def how(*settings: str, hardware: str = "trn2") -> How:
+def how(*settings: str, hardware: str = "trn2") -> CompileSettings:
     return _how(hardware, settings)
 
 

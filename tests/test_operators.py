@@ -13,15 +13,15 @@ import torch
 from operators_after import FROZEN, HARMLESS
 from torch import Tensor, nn
 
-from conformance.cases.errors import UserError
+from conformance.commands.lint import Finding, lint
+from conformance.commands.model_loading import TraceSpec
+from conformance.core.errors import UserError
+from conformance.core.requirements import missing_packages
 from conformance.defects import cpu_fallback
 from conformance.defects.frozen_fallback import FROZEN_FALLBACK
-from conformance.defects.small import calls
 from conformance.defects.views_refused import VIEWS_REFUSED
-from conformance.lint import Finding, lint
-from conformance.named import Look
+from conformance.graphs.fx_match import calls
 from conformance.operators.table import Fate, Table, table
-from conformance.registry import missing_packages
 
 
 class Net(nn.Module):
@@ -45,7 +45,7 @@ def chosen() -> nn.Module:
 def linted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Finding]]:
     def found(neck: Callable[..., Any] | nn.Module, workarounds: tuple[str, ...] = ()) -> list[Finding]:
         monkeypatch.setattr(sys.modules[__name__], "chosen", lambda: Net(neck))
-        return lint(f"{__name__}:chosen", Look((2, 16, 16), "float32", workarounds), "inf2", "2.29.1")
+        return lint(f"{__name__}:chosen", TraceSpec((2, 16, 16), "float32", workarounds), "inf2", "2.29.1")
 
     return found
 

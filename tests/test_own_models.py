@@ -14,8 +14,9 @@ from operators_after import After
 from torch import Tensor, nn
 
 from conformance.cases.outcome import MODEL, Outcome, Stage, Status
+from conformance.core.groups import Group
 from conformance.running.pipeline import run_case
-from conformance.systems.protocol import Group, Model
+from conformance.systems.protocol import Model
 
 
 class Counter:

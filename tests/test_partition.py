@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 from torch import Tensor, nn
 
-from conformance.cases.errors import UserError
+from conformance.core.errors import UserError
 from conformance.partition.measure import measure
 from conformance.partition.share import Cost, Cut, Measured, Operator, Part, by_name
 from conformance.partition.show import partition_json, print_partition

@@ -15,8 +15,8 @@ from cells import cell, changed
 from PIL import Image
 
 from conformance.cases.case import Case
-from conformance.cases.errors import UserError
 from conformance.cases.outcome import DetectionFigures
+from conformance.core.errors import UserError
 from conformance.detections.letterbox import Letterbox
 from conformance.detections.pictures import Picture, find_pictures
 from conformance.running.pipeline import run_case

@@ -20,25 +20,26 @@ from toys import Toy
 from typer import Typer
 from typer.testing import CliRunner
 
-from benchmarks.power import corruptions, gates, healthy, run, show, tally
+from benchmarks.power import corruptions, gates, healthy, run, tally
+from benchmarks.power import terminal as show
 from benchmarks.power.__main__ import main
-from benchmarks.power.bed import Bed, make_bed
 from benchmarks.power.calls import alike
+from benchmarks.power.checkpoint import Checkpoint
 from benchmarks.power.edits import after
 from benchmarks.power.examine import _alone, examine
+from benchmarks.power.fault import Plant
 from benchmarks.power.faults import BY_NAME, KINDS, Kind, kinds_at
 from benchmarks.power.findings import Cell, Finding, Results
 from benchmarks.power.gates import GATES, Given
 from benchmarks.power.json_file import About, as_json
 from benchmarks.power.mutants import Mutant, draw, draw_all
-from benchmarks.power.parts import Parts
-from benchmarks.power.plant import Plant
 from benchmarks.power.report import as_markdown
 from benchmarks.power.sites import Site
 from benchmarks.power.systems import Entry
-from conformance.cases.errors import UserError
+from benchmarks.power.testbed import Testbed, make_testbed
 from conformance.cases.outcome import Status
 from conformance.compare.limits import limit
+from conformance.core.errors import UserError
 from conformance.running.judgement import RunOutputs
 from conformance.systems.protocol import Model
 
@@ -87,32 +88,32 @@ ENTRY = Entry("toy", "test_power:AttentionToy", "1", "detect", None, "cells", SH
 
 
 @cache
-def _bed() -> Bed:
-    return make_bed(ENTRY, "float32")
+def _testbed() -> Testbed:
+    return make_testbed(ENTRY, "float32")
 
 
 @pytest.fixture
-def bed() -> Bed:
-    return _bed()
+def testbed() -> Testbed:
+    return _testbed()
 
 
-def only(kind: str, bed: Bed, seed: int = 0) -> Mutant:
-    (mutant,) = draw(BY_NAME[kind], bed.sites, 1, Random(seed))
+def only(kind: str, testbed: Testbed, seed: int = 0) -> Mutant:
+    (mutant,) = draw(BY_NAME[kind], testbed.sites, 1, Random(seed))
     return mutant
 
 
-def planted(bed: Bed, plant: Plant, node: str, keeps: bool = False) -> Mutant:
+def planted(testbed: Testbed, plant: Plant, node: str, keeps: bool = False) -> Mutant:
     kind = Kind("made for a test", lambda site, random: plant, keeps=keeps)
     return Mutant(kind, node, "", plant.detail, plant.edit, node)
 
 
 @pytest.mark.parametrize("kind", [kind.name for kind in KINDS])
-def test_every_kind_is_planted_and_caught(kind: str, bed: Bed) -> None:
-    found = [examine(bed, mutant) for mutant in draw(BY_NAME[kind], bed.sites, 6, Random(1))]
+def test_every_kind_is_planted_and_caught(kind: str, testbed: Testbed) -> None:
+    found = [examine(testbed, mutant) for mutant in draw(BY_NAME[kind], testbed.sites, 6, Random(1))]
     real = [finding for finding in found if not finding.benign]
     assert real and all(finding.kind == kind for finding in found)
     assert sum(gates.OURS in finding.caught for finding in real) >= 0.5 * len(real)
-    assert all(finding.layer in ("", *(layer.path for layer in bed.comparison.layers)) for finding in found)
+    assert all(finding.layer in ("", *(layer.path for layer in testbed.comparison.layers)) for finding in found)
 
 
 X = torch.arange(2 * 4 * 2 * 3, dtype=torch.float32).reshape(2, 4, 2, 3)
@@ -169,47 +170,47 @@ def test_previous_gives_what_was_given_before() -> None:
         ("zeroed scores", (), "zeroed"),
     ],
 )
-def test_edit_changes_the_operator(kind: str, gone: tuple[str, ...], there: str | None, bed: Bed) -> None:
+def test_edit_changes_the_operator(kind: str, gone: tuple[str, ...], there: str | None, testbed: Testbed) -> None:
     def names(program: Any) -> list[str]:
         return [str(getattr(node.target, "__name__", node.target)) for node in program.graph.nodes]
 
-    before, after_ = names(bed.healthy), names(only(kind, bed).program(bed.healthy))
+    before, after_ = names(testbed.healthy), names(only(kind, testbed).program(testbed.healthy))
     if gone:
         assert sum(map(before.count, gone)) == sum(map(after_.count, gone)) + 1
     assert there is None or any(there in name for name in after_)
-    assert names(bed.healthy) == before, "the graph without the fault is not touched"
+    assert names(testbed.healthy) == before, "the graph without the fault is not touched"
 
 
 @pytest.mark.parametrize(
     ("kind", "target", "place", "value"),
     [("dropped bias", "conv2d.default", 2, None), ("softmax over the wrong axis", "softmax.int", 1, 1)],
 )
-def test_edit_changes_the_argument(kind: str, target: str, place: int, value: object, bed: Bed) -> None:
-    mutant = only(kind, bed)
-    node = next(n for n in mutant.program(bed.healthy).graph.nodes if n.name == mutant.node)
-    before = next(n for n in bed.healthy.graph.nodes if n.name == mutant.node)
+def test_edit_changes_the_argument(kind: str, target: str, place: int, value: object, testbed: Testbed) -> None:
+    mutant = only(kind, testbed)
+    node = next(n for n in mutant.program(testbed.healthy).graph.nodes if n.name == mutant.node)
+    before = next(n for n in testbed.healthy.graph.nodes if n.name == mutant.node)
     assert node.target.__name__ == target and node.args[place] == value != before.args[place]
 
 
-def test_scale_of_attention_is_left_out_or_twice(bed: Bed) -> None:
-    found = draw(BY_NAME["missing scale in attention"], bed.sites, 9, Random(0))
+def test_scale_of_attention_is_left_out_or_twice(testbed: Testbed) -> None:
+    found = draw(BY_NAME["missing scale in attention"], testbed.sites, 9, Random(0))
     assert {mutant.detail for mutant in found} == {"no factor 3", "factor 3 twice"}
     assert len({mutant.node for mutant in found}) == 1, "the factor of the scores is none of an attention"
 
 
-def test_bfloat16_strikes_an_operator_a_layer_or_all(bed: Bed) -> None:
-    found = draw(BY_NAME["bf16 where fp32 was asked"], bed.sites, 99, Random(0))
-    rounds = {mutant.site: str(mutant.program(bed.healthy).graph).count("rounded") for mutant in found}
+def test_bfloat16_strikes_an_operator_a_layer_or_all(testbed: Testbed) -> None:
+    found = draw(BY_NAME["bf16 where fp32 was asked"], testbed.sites, 99, Random(0))
+    rounds = {mutant.site: str(mutant.program(testbed.healthy).graph).count("rounded") for mutant in found}
     products = sum(mutant.detail == "one operator" for mutant in found)
     assert products == 6 and rounds["the whole model"] > rounds["stem"] >= rounds["conv2d"] > 0
 
 
-def test_drawing_is_by_the_seed_and_spread_over_the_layers(bed: Bed) -> None:
-    one, two, other = (draw_all(bed.sites, 5, seed) for seed in ("0", "0", "1"))
+def test_drawing_is_by_the_seed_and_spread_over_the_layers(testbed: Testbed) -> None:
+    one, two, other = (draw_all(testbed.sites, 5, seed) for seed in ("0", "0", "1"))
     described = [[(mutant.kind.name, mutant.site, mutant.detail) for mutant in found] for found in (one, two, other)]
     assert described[0] == described[1] != described[2]
     assert len(set(described[0])) == len(described[0])
-    gains = draw(BY_NAME["1 % gain"], bed.sites, 5, Random(0))
+    gains = draw(BY_NAME["1 % gain"], testbed.sites, 5, Random(0))
     assert len({mutant.layer for mutant in gains}) == 5
 
 
@@ -218,70 +219,73 @@ def test_what_was_asked_for_is_no_fault() -> None:
     assert names[0] - names[1] == names[0] - names[2] == {"bf16 where fp32 was asked"}
 
 
-def test_fewer_are_drawn_where_there_are_not_so_many(bed: Bed) -> None:
-    assert len(draw(BY_NAME["dropped residual"], bed.sites, 50, Random(0))) == 2
-    sites = [replace(site, scores=None) for site in bed.sites]
+def test_fewer_are_drawn_where_there_are_not_so_many(testbed: Testbed) -> None:
+    assert len(draw(BY_NAME["dropped residual"], testbed.sites, 50, Random(0))) == 2
+    sites = [replace(site, scores=None) for site in testbed.sites]
     assert not draw(BY_NAME["zeroed scores"], sites, 50, Random(0)), "where there are no scores none are zeroed"
 
 
-def test_edit_that_changes_nothing_is_benign(bed: Bed) -> None:
-    found = examine(bed, planted(bed, Plant("times one", after(corruptions.scaled, 1.0)), "silu"))
+def test_edit_that_changes_nothing_is_benign(testbed: Testbed) -> None:
+    found = examine(testbed, planted(testbed, Plant("times one", after(corruptions.scaled, 1.0)), "silu"))
     assert found.benign and not found.caught and found.changes_detections is False
 
 
-def test_edit_that_changes_other_images_only_is_hidden(bed: Bed) -> None:
+def test_edit_that_changes_other_images_only_is_hidden(testbed: Testbed) -> None:
     """A value that is read wrong where the compared images have it right by chance."""
-    others = ((outputs[0] + 1,) for outputs in bed.answers[1:])
-    healthy = replace(bed, answers=(bed.other_answer, *others))
-    found = examine(healthy, planted(bed, Plant("times one", after(corruptions.scaled, 1.0)), "silu"))
+    others = ((outputs[0] + 1,) for outputs in testbed.answers[1:])
+    healthy = replace(testbed, answers=(testbed.other_answer, *others))
+    found = examine(healthy, planted(testbed, Plant("times one", after(corruptions.scaled, 1.0)), "silu"))
     assert found.hidden and not found.benign
 
 
-def test_faults_that_matter_are_told_by_detections(bed: Bed) -> None:
-    assert bed.found is not None and sum(len(image) for batch in bed.found for image in batch[0]) > 10
-    assert examine(bed, only("zeroed scores", bed, seed=2)).changes_detections
-    tiny = examine(bed, planted(bed, Plant("", after(corruptions.scaled, 1 + 1e-6)), "silu"))
+def test_faults_that_matter_are_told_by_detections(testbed: Testbed) -> None:
+    assert testbed.found is not None and sum(len(image) for batch in testbed.found for image in batch[0]) > 10
+    assert examine(testbed, only("zeroed scores", testbed, seed=2)).changes_detections
+    tiny = examine(testbed, planted(testbed, Plant("", after(corruptions.scaled, 1 + 1e-6)), "silu"))
     assert tiny.changes_detections is False and not tiny.benign
-    blind = replace(bed, found=None)
+    blind = replace(testbed, found=None)
     assert examine(blind, only("1 % gain", blind)).changes_detections is None
 
 
-def inside(bed: Bed) -> list[Site]:
+def inside(testbed: Testbed) -> list[Site]:
     """The sites in layers."""
-    return [site for site in bed.sites if site.layer and site.node.name in bed.alone[site.layer].names]
+    return [site for site in testbed.sites if site.layer and site.node.name in testbed.alone[site.layer].names]
 
 
-def test_fault_is_planted_in_the_layer_alone_too(bed: Bed) -> None:
-    for mutant in draw_all(inside(bed), 2, "0"):
-        one = bed.alone[mutant.layer]
+def test_fault_is_planted_in_the_layer_alone_too(testbed: Testbed) -> None:
+    for mutant in draw_all(inside(testbed), 2, "0"):
+        one = testbed.alone[mutant.layer]
         program = mutant.program(one.healthy, one.names[mutant.node])
         assert str(program.graph) != str(one.healthy.graph), mutant.kind.name
-        assert len(program.graph.nodes) < len(bed.healthy.graph.nodes)
-    (outcome,) = _alone(bed, only("dropped bias", bed))
+        assert len(program.graph.nodes) < len(testbed.healthy.graph.nodes)
+    (outcome,) = _alone(testbed, only("dropped bias", testbed))
     assert outcome.status == Status.WRONG and [layer.how for layer in outcome.layers] == ["isolated"]
-    assert not _alone(bed, replace(only("dropped bias", bed), layer=""))
+    assert not _alone(testbed, replace(only("dropped bias", testbed), layer=""))
 
 
-def test_stale_output_is_seen_by_asking_again_alone(bed: Bed) -> None:
+def test_stale_output_is_seen_by_asking_again_alone(testbed: Testbed) -> None:
     """Warmed with other images the first call is wrong; warmed with the same only the call after others is."""
     warmed, unnoticed = (
-        examine(bed, only(kind, bed)) for kind in ("stale output", "stale output, warmed with the same images")
+        examine(testbed, only(kind, testbed))
+        for kind in ("stale output", "stale output, warmed with the same images")
     )
     assert {"ours", "assert_close"} <= set(warmed.caught) and not warmed.apart
     assert set(unnoticed.caught) == {"ours", "ours, whole model", "ours, outputs only"} and unnoticed.apart
 
 
-def spoiled(bed: Bed, change: Callable[[Tensor], Tensor]) -> Given:
-    return bed.given(alike(bed.comparison, tuple(map(change, bed.answer)), tuple(map(change, bed.other_answer))))
+def spoiled(testbed: Testbed, change: Callable[[Tensor], Tensor]) -> Given:
+    return testbed.given(
+        alike(testbed.comparison, tuple(map(change, testbed.answer)), tuple(map(change, testbed.other_answer)))
+    )
 
 
 @pytest.mark.parametrize("gate", GATES, ids=lambda gate: gate.name)
-def test_gate_turns_red_and_green(gate: gates.Gate, bed: Bed) -> None:
+def test_gate_turns_red_and_green(gate: gates.Gate, testbed: Testbed) -> None:
     if gate.missing():
         pytest.skip(gate.missing())
-    assert gate.passes(bed.given(alike(bed.comparison, bed.answer, bed.other_answer)))
-    assert not gate.passes(spoiled(bed, lambda y: -y))
-    assert not gate.passes(spoiled(bed, lambda y: corruptions.replaced(y, 5, nan)))
+    assert gate.passes(testbed.given(alike(testbed.comparison, testbed.answer, testbed.other_answer)))
+    assert not gate.passes(spoiled(testbed, lambda y: -y))
+    assert not gate.passes(spoiled(testbed, lambda y: corruptions.replaced(y, 5, nan)))
 
 
 @pytest.mark.parametrize(
@@ -295,31 +299,33 @@ def test_gate_turns_red_and_green(gate: gates.Gate, bed: Bed) -> None:
         ("ours", 1.0, 1 + 1e-5),
     ],
 )
-def test_gate_allows_what_its_rule_allows(gate: str, still_right: float, wrong: float | None, bed: Bed) -> None:
+def test_gate_allows_what_its_rule_allows(
+    gate: str, still_right: float, wrong: float | None, testbed: Testbed
+) -> None:
     found = next(one for one in GATES if one.name == gate)
     if found.missing():
         pytest.skip(found.missing())
-    assert found.passes(spoiled(bed, lambda y: y * still_right))
-    assert wrong is None or not found.passes(spoiled(bed, lambda y: y * wrong))
+    assert found.passes(spoiled(testbed, lambda y: y * still_right))
+    assert wrong is None or not found.passes(spoiled(testbed, lambda y: y * wrong))
 
 
-def test_ours_looks_at_layers_and_at_every_call(bed: Bed) -> None:
-    right = alike(bed.comparison, bed.answer, bed.other_answer)
-    layer = replace(right, tapped=(*bed.answer[:2], bed.answer[2] * 1.5, *bed.answer[3:]))
-    assert gates.flagged(bed.given(layer)) == ("ours", "ours, whole model")
+def test_ours_looks_at_layers_and_at_every_call(testbed: Testbed) -> None:
+    right = alike(testbed.comparison, testbed.answer, testbed.other_answer)
+    layer = replace(right, tapped=(*testbed.answer[:2], testbed.answer[2] * 1.5, *testbed.answer[3:]))
+    assert gates.flagged(testbed.given(layer)) == ("ours", "ours, whole model")
     for call in (1, 2, 3):
         calls = list(right.calls)
         calls[call] = (calls[call][0].flip(0),)
         later = RunOutputs(tuple(calls), right.tapped)
-        assert gates.flagged(bed.given(later)) == ("ours", "ours, whole model", "ours, outputs only")
-    (alone,) = _alone(bed, draw(BY_NAME["channels swapped"], inside(bed), 1, Random(0))[0])
-    assert alone.status == Status.WRONG and gates.flagged(bed.given(right, lambda: [alone])) == ("ours",)
+        assert gates.flagged(testbed.given(later)) == ("ours", "ours, whole model", "ours, outputs only")
+    (alone,) = _alone(testbed, draw(BY_NAME["channels swapped"], inside(testbed), 1, Random(0))[0])
+    assert alone.status == Status.WRONG and gates.flagged(testbed.given(right, lambda: [alone])) == ("ours",)
 
 
 def test_bed_of_a_model_that_is_not_right_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmarks.power.bed.flagged", lambda given: ("ours",))
+    monkeypatch.setattr("benchmarks.power.testbed.flagged", lambda given: ("ours",))
     with pytest.raises(UserError, match="the graph without a fault is not right"):
-        make_bed(ENTRY, "float32")
+        make_testbed(ENTRY, "float32")
 
 
 def test_healthy_cells_of_targets_right_wrong_and_broken() -> None:
@@ -419,7 +425,7 @@ def test_run_in_other_processes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     monkeypatch.setattr(run, "ENTRIES", {"toy": ENTRY})
     plan = run.Plan(("toy",), ("float32",), 1, 0, ("toys:HEALTHY",), 1, 1, workers=1)
     printed = StringIO()
-    parts = Parts(tmp_path / "parts.jsonl", plan.key)
+    parts = Checkpoint(tmp_path / "parts.jsonl", plan.key)
     found = run.run_plan(plan, Console(file=printed), parts)
     assert len(found.findings) == len(KINDS) and len(found.cells) == 1 and found.dtypes == ("float32",)
     assert "toy float32, healthy at b2/16x24: 0 false alarms in 1 cells" in printed.getvalue()
@@ -427,7 +433,7 @@ def test_run_in_other_processes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     again = run.run_plan(plan, Console(file=StringIO()), parts)
     assert again.cells == found.cells and [one.caught for one in again.findings] == [o.caught for o in found.findings]
     with pytest.raises(UserError, match=r"parts.jsonl is of another run: delete it"):
-        Parts(tmp_path / "parts.jsonl", replace(plan, seed=1).key).read()
+        Checkpoint(tmp_path / "parts.jsonl", replace(plan, seed=1).key).read()
     show.print_results(found, Console(file=printed, width=150))
     assert "not reached: no false alarm in at least 200 healthy cells: 0 false alarms in 1" in printed.getvalue()
 

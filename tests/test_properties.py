@@ -18,26 +18,26 @@ from torch.overrides import TorchFunctionMode
 from toys import Planted
 
 from conformance.cases.case import Column
-from conformance.cases.errors import UserError
-from conformance.cases.options import Why
+from conformance.cases.options import Justification
 from conformance.cases.outcome import GroupFigures, ImageFigures, Outcome, Stage, Status
 from conformance.compare.limits import limit
-from conformance.program import Program as Whole
+from conformance.core.errors import UserError
+from conformance.programs.program import Program as Whole
 from conformance.properties.accepted import accept, read_accepted
+from conformance.properties.fuzz import hunt
 from conformance.properties.generate import programs
-from conformance.properties.hunt import hunt
 from conformance.properties.module import Steps, example_inputs
 from conformance.properties.operators import OPERATORS
 from conformance.properties.profiles import chosen
 from conformance.properties.program import Program, Step
 from conformance.properties.rounding import only_rounding, rounding_error
 from conformance.properties.script import script
-from conformance.properties.search import Lab, Search
+from conformance.properties.search import ScratchRunner, Search
 from conformance.properties.setups import Setup, setups
 from conformance.properties.system import from_json
-from conformance.registry import load_target
 from conformance.running.worker import Worker
-from conformance.selection import Request, select
+from conformance.selection.select import Request, select
+from conformance.targets.loading import load_target
 from conformance.targets.protocol import Compiled, Options
 
 SUITE = str(Path(__file__).parents[1] / "conformance" / "suite" / "test_properties.py")
@@ -115,9 +115,9 @@ UNDILATED = PoolsUndilated()
 CRASH = CrashesOnTopk()
 
 
-def at(lab: Lab, target: str, name: str = "planted", **more: Any) -> Search:
+def at(scratch_runner: ScratchRunner, target: str, name: str = "planted", **more: Any) -> Search:
     setup = Setup(Column(name, **more), "float32")
-    return Search(lab, setup, load_target(target), target)
+    return Search(scratch_runner, setup, load_target(target), target)
 
 
 def step(operator: str, *inputs: int, results: int = 1, **arguments: Any) -> Step:
@@ -128,7 +128,7 @@ def test_a_program_hangs_after_a_minute_where_it_is_not_for_neuronx_cc_to_compil
     def longest(timeout: float, target: str) -> float:
         worker = Worker(1, timeout)
         worker.close()
-        return Lab(worker).longest(load_target(target))
+        return ScratchRunner(worker).longest(load_target(target))
 
     assert [longest(900, name) for name in ("openvino", "neuron")] == [60, 900]
     assert [longest(5, name) for name in ("openvino", "neuron")] == [5, 5]
@@ -214,8 +214,10 @@ def test_script_runs_by_itself(target: str, tmp_path: Path) -> None:
     ("target", "operator", "status"),
     [("REFLECT", "pad", Status.WRONG), ("UNDILATED", "max_pool2d", Status.MISMATCH)],
 )
-def test_planted_fault_is_found_and_shrunk(lab: Lab, target: str, operator: str, status: Status) -> None:
-    search = at(lab, f"test_properties:{target}")
+def test_planted_fault_is_found_and_shrunk(
+    scratch_runner: ScratchRunner, target: str, operator: str, status: Status
+) -> None:
+    search = at(scratch_runner, f"test_properties:{target}")
     found = hunt(search, settings(SAME_EVERY_TIME, max_examples=600))
     assert found is not None, search.tried
     program, outcome = found
@@ -224,9 +226,9 @@ def test_planted_fault_is_found_and_shrunk(lab: Lab, target: str, operator: str,
     assert operator in [step.operator for step in program.steps]
 
 
-def test_crash_is_found_and_the_search_goes_on(lab: Lab) -> None:
+def test_crash_is_found_and_the_search_goes_on(scratch_runner: ScratchRunner) -> None:
     """Not shrunk here: each crash costs the start of another child."""
-    search = at(lab, "test_properties:CRASH")
+    search = at(scratch_runner, "test_properties:CRASH")
     found = hunt(search, settings(SAME_EVERY_TIME, max_examples=600, phases=[Phase.generate]))
     assert found is not None, search.tried
     assert found[1].status == Status.CRASH and found[1].signature == "exit 70"
@@ -234,15 +236,15 @@ def test_crash_is_found_and_the_search_goes_on(lab: Lab) -> None:
     assert search.outcome(PRINTED).status is Status.PASS
 
 
-def test_healthy_target_has_no_failure(lab: Lab) -> None:
-    search = at(lab, "toys:HEALTHY")
+def test_healthy_target_has_no_failure(scratch_runner: ScratchRunner) -> None:
+    search = at(scratch_runner, "toys:HEALTHY")
     assert hunt(search, settings(SAME_EVERY_TIME, max_examples=60)) is None
     assert set(search.tried) == {"pass"}
 
 
-def test_known_defect_is_passed_over_unless_it_is_to_fail(lab: Lab) -> None:
+def test_known_defect_is_passed_over_unless_it_is_to_fail(scratch_runner: ScratchRunner) -> None:
     """On the emulator, whose only faults are known ones."""
-    search = at(lab, "emulator", "emulator", hardware="inf2", sdk="2.31.0")
+    search = at(scratch_runner, "emulator", "emulator", hardware="inf2", sdk="2.31.0")
     profile = settings(SAME_EVERY_TIME, max_examples=100)
     assert hunt(search, profile) is None
     assert search.tried["known: split-with-sizes"] > 0
@@ -270,11 +272,13 @@ def test_wrong_outcome_that_rounding_explains_is_no_failure(times: float, peak: 
     assert only_rounding(program, outcome, "float32") == excused
 
 
-def test_accepted_program_explains_what_contains_it_and_nothing_else(lab: Lab, tmp_path: Path) -> None:
-    search = at(lab, "test_properties:REFLECT")
+def test_accepted_program_explains_what_contains_it_and_nothing_else(
+    scratch_runner: ScratchRunner, tmp_path: Path
+) -> None:
+    search = at(scratch_runner, "test_properties:REFLECT")
     pad = {"pad": (1, 0, 0, 0), "mode": "reflect"}
     small = Program(inputs=((1, 1, 1, 2),), steps=(step("pad", 0, **pad),))
-    accept(tmp_path, small, search.outcome(small), search.setup, search.target, Why(reason="planted"))
+    accept(tmp_path, small, search.outcome(small), search.setup, search.target, Justification(reason="planted"))
     search.accepted = read_accepted(tmp_path)
     larger = Program(
         inputs=((2, 3, 5, 6),), steps=(step("relu", 0), step("pad", 1, pad=(2, 1, 0, 1), mode="reflect"))

@@ -23,7 +23,7 @@ from test_lint import lint, net
 from torch import Tensor, nn
 from torch.export import Dim
 
-from conformance.cases.errors import UserError
+from conformance.core.errors import UserError
 from conformance.pt2.archive import checked_archive
 from conformance.pt2.expressions import require_expression, require_guard
 
@@ -509,19 +509,19 @@ def test_process_that_reads_can_do_little(tmp_path: Path) -> None:
 def test_whatever_that_process_does_is_one_line(
     honest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stand_in: str, message: str
 ) -> None:
-    from conformance.pt2 import isolated
+    from conformance.commands import isolated
 
-    (tmp_path / "child.py").write_text(stand_in)
+    (tmp_path / "lint_child.py").write_text(stand_in)
     monkeypatch.setattr(isolated, "__file__", str(tmp_path / "isolated.py"))
     code, _, err = lint(str(honest))
     assert code == 2 and message in err and err.count("\n") == 1
 
 
 def test_process_is_told_no_secrets(honest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from conformance.pt2 import isolated
+    from conformance.commands import isolated
 
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    (tmp_path / "child.py").write_text("import json, os; print(json.dumps({'refused': ' '.join(os.environ)}))")
+    (tmp_path / "lint_child.py").write_text("import json, os; print(json.dumps({'refused': ' '.join(os.environ)}))")
     monkeypatch.setattr(isolated, "__file__", str(tmp_path / "isolated.py"))
     err = lint(str(honest))[2]
     assert "TORCH_FORCE_WEIGHTS_ONLY_LOAD" in err and "AWS" not in err

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from cells import cell
 
-from conformance.cases.errors import UserError
 from conformance.cases.outcome import SCHEMA, GroupFigures, ImageFigures, Record, Recorded, Stage, Status
+from conformance.core.errors import UserError
 from conformance.results.records import _BEGIN, RecordWriter, read_records
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)

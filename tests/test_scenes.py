@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from conformance.detections.boxes import overlaps
+from conformance.models.boxes import overlaps
 from conformance.scenes import drawing
 from conformance.scenes.drawing import CLASSES, MOST_SHAPES, Scene, draw
 from conformance.scenes.labelled import scenes

@@ -10,9 +10,9 @@ import pytest
 from benchmarks.power.findings import Finding, Results
 from benchmarks.power.json_file import About
 from benchmarks.power.severities import as_toml, measured_rule
-from conformance.cases.errors import UserError
-from conformance.cases.reading import read_toml
 from conformance.compare.severity import Rule, Severity, rule, severity
+from conformance.core.errors import UserError
+from conformance.core.reading import read_toml
 
 ABOUT = About("torch 2", 0, "python -m benchmarks.power")
 FAULT = Finding("toy", "float32", "kind", "site", "layer", "detail", ("ours",), False, 10.0, error=1e-6, kept=1.0)

@@ -12,8 +12,8 @@ from cells import cell
 from safetensors.torch import load_file
 from torch import nn
 
-from conformance.cases.errors import UserError
-from conformance.cases.reading import fixture_path
+from conformance.core.errors import UserError
+from conformance.core.reading import fixture_path
 from conformance.detections.average_precision import average_precision
 from conformance.detections.postprocess import from_cells, from_rows
 from conformance.scenes.drawing import CLASSES

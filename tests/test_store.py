@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from conformance.store import Store, digest
+from conformance.core.store import Store, digest
 
 
 def test_entry_comes_back_and_a_damaged_one_does_not() -> None:

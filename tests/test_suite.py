@@ -146,7 +146,11 @@ def test_missing_system_is_a_skip_and_an_error_where_it_is_named(suite: pytest.P
 def test_help_names_the_options(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("--help")
     result.stdout.fnmatch_lines(
-        ["*conformance: is a compiled vision model right?*", "*--profile=NAME*", "*--target=NAMES*"]
+        [
+            "*conformance: is a compiled vision model right?*",
+            "*--conformance-profile=NAME*",
+            "*--conformance-target=NAMES*",
+        ]
     )
 
 

@@ -12,7 +12,7 @@ from cells import changed
 from torch import nn
 
 from conformance.cases.outcome import Outcome, Stage, Status
-from conformance.program import Program
+from conformance.programs.program import Program
 from conformance.running.child import PROCESS, Job
 from conformance.running.pipeline import run_case
 from conformance.running.surroundings import Surroundings, described, fingerprint

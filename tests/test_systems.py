@@ -9,10 +9,10 @@ import pytest
 import torch
 from cells import cell
 
-from conformance.program import tensors
-from conformance.registry import load_system, system_names
+from conformance.programs.program import tensors
 from conformance.running.comparison import ReferenceModel
-from conformance.selection import Request, select
+from conformance.selection.select import Request, select
+from conformance.systems.loading import load_system, system_names
 from conformance.systems.yolov9 import Yolov9
 
 MODELS = [(name, load_system(name).variants[0], task) for name in system_names() for task in load_system(name).tasks]
@@ -75,7 +75,7 @@ def test_the_systems_profile_has_every_task_of_every_system() -> None:
 @pytest.mark.parametrize("task", Yolov9.tasks)
 def test_trained_weights_of_yolov9_detect(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its seeded weights stand in for a user's."""
-    ultralytics = pytest.importorskip("conformance.systems.ultralytics_models")
+    ultralytics = pytest.importorskip("conformance.systems.building.ultralytics_models")
     monkeypatch.setattr(ultralytics, "_filled", lambda architecture, weights: ultralytics._calibrated(architecture))
     assert Yolov9().build("t", task).detector is None
     assert Yolov9().build("t", task, "mine.pt").detector == ("rows" if task == "detect-end2end" else "cells")

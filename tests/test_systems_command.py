@@ -10,9 +10,9 @@ import pytest
 from toys import Toy
 from typer.testing import CliRunner
 
-from conformance.cli import app
-from conformance.report.systems import systems_markdown
-from conformance.systems.listing import listed
+from conformance.commands.cli import app
+from conformance.commands.listing import listed
+from conformance.commands.systems import systems_markdown
 from conformance.systems.protocol import Model
 
 RUNNER = CliRunner()

@@ -13,9 +13,9 @@ from cells import cell, changed
 
 from conformance.cases.outcome import Status
 from conformance.defects.catalogue import DEFECTS
-from conformance.program import Program, Whole
-from conformance.registry import load_target
+from conformance.programs.program import Program, Whole
 from conformance.running.pipeline import run_case
+from conformance.targets.loading import load_target
 from conformance.targets.protocol import Options, Unsupported
 
 

@@ -11,12 +11,12 @@ from test_records import line
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
-from conformance.cases.errors import UserError, first_line, unknown
 from conformance.cases.expectation import read_expectations
-from conformance.cases.text import cleaned, one_line, printable, shortened
-from conformance.cli import app
-from conformance.lint import lint
-from conformance.named import Look
+from conformance.commands.cli import app
+from conformance.commands.lint import lint
+from conformance.commands.model_loading import TraceSpec
+from conformance.core.errors import UserError, first_line, unknown
+from conformance.core.text import cleaned, one_line, printable, shortened
 
 RED = "\x1b[31mred\x1b[0m"
 TITLE = "\x1b]0;title\x07"
@@ -122,7 +122,7 @@ def named_badly() -> nn.Module:
 
 
 def test_lint_shows_names_of_modules_so() -> None:
-    (found, *_) = lint("test_text:named_badly", Look((2, 8, 8)), "inf2", "2.29.1")
+    (found, *_) = lint("test_text:named_badly", TraceSpec((2, 8, 8)), "inf2", "2.29.1")
     assert found.module.isprintable() and "red" in found.module
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from conformance.registry import missing_packages
-from conformance.torchvision_ops import own_kernels, pool_regions, suppress
+from conformance.core.requirements import missing_packages
+from conformance.models.torchvision_ops import own_kernels, pool_regions, suppress
 
 if reason := missing_packages({"torchvision": "rcnn"}, "this"):
     pytest.skip(reason, allow_module_level=True)

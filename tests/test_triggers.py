@@ -11,8 +11,8 @@ from striking import struck
 from torch import Tensor, nn
 
 from conformance.defects.catalogue import DEFECTS, find
-from conformance.defects.small import calls
-from conformance.program import Program
+from conformance.graphs.fx_match import calls
+from conformance.programs.program import Program
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from conformance.cases.errors import UserError
-from conformance.systems.weights import read_weights
+from conformance.core.errors import UserError
+from conformance.systems.building.weights import read_weights
 
 pytest.importorskip("ultralytics")
 from conformance.systems.yolo26 import Yolo26

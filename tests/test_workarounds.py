@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from conformance.defects import rewrites
 from conformance.defects.catalogue import find
-from conformance.defects.workarounds import WORKAROUNDS, rewriting, variables
-from conformance.program import Program, Whole
+from conformance.programs import rewrites
+from conformance.programs.program import Program, Whole
+from conformance.programs.workarounds import WORKAROUNDS, rewriting, variables
 from conformance.targets.openvino import OpenVino
 from conformance.targets.protocol import Options, Unsupported
 
-REWRITES = [name for name, workaround in WORKAROUNDS.items() if workaround.rewrite]
+REWRITES = [name for name, workaround in WORKAROUNDS.items() if workaround.context]
 AFFECTED = {"torch-xla": "2.9.0"}
 FLOATS = [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.complex64]
 WHOLE = [torch.int64, torch.uint8, torch.bool]

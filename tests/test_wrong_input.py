@@ -19,9 +19,9 @@ from torch import nn
 from typer.main import get_command
 from typer.testing import CliRunner, Result
 
-from conformance import exits
 from conformance.cases.outcome import Status
-from conformance.cli import app
+from conformance.commands import exits
+from conformance.commands.cli import app
 from conformance.results.records import RecordWriter
 
 ID = "toy1-detect/b1/16x16/fp32@planted"
@@ -533,8 +533,8 @@ def test_table_is_of_every_option_of_pytest(pytester: pytest.Pytester) -> None:
     parser = pytester.parseconfig()._parser
     (group,) = (group for group in parser._groups if group.name == "conformance")
     for option in (name for each in group.options for name in each.names()):
-        without = {"--fail-known": "a switch"}
-        assert option in without or any(option in words for words in PLUGIN), option
+        without, short = {"--fail-known": "a switch"}, option.replace("--conformance-", "--")
+        assert short in without or any(short in words for words in PLUGIN), option
 
 
 def test_pytest_says_it_in_one_line(here: Path) -> None:
@@ -574,7 +574,7 @@ def test_traceback_of_a_users_factory_is_shown_on_demand(here: Path, monkeypatch
     ("redirect", "code", "said"), [(">/dev/full", 2, "No space left on device"), ("| true", 0, "")]
 )
 def test_output_that_cannot_be_written(redirect: str, code: int, said: str) -> None:
-    command = f"{sys.executable} -c 'from conformance.cli import app; app()' defects --json {redirect}"
+    command = f"{sys.executable} -c 'from conformance.commands.cli import app; app()' defects --json {redirect}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert done.returncode == code and said in done.stderr and done.stderr.count("\n") == bool(said)
     assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr

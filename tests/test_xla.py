@@ -19,12 +19,12 @@ from conformance.defects.defect import MinimalCase
 from conformance.defects.resize_scale import resized_by_size
 from conformance.defects.split_with_sizes import read_densely
 from conformance.golden.reference import record
-from conformance.program import Program, Whole
-from conformance.report.failure import require_detections
+from conformance.programs.program import Program, Whole
+from conformance.pytest_plugin.assertions import require_detections
+from conformance.pytest_plugin.case_runner import CaseRunner
 from conformance.results.records import RecordWriter
-from conformance.running.bench import Bench
 from conformance.running.worker import Worker
-from conformance.selection import Request, select
+from conformance.selection.select import Request, select
 from conformance.systems.yolo26 import Yolo26
 from conformance.targets.emulator import Emulator
 from conformance.targets.protocol import CompileError, Options, Target
@@ -172,20 +172,20 @@ def test_emulators_wrong_answer_is_torch_xlas_at_every_layer(batch: int) -> None
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+def case_runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CaseRunner]:
     worker = Worker(threads=os.cpu_count() or 1, timeout=300)
     writer = RecordWriter(tmp_path_factory.mktemp("records") / "xla.jsonl")
-    yield Bench(select(Request(targets=["xla"])), worker, writer)
+    yield CaseRunner(select(Request(targets=["xla"])), worker, writer)
     worker.close()
 
 
-def yolo26n(bench: Bench, *workarounds: str) -> Record:
-    return bench.run(cell("yolo26", "n", "detect", 2, 320, 320, "float32", "xla", workarounds=workarounds))
+def yolo26n(case_runner: CaseRunner, *workarounds: str) -> Record:
+    return case_runner.run(cell("yolo26", "n", "detect", 2, 320, 320, "float32", "xla", workarounds=workarounds))
 
 
-def test_yolo26n_is_wrong_as_neuron_compiles_it_and_the_record_says_where(bench: Bench) -> None:
+def test_yolo26n_is_wrong_as_neuron_compiles_it_and_the_record_says_where(case_runner: CaseRunner) -> None:
     pytest.importorskip("ultralytics")
-    found = yolo26n(bench)
+    found = yolo26n(case_runner)
     assert (found.status, found.stage) == (Status.WRONG, Stage.COMPARE)
     assert found.first_bad_layer == "model.10"
     assert next(layer.type for layer in found.layers if layer.bad) == "C2PSA"
@@ -195,15 +195,15 @@ def test_yolo26n_is_wrong_as_neuron_compiles_it_and_the_record_says_where(bench:
 
 
 @pytest.mark.parametrize("workaround", ["slice", "tensor_split", "functionalization"])
-def test_yolo26n_is_right_with_each_workaround(bench: Bench, workaround: str) -> None:
+def test_yolo26n_is_right_with_each_workaround(case_runner: CaseRunner, workaround: str) -> None:
     pytest.importorskip("ultralytics")
-    found = yolo26n(bench, workaround)
+    found = yolo26n(case_runner, workaround)
     assert found.status == Status.PASS and found.first_bad_layer is None
 
 
 @pytest.mark.parametrize("system", ["toydet98k", "yolo26n"])
 def test_weights_that_detect_lose_detections_as_neuron_compiles_them_and_none_with_a_workaround(
-    bench: Bench, system: str
+    case_runner: CaseRunner, system: str
 ) -> None:
     cases = {
         "toydet98k": cell("toydet", "98k", "detect", 4, 64, 64, "float32", "xla", weights="shapes"),
@@ -212,8 +212,8 @@ def test_weights_that_detect_lose_detections_as_neuron_compiles_them_and_none_wi
     if system == "yolo26n":
         pytest.importorskip("ultralytics")
     with pytest.raises(pytest.fail.Exception, match="detections differ over 64 images"):
-        require_detections(bench.run(cases[system]))
-    require_detections(bench.run(changed(cases[system], workarounds=("slice",))))
+        require_detections(case_runner.run(cases[system]))
+    require_detections(case_runner.run(changed(cases[system], workarounds=("slice",))))
 
 
 def test_minimal_cases_on_the_real_front_end(pytester: pytest.Pytester) -> None:

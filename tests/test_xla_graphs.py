@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from conformance.graphs.graph import Graph, Kind
 from conformance.graphs.integrity import check, described
-from conformance.program import Program, Whole
+from conformance.programs.program import Program, Whole
 from conformance.systems.yolo26 import Yolo26
 from conformance.targets.protocol import Compiled, Options
 from conformance.targets.xla import Xla

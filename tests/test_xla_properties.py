@@ -7,9 +7,9 @@ from hypothesis import settings
 
 from conformance.cases.case import Column
 from conformance.cases.outcome import Outcome
-from conformance.properties.hunt import hunt
+from conformance.properties.fuzz import hunt
 from conformance.properties.program import Program
-from conformance.properties.search import Lab, Search
+from conformance.properties.search import ScratchRunner, Search
 from conformance.properties.setups import Setup
 from conformance.targets.xla import Xla
 
@@ -29,9 +29,11 @@ class WithoutTheSplit(Search):
         return [name for name in super().known(program, outcome) if name != "split-with-sizes"]
 
 
-def test_the_split_defect_is_found_within_200_programs_by_one_who_does_not_know_it(lab: Lab) -> None:
+def test_the_split_defect_is_found_within_200_programs_by_one_who_does_not_know_it(
+    scratch_runner: ScratchRunner,
+) -> None:
     """And shrunk to nothing but the split."""
-    search = WithoutTheSplit(lab, SETUP, XLA, "xla")
+    search = WithoutTheSplit(scratch_runner, SETUP, XLA, "xla")
     found = hunt(search, PROFILE)
     assert found is not None, search.tried
     program, outcome = found
@@ -39,7 +41,7 @@ def test_the_split_defect_is_found_within_200_programs_by_one_who_does_not_know_
     assert outcome.defects == ["split-with-sizes"]
 
 
-def test_nothing_else_is_found_by_one_who_knows_it(lab: Lab) -> None:
-    search = Search(lab, SETUP, XLA, "xla")
+def test_nothing_else_is_found_by_one_who_knows_it(scratch_runner: ScratchRunner) -> None:
+    search = Search(scratch_runner, SETUP, XLA, "xla")
     assert hunt(search, PROFILE) is None, search.failed
     assert search.tried["known: split-with-sizes"] > 0

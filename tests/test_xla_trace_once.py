@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from conformance.cases.outcome import Outcome, Stage, Status
 from conformance.graphs.graph import Fallback
-from conformance.program import Program, Whole
+from conformance.programs.program import Program, Whole
 from conformance.running.pipeline import run_case
 from conformance.targets.protocol import Compiled, Options
 from conformance.targets.xla import Xla

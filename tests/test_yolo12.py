@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from conformance.compare.metrics import by_image, rel_l2
 from conformance.golden.reference import record
+from conformance.models import attention
 from conformance.models.area_attention import AreaAttention
-from conformance.systems import attention
-from conformance.systems.attention import Attend
-from conformance.systems.calibration import graph_only
+from conformance.models.attention import Attend
+from conformance.systems.building.calibration import graph_only
+from conformance.systems.building.yolo12 import replace_attention
 from conformance.systems.protocol import Model
-from conformance.systems.yolo12 import Yolo12, replace_attention
+from conformance.systems.yolo12 import Yolo12
 
 pytest.importorskip("ultralytics")
 SYSTEM = Yolo12()

@@ -7,7 +7,7 @@ import torch
 from cells import cell
 
 from conformance.defects.catalogue import find
-from conformance.program import Program, tensors
+from conformance.programs.program import Program, tensors
 from conformance.systems.yolo26 import TASKS, Yolo26
 
 pytest.importorskip("ultralytics")

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from conformance.compare.metrics import by_image, rel_l2
 from conformance.golden.reference import Golden, record
+from conformance.models import attention
 from conformance.models.area_attention import AreaAttention
 from conformance.models.yolov13.convolution import Conv, fuse
 from conformance.models.yolov13.head import BINS, Head
 from conformance.models.yolov13.hypergraph import HyperedgeGeneration, HypergraphConvolution
 from conformance.models.yolov13.network import SCALES, Network
-from conformance.systems import attention
 from conformance.systems.protocol import Model
 from conformance.systems.yolov13 import YoloV13
 

@@ -16,8 +16,10 @@ from torch import Tensor, nn
 
 from conformance.cases.case import Subject
 from conformance.cases.outcome import Stage
-from conformance.program import Program
-from conformance.systems.protocol import Group, Model
+from conformance.core.groups import Group
+from conformance.programs.program import Program
+from conformance.systems.protocol import Model
+from conformance.targets.base import BaseTarget
 from conformance.targets.protocol import Compiled, CompileError, Options
 
 CASE = cell("toy", "1", "detect", batch=4, height=16, width=24, dtype="float32", target="planted")
@@ -154,7 +156,7 @@ Change = Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]
 
 
 @dataclass(frozen=True)
-class Planted:
+class Planted(BaseTarget):
     """Runs the module as it is, and then changes its outputs."""
 
     change: Change = tuple
@@ -164,12 +166,6 @@ class Planted:
     sdks: tuple[str, ...] = ()
 
     variables = {"TOY": "1"}
-
-    def missing(self) -> str | None:
-        return None
-
-    def packages(self, hardware: str, sdk: str | None) -> dict[str, str]:
-        return {}
 
     def compile(self, program: Program, options: Options) -> Compiled:
         options.enter(Stage.COMPILE)

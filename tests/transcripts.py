@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from conformance.cases.reading import tomllib
+from conformance.core.reading import tomllib
 
 
 @dataclass(frozen=True)

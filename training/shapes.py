@@ -16,12 +16,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from conformance.cases.case import parse_resolution
-from conformance.cases.reading import fixture_path
+from conformance.core.reading import fixture_path
+from conformance.core.store import cache_folder, digest
 from conformance.detections.average_precision import average_precision
 from conformance.detections.postprocess import from_cells
 from conformance.scenes.drawing import CLASSES
 from conformance.scenes.labelled import scenes
-from conformance.store import cache_folder, digest
 
 SCENES, _BATCH = 400, 20  # held-out scenes that the figures are of
 _PACKAGES = ("torch", "numpy", "pillow", "faster-coco-eval")

@@ -10,19 +10,19 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from benchmarks.power.checkpoint import Checkpoint
 from benchmarks.power.findings import Results
 from benchmarks.power.json_file import About, as_json
-from benchmarks.power.parts import Parts
 from benchmarks.power.report import as_markdown
 from benchmarks.power.run import Plan, run_plan
 from benchmarks.power.severities import as_toml, measured_rule
-from benchmarks.power.show import print_results
 from benchmarks.power.systems import ENTRIES
-from conformance.cases.errors import UserError, check
+from benchmarks.power.terminal import print_results
 from conformance.compare import severity
 from conformance.compare.limits import limit
-from conformance.host.look import installed_version
-from conformance.registry import load_target
+from conformance.core.errors import UserError, check
+from conformance.host.probe import installed_version
+from conformance.targets.loading import load_target
 
 _DTYPES = "float32,bfloat16,matmult-bf16,all-bf16"
 _TARGETS = "openvino,onnxruntime,inductor"  # this one takes a minute a program
@@ -63,7 +63,7 @@ def main(
     console = Console()
     try:
         _check(plan)
-        results = run_plan(plan, console, Parts(parts, plan.key) if parts else None)
+        results = run_plan(plan, console, Checkpoint(parts, plan.key) if parts else None)
     except UserError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from conformance.autocast import auto_cast
-from conformance.running.child import CALLS
+from conformance.cases.options import CALLS
+from conformance.programs.autocast import auto_cast
 from conformance.running.comparison import Comparison
 from conformance.running.judgement import RunOutputs
 

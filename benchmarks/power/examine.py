@@ -10,30 +10,30 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule
 
-from benchmarks.power.bed import Bed
 from benchmarks.power.calls import alike, ask, run
 from benchmarks.power.faults import Kind
 from benchmarks.power.findings import Finding
 from benchmarks.power.gates import OURS, Given, flagged
 from benchmarks.power.mutants import Mutant
+from benchmarks.power.testbed import Testbed
 from conformance.cases.outcome import Outcome
 from conformance.running.comparison import Comparison
 from conformance.running.judgement import RunOutputs, judge
 
 
-def examine(bed: Bed, mutant: Mutant) -> Finding:
+def examine(testbed: Testbed, mutant: Mutant) -> Finding:
     """What came of a mutant."""
-    fresh = partial(mutant.program, bed.healthy)
+    fresh = partial(mutant.program, testbed.healthy)
     program = fresh()
-    answers = _answers(bed.comparison, mutant.kind, program, fresh, bed.dtype)
-    given = bed.given(answers, lambda: _alone(bed, mutant))
-    healthy = bed.answer[: bed.comparison.output_count], bed.other_answer
+    answers = _answers(testbed.comparison, mutant.kind, program, fresh, testbed.dtype)
+    given = testbed.given(answers, lambda: _alone(testbed, mutant))
+    healthy = testbed.answer[: testbed.comparison.output_count], testbed.other_answer
     seen = not all(same(call, healthy[number % 2]) for number, call in enumerate(answers.calls))
-    differs, changes_detections, kept = _elsewhere(bed, mutant, program, seen)
+    differs, changes_detections, kept = _elsewhere(testbed, mutant, program, seen)
     caught = flagged(given) if differs else ()
     return Finding(
-        system=bed.entry.name,
-        dtype=bed.dtype,
+        system=testbed.entry.name,
+        dtype=testbed.dtype,
         kind=mutant.kind.name,
         site=mutant.site,
         layer=mutant.layer,
@@ -60,14 +60,14 @@ def same(outputs: Sequence[Tensor], others: Sequence[Tensor]) -> bool:
     return all(torch.equal(*pair) for pair in zip(outputs, others, strict=True))
 
 
-def _alone(bed: Bed, mutant: Mutant) -> tuple[Outcome, ...]:
+def _alone(testbed: Testbed, mutant: Mutant) -> tuple[Outcome, ...]:
     """What is found of the layer that the fault is in, compiled alone with the fault; nothing outside of layers."""
-    one = bed.alone.get(mutant.layer)
+    one = testbed.alone.get(mutant.layer)
     if one is None or (node := one.names.get(mutant.node)) is None:
         return ()
     fresh = partial(mutant.program, one.healthy, node)
-    answers = _answers(one.comparison, mutant.kind, fresh(), fresh, bed.dtype)
-    return (judge(one.comparison, answers, bed.dtype),)
+    answers = _answers(one.comparison, mutant.kind, fresh(), fresh, testbed.dtype)
+    return (judge(one.comparison, answers, testbed.dtype),)
 
 
 def _answers(
@@ -88,19 +88,19 @@ def _answers(
 
 
 def _elsewhere(
-    bed: Bed, mutant: Mutant, program: GraphModule, differs: bool
+    testbed: Testbed, mutant: Mutant, program: GraphModule, differs: bool
 ) -> tuple[bool, bool | None, float | None]:
     """Whether anything differs, there or in the other batches; where the model detects, whether a detection does in
     these, and what share of them is kept."""
     if mutant.kind.keeps:
-        bed.run(program, bed.batches[-1])
-    detects, changes, wanted, still = bed.found is not None, False, 0, 0
-    for batch, inputs in enumerate(bed.batches):
+        testbed.run(program, testbed.batches[-1])
+    detects, changes, wanted, still = testbed.found is not None, False, 0, 0
+    for batch, inputs in enumerate(testbed.batches):
         if differs and not detects:
             break
-        outputs = bed.run(program, inputs)[: bed.comparison.output_count]
-        differs = differs or not same(outputs, bed.answers[batch])
+        outputs = testbed.run(program, inputs)[: testbed.comparison.output_count]
+        differs = differs or not same(outputs, testbed.answers[batch])
         if detects:
-            changed, there, kept = bed.detected(batch, outputs)
+            changed, there, kept = testbed.detected(batch, outputs)
             changes, wanted, still = changes or changed, wanted + there, still + kept
     return differs, changes if detects else None, still / wanted if wanted else None

@@ -10,7 +10,7 @@ from random import Random
 from benchmarks.power import corruptions as wrong
 from benchmarks.power import operators
 from benchmarks.power.edits import Edit, after, stale
-from benchmarks.power.plant import Plant
+from benchmarks.power.fault import Plant
 from benchmarks.power.sites import Site
 
 At = Callable[[Site, Random], Plant | None]

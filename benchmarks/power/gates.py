@@ -16,7 +16,7 @@ from torch import Tensor
 from benchmarks.power import libraries
 from conformance.cases.outcome import Aspect, Outcome, Status
 from conformance.compare.verdict import published_gate
-from conformance.registry import missing_packages
+from conformance.core.requirements import missing_packages
 from conformance.running.comparison import Comparison
 from conformance.running.judgement import RunOutputs, judge
 

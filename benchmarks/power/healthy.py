@@ -12,9 +12,9 @@ from benchmarks.power.findings import Cell
 from benchmarks.power.gates import Given, flagged
 from benchmarks.power.systems import Entry, reference_model, scratch_cache
 from conformance.cases.outcome import Outcome
-from conformance.registry import load_target
 from conformance.running.comparison import Comparison, ReferenceModel
 from conformance.running.judgement import judge
+from conformance.targets.loading import load_target
 from conformance.targets.protocol import Options
 
 _WORKAROUNDS = ("contiguous",)  # OpenVINO is not healthy without it in bfloat16: openvino-strided-constants

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from conformance.cases.case import Subject
-from conformance.registry import missing_packages
-from conformance.systems.protocol import Group, Model
+from conformance.core.groups import Group
+from conformance.core.requirements import missing_packages
+from conformance.systems.protocol import Model
 
 SEED = 0
 RECIPE = 2  # of the weights: raised when the same seed gives others
@@ -50,7 +51,7 @@ class HeldOut:
 
     def build(self, variant: str, task: str) -> Model:
         """Seeded, with batch norms that have seen photographs."""
-        from conformance.systems.calibration import give_weights
+        from conformance.systems.building.calibration import give_weights
 
         made_from = {"system": self.name, "variant": variant, "seed": SEED, "recipe": RECIPE}
         made_from |= {name: version(name) for name in ("torchvision", "ultralytics", "torch")}
@@ -64,7 +65,7 @@ class HeldOut:
 
     def inputs(self, subject: Subject, index: int) -> tuple[Tensor, ...]:
         """Crops of photographs, normalised as torchvision does it."""
-        from conformance.systems.fasterrcnn_stages import photographs
+        from conformance.systems.building.fasterrcnn_stages import photographs
 
         return (photographs(subject.batch, subject.height or 0, subject.width or 0, index),)
 
@@ -85,8 +86,8 @@ def blocks(module: nn.Module) -> tuple[str, ...]:
 
 def _constructed(variant: str) -> Any:
     """The seeded model, before calibration."""
-    from conformance.systems.calibration import seed_norms
-    from conformance.torchvision_ops import own_kernels
+    from conformance.models.torchvision_ops import own_kernels
+    from conformance.systems.building.calibration import seed_norms
 
     own_kernels()
     from torchvision.models import get_model
@@ -104,8 +105,8 @@ def _constructed(variant: str) -> Any:
 
 
 def _calibrate(module: Any) -> None:
-    from conformance.systems.calibration import calibrate_batch_norm
-    from conformance.systems.fasterrcnn_stages import photographs
+    from conformance.systems.building.calibration import calibrate_batch_norm
+    from conformance.systems.building.fasterrcnn_stages import photographs
 
     if any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in module.modules()):
         calibrate_batch_norm(module, [photographs(4, 224, 224, index) for index in (100, 101)])

@@ -21,10 +21,10 @@ from benchmarks.power.edits import (
     with_argument,
     without,
 )
-from benchmarks.power.plant import Plant
+from benchmarks.power.fault import Plant
 from benchmarks.power.sites import Site
-from conformance.defects.small import arguments, operator
 from conformance.defects.split_with_sizes import read_densely, splits_across_rows
+from conformance.graphs.fx_match import arguments, operator
 from conformance.graphs.graph import Kind
 
 # How many operators there may be between the scale of an attention and its softmax.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from benchmarks.power.bed import BATCHES, CONFIDENCE
 from benchmarks.power.findings import Finding, Results
 from benchmarks.power.gates import GATES, OURS, WHOLE, Gate
 from benchmarks.power.json_file import About
@@ -21,6 +20,7 @@ from benchmarks.power.tally import (
     share,
     tally,
 )
+from benchmarks.power.testbed import BATCHES, CONFIDENCE
 
 _MOST_LINES = 40
 _ABOUT = f"""Faults are edits of the exported graph of a model that is right, run on the CPU; nothing is recompiled.

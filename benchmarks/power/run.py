@@ -16,17 +16,17 @@ from time import perf_counter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks.power.bed import Bed, make_bed
+from benchmarks.power.checkpoint import Checkpoint
 from benchmarks.power.examine import examine
 from benchmarks.power.faults import kinds_at
 from benchmarks.power.findings import MAIN, Results
 from benchmarks.power.gates import OURS
 from benchmarks.power.healthy import cells
 from benchmarks.power.mutants import Mutant, draw_all
-from benchmarks.power.parts import Parts
 from benchmarks.power.systems import ENTRIES, Entry
+from benchmarks.power.testbed import Testbed, make_testbed
 from conformance.compare.limits import PATH
-from conformance.store import digest
+from conformance.core.store import digest
 
 _MUTANTS_A_JOB = 40
 # There are many, and each is a check of what was measured on the others, not a measurement.
@@ -89,7 +89,7 @@ class Control:
 Job = Planting | Control
 
 
-def run_plan(plan: Plan, console: Console, parts: Parts | None = None) -> Results:
+def run_plan(plan: Plan, console: Console, parts: Checkpoint | None = None) -> Results:
     """Everything of a plan; what a run before has left in `parts` is not done again. Raises UserError where a system
     cannot be had or is not right."""
     os.environ["OMP_NUM_THREADS"] = "1"  # read when a worker loads torch
@@ -106,19 +106,19 @@ def perform(job: Job) -> Results:
     """What came of one job."""
     if isinstance(job, Control):
         return Results(cells=tuple(cells(job.entry, job.dtype, job.shape, job.targets, job.images)))
-    bed, mutants = _drawn(job.entry, job.dtype, job.per_kind, job.seed)
+    testbed, mutants = _drawn(job.entry, job.dtype, job.per_kind, job.seed)
     start, stop = (len(mutants) * part // job.parts for part in (job.part, job.part + 1))
-    return Results(findings=tuple(examine(bed, mutant) for mutant in mutants[start:stop]))
+    return Results(findings=tuple(examine(testbed, mutant) for mutant in mutants[start:stop]))
 
 
 @lru_cache(maxsize=1)
-def _drawn(entry: Entry, dtype: str, per_kind: int, seed: int) -> tuple[Bed, list[Mutant]]:
-    bed = make_bed(entry, dtype)
-    return bed, draw_all(bed.sites, per_kind, f"{seed}/{entry.name}", kinds_at(dtype))
+def _drawn(entry: Entry, dtype: str, per_kind: int, seed: int) -> tuple[Testbed, list[Mutant]]:
+    testbed = make_testbed(entry, dtype)
+    return testbed, draw_all(testbed.sites, per_kind, f"{seed}/{entry.name}", kinds_at(dtype))
 
 
 def _jobs(plan: Plan) -> list[Job]:
-    """Those of one system after another, so that a worker seldom changes its bed."""
+    """Those of one system after another, so that a worker seldom changes its testbed."""
     jobs: list[Job] = []
     for dtype in plan.dtypes:
         per_kind = plan.per_kind if dtype == MAIN else ceil(plan.per_kind / 4)

@@ -8,8 +8,8 @@ from statistics import median
 
 from benchmarks.power.findings import MAIN, Finding, Results
 from benchmarks.power.json_file import About
-from conformance.cases.errors import UserError
 from conformance.compare.severity import Measured, Rule, Severity
+from conformance.core.errors import UserError
 
 UNNOTICED = 0.05  # share of the faults with a negligible error that may change a detection
 HALF = 0.5  # what is kept of the detections, in the median, where an error destroys

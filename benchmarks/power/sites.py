@@ -9,9 +9,9 @@ from math import prod
 from torch.fx import Graph, GraphModule, Node
 
 from benchmarks.power.edits import tensor
+from conformance.core.groups import Group
 from conformance.graphs.exported import node_scope
 from conformance.running.comparison import Comparison
-from conformance.systems.protocol import Group
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from benchmarks.power.held_out import VARIANTS
 from conformance.cases.case import Subject
-from conformance.registry import load_system
 from conformance.running.comparison import ReferenceModel
+from conformance.systems.loading import load_system
 from conformance.systems.protocol import Model, System
 
 

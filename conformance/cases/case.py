@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from conformance.cases.errors import UserError
-from conformance.cases.text import shortened
+from conformance.core.errors import UserError
+from conformance.core.text import shortened
 
 # Of an input: the longest side of an image in pixels, and values in all: 1 GiB of float32.
 LONGEST_SIDE = 16_384

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from conformance.cases.errors import UserError
-from conformance.cases.outcome import Record, Stage, Status, Strict, Text, named
-from conformance.cases.reading import read_toml
+from conformance.cases.outcome import Record, Stage, Status, Strict, Text, describe_outcome
+from conformance.core.errors import UserError
+from conformance.core.reading import read_toml
 
 FILE = Path("matrices/expectations.toml")
 
@@ -55,7 +55,7 @@ class Expectation(Strict):
     @property
     def named(self) -> str:
         """`wrong in compare, first in model.10`."""
-        return named(self.status, self.stage, self.signature, self.layer)
+        return describe_outcome(self.status, self.stage, self.signature, self.layer)
 
     @property
     def over(self) -> bool:
@@ -84,7 +84,7 @@ def read_expectations(path: Path) -> dict[str, Expectation]:
 
 def how(record: Record) -> str:
     """How a case ended, in the words of an expectation."""
-    return named(*_how(record))
+    return describe_outcome(*_how(record))
 
 
 def _how(record: Record) -> tuple[Status, Stage, str | None, str | None]:

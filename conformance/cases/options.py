@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from pathlib import Path
 
-from conformance.cases.errors import UserError
-from conformance.cases.text import shortened
+from conformance.core.errors import UserError
+from conformance.core.text import shortened
 
 # Longer than anything takes that is waited for; timers of the operating system end before a million years.
 LONGEST_WAIT = 365 * 24 * 3600
 # Of a program: after one call, one that gives its first answer for ever is right.
-FEWEST_CALLS, MOST_CALLS = 2, 100_000
+FEWEST_CALLS, CALLS, MOST_CALLS = 2, 4, 100_000
 
 
 def names(option: str, text: str | None) -> list[str] | None:
@@ -125,16 +125,16 @@ def at_most_one(**options: object) -> None:
 
 
 @dataclass(frozen=True)
-class Why:
+class Justification:
     """Why a failure is accepted: where it is reported, why it does not matter, or both."""
 
     link: str | None = None
     reason: str | None = None
 
 
-def why(link: str | None, reason: str | None, needed: bool) -> Why:
+def why(link: str | None, reason: str | None, needed: bool) -> Justification:
     """What --link and --reason say. Raises UserError where one of them is `needed` and there is none."""
-    found = Why(given("--link", link), given("--reason", reason))
+    found = Justification(given("--link", link), given("--reason", reason))
     if needed and not (found.link or found.reason):
         raise UserError("say why it is accepted: --link URL or --reason TEXT")
     return found

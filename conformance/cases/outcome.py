@@ -22,9 +22,9 @@ from pydantic import (
 )
 
 from conformance.cases.case import Case, Column, Subject
-from conformance.cases.errors import first_line
-from conformance.cases.revision import suite_revision
-from conformance.cases.text import one_line, printable
+from conformance.core.errors import first_line
+from conformance.core.revision import suite_revision
+from conformance.core.text import one_line, printable
 
 # Strings from outside, made fit to be shown: of any length, and of one line.
 Text = Annotated[str, AfterValidator(printable)]
@@ -215,7 +215,7 @@ class Seconds(Recorded):
     run: float | None = None
 
 
-def named(status: Status, stage: Stage, signature: str | None, layer: str | None = None) -> str:
+def describe_outcome(status: Status, stage: Stage, signature: str | None, layer: str | None = None) -> str:
     """`error in compile (NCC_EVRF009)`, `wrong in compare, first in model.10`."""
     because = f" ({signature})" if signature else ""
     return f"{status.value} in {stage.value}{because}" + (f", first in {layer}" if layer else "")
@@ -250,6 +250,11 @@ class Outcome(Recorded):
     notes: list[Text] = Field(default_factory=list)
     environment: dict[Text, Text] = Field(default_factory=dict)
     seconds: Seconds = Field(default_factory=Seconds)
+
+    @property
+    def summary(self) -> str:
+        """`wrong in compare`, `error in lower (RuntimeError)`."""
+        return describe_outcome(self.status, self.stage, self.signature)
 
     @property
     def decided(self) -> bool:

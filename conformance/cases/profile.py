@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pydantic import Field
 
-from conformance.cases.errors import unknown
 from conformance.cases.outcome import Strict
-from conformance.cases.reading import data_path, read_toml
+from conformance.core.errors import unknown
+from conformance.core.reading import data_path, read_toml
 
 
 class Models(Strict):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 
-from conformance.cases.errors import unknown
 from conformance.cases.outcome import Strict
-from conformance.cases.reading import data_path, read_toml
+from conformance.core.errors import unknown
+from conformance.core.reading import data_path, read_toml
 
 
 class Release(Strict):

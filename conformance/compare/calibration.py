@@ -9,11 +9,11 @@ from datetime import datetime, timezone
 from fnmatch import fnmatchcase
 from math import floor
 
-from conformance.cases.errors import UserError
 from conformance.cases.outcome import Record
-from conformance.cases.revision import suite_revision
 from conformance.compare.evidence import KINDS, Evidence, Kind, Ratios, gathered, limit_of, quantile
 from conformance.compare.limits import Distribution, Faulty, Healthy, Limit, limit
+from conformance.core.errors import UserError
+from conformance.core.revision import suite_revision
 
 HEALTHY = ("openvino", "onnxruntime", "inductor")
 FRONT_END = "xla"  # healthy with a workaround

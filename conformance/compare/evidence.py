@@ -15,10 +15,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from conformance.cases.errors import UserError
 from conformance.cases.outcome import ImageFigures, Record, Strict
-from conformance.cases.text import json_by_line
 from conformance.compare.limits import Healthy
+from conformance.core.errors import UserError
+from conformance.core.text import json_by_line
 
 Kind = Literal["outputs", "in_place", "isolated"]
 KINDS: tuple[Kind, ...] = ("outputs", "in_place", "isolated")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pydantic import RootModel
 
-from conformance.cases.errors import UserError
 from conformance.cases.outcome import Strict
-from conformance.cases.reading import read_toml
+from conformance.core.errors import UserError
+from conformance.core.reading import read_toml
 
 
 class Distribution(Strict):

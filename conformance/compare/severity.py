@@ -12,7 +12,7 @@ from math import isnan
 from pathlib import Path
 
 from conformance.cases.outcome import Strict
-from conformance.cases.reading import read_toml
+from conformance.core.reading import read_toml
 
 PATH = Path(__file__).with_name("severity.toml")
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from conformance.cases.outcome import GroupFigures, ImageFigures, LayerFigures, PublishedGate
 from conformance.compare.metrics import MEASURES, by_image, cosine, rel_l2, sqnr_db
-from conformance.systems.protocol import Group
+from conformance.core.groups import Group
 
 # Of one group or layer, by every measure it is judged by: the largest error, per image, of equally valid CPU runs.
 Noise = Mapping[str, Sequence[float]]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from conformance.cases.errors import check
+from conformance.core.errors import check
+from conformance.core.loading import collected
 from conformance.defects.as_strided import AS_STRIDED
 from conformance.defects.auto_cast_nan import AUTO_CAST_NAN
 from conformance.defects.batch4_split import BATCH4_SPLIT
@@ -13,16 +15,12 @@ from conformance.defects.batch_256 import BATCH_256
 from conformance.defects.clamp_infinity import CLAMP_INFINITY
 from conformance.defects.complex_numbers import COMPLEX_NUMBERS
 from conformance.defects.conv3d import CONV3D
-from conformance.defects.convolution_tiles import CONVOLUTION_TILES
 from conformance.defects.defect import Defect
 from conformance.defects.depthwise_transposed import DEPTHWISE_TRANSPOSED
-from conformance.defects.detr_decoder import DETR_DECODER
 from conformance.defects.dilated_convolution import DILATED_CONVOLUTION
 from conformance.defects.dilated_pool import DILATED_POOL
 from conformance.defects.dilated_transposed import DILATED_TRANSPOSED
 from conformance.defects.frozen_fallback import FROZEN_FALLBACK
-from conformance.defects.large_kernel_backward import LARGE_KERNEL_BACKWARD
-from conformance.defects.lnc_mismatch import LNC_MISMATCH
 from conformance.defects.multiply_reduce import MULTIPLY_REDUCE
 from conformance.defects.onnxruntime_ceil import ONNXRUNTIME_CEIL
 from conformance.defects.onnxruntime_pad_pool import ONNXRUNTIME_PAD_MAX, ONNXRUNTIME_PAD_POOL
@@ -38,82 +36,75 @@ from conformance.defects.openvino_rounding import OPENVINO_ROUNDING
 from conformance.defects.openvino_unsqueeze import OPENVINO_UNSQUEEZE
 from conformance.defects.parameter_fallback import PARAMETER_FALLBACK
 from conformance.defects.replicate_pad import REPLICATE_PAD
+from conformance.defects.reported import reported
 from conformance.defects.resize_bilinear import RESIZE_BILINEAR
 from conformance.defects.resize_nearest import RESIZE_NEAREST
 from conformance.defects.resize_scale import RESIZE_SCALE
 from conformance.defects.sbuf import SBUF
-from conformance.defects.small_kernel_training import SMALL_KERNEL_TRAINING
 from conformance.defects.sort import SORT
 from conformance.defects.split_with_sizes import SPLIT_WITH_SIZES
 from conformance.defects.topk_integers import TOPK_INTEGERS
 from conformance.defects.topk_large import TOPK_LARGE
-from conformance.defects.transpose_annotations import TRANSPOSE_ANNOTATIONS
 from conformance.defects.views_refused import VIEWS_REFUSED
 from conformance.defects.windows_strides import WINDOWS_STRIDES
 from conformance.defects.xla_half import XLA_MEAN, XLA_NORM
 from conformance.defects.xla_pool import XLA_POOL
 from conformance.defects.xla_resize import XLA_RESIZE, XLA_RESIZE_BFLOAT16
-from conformance.defects.yolov5_in_place import YOLOV5_IN_PLACE
 
 if TYPE_CHECKING:
     from torch.fx import Graph, Node
 
-DEFECTS: dict[str, Defect] = {
-    defect.id: defect
-    for defect in (
-        SPLIT_WITH_SIZES,
-        AS_STRIDED,
-        RESIZE_SCALE,
-        VIEWS_REFUSED,
-        PARAMETER_FALLBACK,
-        FROZEN_FALLBACK,
-        TOPK_INTEGERS,
-        TOPK_LARGE,
-        SORT,
-        SBUF,
-        BATCH4_SPLIT,
-        DILATED_POOL,
-        DILATED_TRANSPOSED,
-        DEPTHWISE_TRANSPOSED,
-        COMPLEX_NUMBERS,
-        REPLICATE_PAD,
-        CONV3D,
-        WINDOWS_STRIDES,
-        BATCH_256,
-        RESIZE_BILINEAR,
-        RESIZE_NEAREST,
-        DILATED_CONVOLUTION,
-        MULTIPLY_REDUCE,
-        CLAMP_INFINITY,
-        AUTO_CAST_NAN,
-        TRANSPOSE_ANNOTATIONS,
-        CONVOLUTION_TILES,
-        DETR_DECODER,
-        LARGE_KERNEL_BACKWARD,
-        SMALL_KERNEL_TRAINING,
-        YOLOV5_IN_PLACE,
-        LNC_MISMATCH,
-        XLA_RESIZE,
-        XLA_RESIZE_BFLOAT16,
-        XLA_NORM,
-        XLA_MEAN,
-        XLA_POOL,
-        ONNXRUNTIME_TRANSPOSED,
-        ONNXRUNTIME_CEIL,
-        ONNXRUNTIME_PAD_MAX,
-        ONNXRUNTIME_PAD_POOL,
-        OPENVINO_AVG_POOL,
-        OPENVINO_POOL,
-        OPENVINO_CONSTANTS,
-        OPENVINO_CONVOLUTION,
-        OPENVINO_DIVIDEND,
-        OPENVINO_GATHER,
-        OPENVINO_REDUCE,
-        OPENVINO_RESIZE,
-        OPENVINO_ROUNDING,
-        OPENVINO_UNSQUEEZE,
-    )
-}
+# In the order that they are listed in; behind them those of other packages, by their entry points.
+_OWN = (
+    SPLIT_WITH_SIZES,
+    AS_STRIDED,
+    RESIZE_SCALE,
+    VIEWS_REFUSED,
+    PARAMETER_FALLBACK,
+    FROZEN_FALLBACK,
+    TOPK_INTEGERS,
+    TOPK_LARGE,
+    SORT,
+    SBUF,
+    BATCH4_SPLIT,
+    DILATED_POOL,
+    DILATED_TRANSPOSED,
+    DEPTHWISE_TRANSPOSED,
+    COMPLEX_NUMBERS,
+    REPLICATE_PAD,
+    CONV3D,
+    WINDOWS_STRIDES,
+    BATCH_256,
+    RESIZE_BILINEAR,
+    RESIZE_NEAREST,
+    DILATED_CONVOLUTION,
+    MULTIPLY_REDUCE,
+    CLAMP_INFINITY,
+    AUTO_CAST_NAN,
+    *reported(),
+    XLA_RESIZE,
+    XLA_RESIZE_BFLOAT16,
+    XLA_NORM,
+    XLA_MEAN,
+    XLA_POOL,
+    ONNXRUNTIME_TRANSPOSED,
+    ONNXRUNTIME_CEIL,
+    ONNXRUNTIME_PAD_MAX,
+    ONNXRUNTIME_PAD_POOL,
+    OPENVINO_AVG_POOL,
+    OPENVINO_POOL,
+    OPENVINO_CONSTANTS,
+    OPENVINO_CONVOLUTION,
+    OPENVINO_DIVIDEND,
+    OPENVINO_GATHER,
+    OPENVINO_REDUCE,
+    OPENVINO_RESIZE,
+    OPENVINO_ROUNDING,
+    OPENVINO_UNSQUEEZE,
+)
+
+
+DEFECTS: dict[str, Defect] = collected("defect", Defect, _OWN, attrgetter("id"))
 
 
 def known_defect(name: str) -> Defect:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.cases.outcome import Stage, Status
 from conformance.defects.defect import Defect, Evidence, MinimalCase
-from conformance.defects.small import calls, images
+from conformance.graphs.fx_match import calls, images
 
 if TYPE_CHECKING:
     from torch import Tensor

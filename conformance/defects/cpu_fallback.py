@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from conformance.defects.dataflow import depends_on_input
-from conformance.defects.small import is_constant, schema_arguments
+from conformance.graphs.fx_match import is_constant, schema_arguments
 from conformance.operators.table import Fate, table
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from conformance.defects.small import is_constant, operator
+from conformance.graphs.fx_match import is_constant, operator
 from conformance.graphs.kinds import gives_shape_alone
 
 if TYPE_CHECKING:

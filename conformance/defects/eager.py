@@ -15,7 +15,7 @@ from conformance.operators.parts import Dependent, tensors, written_down
 from conformance.operators.table import Fate
 
 if TYPE_CHECKING:
-    from conformance.program import Program
+    from conformance.programs.program import Program
 
 _TO_THE_HOST = ("tolist", "numpy", "__array__")  # no operators, and out of torch nevertheless
 

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from conformance.cases.outcome import Strict
-from conformance.cases.reading import read_toml
+from conformance.core.reading import read_toml
 
 _PAGES = "https://github.com/aws-neuron/aws-neuron-sdk/blob/81ce03ae/compiler/error-codes"
 _PATH = Path(__file__).with_name("error_codes.toml")

@@ -15,7 +15,7 @@ _NUMERIC = (Status.WRONG, Status.NONFINITE, Status.MISMATCH)
 
 if TYPE_CHECKING:
     from conformance.graphs.graph import Fallback
-    from conformance.program import Program
+    from conformance.programs.program import Program
 
 
 def explain(

@@ -9,7 +9,7 @@ from conformance.cases.outcome import Stage, Status
 from conformance.defects.cpu_fallback import frozen
 from conformance.defects.defect import FROZEN, Defect, Evidence, MinimalCase
 from conformance.defects.resizing import interpolate
-from conformance.defects.small import calls, images
+from conformance.graphs.fx_match import calls, images
 
 if TYPE_CHECKING:
     from torch import Tensor

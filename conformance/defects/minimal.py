@@ -7,16 +7,17 @@ from inspect import getsource
 from typing import TYPE_CHECKING
 
 from conformance.cases.case import Subject
-from conformance.cases.errors import check
+from conformance.core.errors import check
+from conformance.core.store import digest
 from conformance.defects.defect import Defect, MinimalCase
-from conformance.store import digest
+from conformance.systems.base import BaseSystem
 from conformance.systems.protocol import Model
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class MinimalCases:
+class MinimalCases(BaseSystem):
     """One defect's minimal cases; a variant is a minimal case, and there is one task, without a name."""
 
     tasks: tuple[str, ...] = ("",)
@@ -31,22 +32,11 @@ class MinimalCases:
         """The minimal case of this name. Raises UserError."""
         return self.cases[check(f"minimal case of {self.name}", variant, self.variants)]
 
-    def missing(self) -> str | None:
-        """Nothing: a minimal case needs only torch."""
-        return None
-
     def stride(self, task: str) -> int:
         """Nothing: the inputs have their own shape."""
         return 1
 
-    def layers(self, variant: str, task: str) -> tuple[str, ...]:
-        """None: it is an operator or two."""
-        return ()
-
-    def groups(self, variant: str, task: str) -> None:
-        """Every output is one."""
-
-    def build(self, variant: str, task: str) -> Model:
+    def build(self, variant: str, task: str, weights: str | None = None) -> Model:
         """The module; it has no weights, or seeded ones. Its key is that of the defect's file: what is edited
         there must not meet the reference of what stood there before."""
         build = self.minimal(variant).build

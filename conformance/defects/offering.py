@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.defects.catalogue import find
 from conformance.defects.defect import Defect
-from conformance.defects.small import arguments, operator
-from conformance.defects.workarounds import WORKAROUNDS
+from conformance.graphs.fx_match import arguments, operator
+from conformance.programs.workarounds import WORKAROUNDS
 
 if TYPE_CHECKING:
     from torch.fx import Node
 
-    from conformance.program import Program
+    from conformance.programs.program import Program
 
 # Takes a defect and a node at which it strikes, gives the workarounds that help there.
 Helping = Callable[[Defect, "Node"], tuple[str, ...]]
@@ -33,7 +33,7 @@ def offered(defect: Defect, on: Iterable[str] = (), nodes: Iterable[Node] | None
 
 
 def _has_to_fit(name: str) -> bool:
-    return WORKAROUNDS[name].rewrite == "chunk"
+    return name == "chunk"
 
 
 def _fits(name: str, node: Node) -> bool:
@@ -72,7 +72,7 @@ class Tried:
         return self._left[name]
 
     def _with(self, on: tuple[str, ...]) -> Program:
-        from conformance.program import Program
+        from conformance.programs.program import Program
 
         module: Any = copy.copy(self._program.module)
         module.workarounds = on

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
 from conformance.defects.defect import Defect, Evidence, MinimalCase
-from conformance.defects.small import arguments, calls, operator
+from conformance.graphs.fx_match import arguments, calls, operator
 
 if TYPE_CHECKING:
     from torch import Tensor

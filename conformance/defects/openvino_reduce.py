@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from conformance.cases.outcome import Stage, Status
 from conformance.defects.dataflow import depends_on_input
 from conformance.defects.defect import Defect, Evidence, MinimalCase
-from conformance.defects.small import arguments, calls, images, operator
+from conformance.graphs.fx_match import arguments, calls, images, operator
 
 if TYPE_CHECKING:
     from torch import nn

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from conformance.cases.outcome import Stage, Status
 from conformance.defects.cpu_fallback import left_to_the_cpu, of_parameters_alone
 from conformance.defects.defect import Defect, Evidence, MinimalCase
-from conformance.defects.small import images
+from conformance.graphs.fx_match import images
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from conformance.defects.small import arguments, operator, pair
+from conformance.graphs.fx_match import arguments, operator, pair
 
 if TYPE_CHECKING:
     from torch.fx import Node

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from conformance.defects.small import arguments, calls, operator
+from conformance.graphs.fx_match import arguments, calls, operator
 
 if TYPE_CHECKING:
     from torch import nn

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from conformance.cases.outcome import Stage, Status
 from conformance.defects.defect import Defect, Evidence, MinimalCase
 from conformance.defects.pooling import reaches_beyond_the_image
-from conformance.defects.small import calls, images, pair
+from conformance.graphs.fx_match import calls, images, pair
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from conformance.cases.outcome import Stage, Status
 from conformance.defects.defect import Defect, Evidence, MinimalCase
 from conformance.defects.resizing import Resizing, interpolate, resizing
-from conformance.defects.small import images
+from conformance.graphs.fx_match import images
 
 if TYPE_CHECKING:
     from torch import Tensor, dtype

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from conformance.cases.errors import UserError
+from conformance.core.errors import UserError
+from conformance.core.requirements import missing_packages
 from conformance.detections.postprocess import Detections
-from conformance.registry import missing_packages
 
 
 class Labels(Protocol):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from conformance.cases.errors import UserError
+from conformance.core.errors import UserError
 
 
 @dataclass(frozen=True)

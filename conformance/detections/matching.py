@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from conformance.detections.boxes import overlaps
 from conformance.detections.postprocess import Detections
+from conformance.models.boxes import overlaps
 
 CONFIDENCES = (0.1, 0.25, 0.5, 0.75)
 OVERLAP = 0.5

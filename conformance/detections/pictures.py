@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image, ImageOps
 from pydantic import BaseModel, Field
 
-from conformance.cases.errors import UserError
-from conformance.cases.reading import read_json
+from conformance.core.errors import UserError
+from conformance.core.reading import read_json
 from conformance.detections.letterbox import Letterbox
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from conformance.cases.errors import UserError
-from conformance.detections.boxes import survivors
+from conformance.core.errors import UserError
 from conformance.detections.letterbox import Letterbox
-from conformance.torchvision_ops import suppression
+from conformance.models.boxes import survivors
+from conformance.models.torchvision_ops import suppression
 
 if TYPE_CHECKING:
     from torch import Tensor

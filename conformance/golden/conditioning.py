@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
-from conformance.autocast import auto_cast
 from conformance.cases.case import stored_dtype
 from conformance.cases.outcome import ENOUGH, Conditioning
 from conformance.compare.metrics import rel_l2
 from conformance.golden.reference import Golden, cast, record
+from conformance.programs.autocast import auto_cast
 
 Of = Callable[[Golden, str], Tensor]
 

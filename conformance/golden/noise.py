@@ -10,11 +10,11 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from conformance.autocast import auto_cast
-from conformance.cases.errors import ModelError, first_line
 from conformance.compare.metrics import MEASURES, OF_WHOLE, rel_l2
+from conformance.core.errors import ModelError, first_line
 from conformance.golden.promoting import promoting
 from conformance.golden.reference import cast
+from conformance.programs.autocast import auto_cast
 
 Run = Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]
 Parts = Callable[[tuple[Tensor, ...]], Mapping[str, Tensor]]
@@ -81,7 +81,7 @@ def allowed_error(
     Module and inputs are already of the dtype that is stored. `parts` names the parts of the module's outputs, each
     (batch, values); `reference` holds the same in float64. Raises ModelError where the CPU cannot run it.
     """
-    runs = ((name, parts(outputs)) for name, outputs in twins(module, inputs, dtype))
+    runs = ((name, parts(outputs)) for name, outputs in baseline_runs(module, inputs, dtype))
     return largest_errors(_valid(runs, module, inputs, reference, parts), reference, measures)
 
 
@@ -134,7 +134,7 @@ def largest_errors(
 
 
 @torch.no_grad()
-def twins(
+def baseline_runs(
     module: nn.Module, inputs: tuple[Tensor, ...], dtype: str = "float32"
 ) -> Iterator[tuple[str, tuple[Tensor, ...]]]:
     """The name and the outputs of each run, the plain one first. One that the model does not take is left out, as one

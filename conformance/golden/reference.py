@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten_with_path
 
-from conformance.arguments import encoded, numbers, renumbered
-from conformance.cases.errors import ModelError, first_line, not_there
+from conformance.core.errors import ModelError, first_line, not_there
+from conformance.core.store import Store, digest
 from conformance.golden.promoting import promoting
-from conformance.program import Isolated, Whole, tensors
-from conformance.store import Store, digest
+from conformance.programs.arguments import encoded, numbers, renumbered
+from conformance.programs.program import Isolated, Whole, tensors
 
 _ALIKE = 1e-4  # how far apart runs of one program at its own dtype may be
 
@@ -26,8 +26,8 @@ class Golden:
     """What went through a model for one set of inputs.
 
     `values` are the distinct tensors; `outputs`, each layer's `results` and the tensors in each layer's `arguments`
-    (see `conformance.arguments`) are their numbers. `written` are those that were overwritten later. `names` are what
-    the outputs are called, `types` the layers' class names.
+    (see `conformance.programs.arguments`) are their numbers. `written` are those that were overwritten later. `names`
+    are what the outputs are called, `types` the layers' class names.
     """
 
     values: tuple[Tensor, ...]

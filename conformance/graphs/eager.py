@@ -29,9 +29,9 @@ def source(module: nn.Module, inputs: tuple[Tensor, ...]) -> Source:
     on all that the module it appears in has been given or has computed until then.
     """
     run = _recorded(module, inputs)
-    if run.strangers:
+    if run.untracked:
         other = _recorded(module, tuple(_another(x) for x in inputs))
-        run.resolve(other.strangers)
+        run.resolve(other.untracked)
     return run.source()
 
 
@@ -84,7 +84,7 @@ class _Run(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.operators: list[Operator] = []
         self.shapes: dict[str, set[Shape]] = defaultdict(set)
-        self.strangers: list[_Stranger] = []
+        self.untracked: list[_Stranger] = []
         self._given: list[tuple[str, Shape, str]] = []  # value, shape, scope
         self._called: list[tuple[str, str, tuple[str, ...]]] = []  # operator, scope, what it reads
         self._returned: list[tuple[str, str]] = []  # scope, value
@@ -122,7 +122,7 @@ class _Run(TorchDispatchMode):  # type: ignore[no-untyped-call]
         scope, seen = self._frames[-1]
         read = tuple(seen)
         value = self._new(tensor)
-        self.strangers.append(_Stranger(len(self.operators), tensor.detach().clone()))
+        self.untracked.append(_Stranger(len(self.operators), tensor.detach().clone()))
         self.operators.append(Operator(None, scope, read, (value,)))
         return value
 
@@ -152,8 +152,8 @@ class _Run(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._given += [(self.value(x), tuple(x.shape), self._frames[-1][0]) for x in _tensors(results)]
 
     def resolve(self, others: list[_Stranger]) -> None:
-        """Cut off the strangers that are the same in a run with other inputs."""
-        for mine, other in zip(self.strangers, others, strict=False):
+        """Cut off the untracked that are the same in a run with other inputs."""
+        for mine, other in zip(self.untracked, others, strict=False):
             if torch.equal(mine.tensor, other.tensor):
                 self.operators[mine.place] = replace(self.operators[mine.place], inputs=())
 
@@ -162,7 +162,7 @@ class _Run(TorchDispatchMode):  # type: ignore[no-untyped-call]
         constants = {value: min(self.shapes[value]) for value in self.constants}
         graph = Graph(tuple(self.operators), self.inputs, self.outputs, constants)
         activations: dict[Shape, dict[str, None]] = defaultdict(dict)
-        for stranger in self.strangers:
+        for stranger in self.untracked:
             maker = self.operators[stranger.place]
             if maker.outputs[0] in graph.fed:
                 activations[tuple(stranger.tensor.shape)][maker.scope or ""] = None

@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-from conformance.cases.errors import UserError
+from conformance.core.errors import UserError
 from conformance.host.instance import family_of, find_instance_type
-from conformance.host.look import Host
 from conformance.host.neuron import find_neuron
+from conformance.host.probe import Host
 
 VISIBLE, COUNT, LNC = "NEURON_RT_VISIBLE_CORES", "NEURON_RT_NUM_CORES", "NEURON_LOGICAL_NC_CONFIG"
 

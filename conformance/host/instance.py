@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 
-from conformance.host.look import Host, ToolError
+from conformance.host.probe import Host, ToolError
 
 _DRIVER = "sys/devices/virtual/neuron_device/neuron0/neuron_core0/info/architecture/instance_type"
 _METADATA = "http://169.254.169.254/latest"

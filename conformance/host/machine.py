@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from conformance.host.facts import Machine
 from conformance.host.instance import neuroncore_version
-from conformance.host.look import Host
+from conformance.host.probe import Host
 
 
 def find_machine(host: Host, instance_type: str | None = None) -> Machine:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from conformance.host.facts import Device, Neuron, Process
-from conformance.host.look import Host, ToolError
+from conformance.host.probe import Host, ToolError
 
 
 class ListedProcess(BaseModel):

@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 
 from conformance.cases.releases import Release
 from conformance.host.facts import Packages
-from conformance.host.look import Host
+from conformance.host.probe import Host
 from conformance.host.sdk import COMPILER, FRAMEWORK, identify, torch_neuronx_kind
 
 NAMES = (

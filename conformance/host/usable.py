@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from conformance.cases.errors import UserError
+from conformance.core.errors import UserError
 from conformance.host.facts import Usable
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from conformance.systems.attention import Attend
+    from conformance.models.attention import Attend
 
 
 class AreaAttention(nn.Module):

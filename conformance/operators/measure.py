@@ -22,7 +22,7 @@ from typing import Annotated, Any
 
 import typer
 
-from conformance.cases.text import json_by_line
+from conformance.core.text import json_by_line
 from conformance.operators.table import TORCH_XLA, Fate, Row, Table
 
 PACKAGES = ("torch-xla", "torch", "torchvision")
@@ -113,7 +113,7 @@ def _own_kernels(call: str) -> list[tuple[Any, Any, Any]]:
     import torch
     from torch import DispatchKey
 
-    from conformance.defects.small import calls
+    from conformance.graphs.fx_match import calls
     from conformance.operators.calls import CALLS
     from conformance.operators.given import noise
     from conformance.operators.parts import is_composite

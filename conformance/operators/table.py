@@ -9,7 +9,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from conformance.cases.outcome import Strict
-from conformance.cases.reading import read_json
+from conformance.core.reading import read_json
 
 TORCH_XLA = Path(__file__).with_name("torch-xla-2.9.json")
 

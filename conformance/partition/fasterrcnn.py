@@ -8,9 +8,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from conformance.cases.case import check_size, check_stride
-from conformance.cases.errors import UserError, check
+from conformance.core.errors import UserError, check
 from conformance.partition.share import Cut, Measured
-from conformance.systems.fasterrcnn import FasterRcnn, calibrated
+from conformance.systems.fasterrcnn import FasterRcnn
 
 PARTS = {
     "backbone": ("backbone",),
@@ -34,7 +34,8 @@ def measured(variant: str, height: int, width: int, runs: int = 3) -> Measured:
     check_stride(*check_size(1, height, width)[1:], system.stride("backbone"))
 
     from conformance.partition.measure import measure
-    from conformance.systems.images import crops
+    from conformance.systems.building.fasterrcnn import calibrated
+    from conformance.systems.building.images import crops
 
     model = copy.deepcopy(calibrated(variant)[0])
     model.transform.min_size, model.transform.max_size = (min(height, width),), max(height, width)  # no resizing
@@ -46,7 +47,7 @@ def _where() -> str:
     """The processor, and whose RoIAlign and suppression were timed."""
     import torch
 
-    from conformance.torchvision_ops import own_kernels
+    from conformance.models.torchvision_ops import own_kernels
 
     kernels = "its own kernels" if own_kernels() else "stand-ins for its kernels, which are slower"
     versions = f"torch {version('torch')}, torchvision {version('torchvision')} with {kernels}"

@@ -14,9 +14,9 @@ from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile, record_function
 from torch.utils.flop_counter import FlopCounterMode
 
-from conformance.cases.errors import UserError
+from conformance.core.errors import UserError
 from conformance.partition.share import Measured, Operator, Part
-from conformance.program import tensors
+from conformance.programs.program import tensors
 
 # Of each part, the paths of the modules that it is made of, in the order they run.
 Paths = Mapping[str, tuple[str, ...]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
-from conformance.cases.errors import UserError, check
+from conformance.core.errors import UserError, check
 
 
 @dataclass(frozen=True)

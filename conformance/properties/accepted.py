@@ -9,12 +9,12 @@ from pathlib import Path
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pydantic import field_validator, model_validator
 
-from conformance.cases.options import Why
+from conformance.cases.options import Justification
 from conformance.cases.outcome import Outcome, Stage, Status, Strict, Text
-from conformance.cases.reading import fixture_path, read_json
+from conformance.core.reading import fixture_path, read_json
+from conformance.core.store import digest
 from conformance.properties.program import Program
 from conformance.properties.setups import Setup
-from conformance.store import digest
 from conformance.targets.protocol import Target
 
 
@@ -76,7 +76,9 @@ def accepted_folder(given: str | None) -> Path:
     return Path(given) if given else fixture_path("programs")
 
 
-def accept(folder: Path, program: Program, outcome: Outcome, setup: Setup, target: Target, why: Why) -> Path:
+def accept(
+    folder: Path, program: Program, outcome: Outcome, setup: Setup, target: Target, why: Justification
+) -> Path:
     """Write a failure as a case; from these versions of the target's packages on it is expected."""
     installed = target.packages(setup.column.hardware, setup.column.sdk)
     name = f"{setup.column.target}-{program.steps[-1].operator}-{digest({'program': program.model_dump_json()})[:6]}"

@@ -7,7 +7,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from conformance.cases.errors import check
+from conformance.core.errors import check
 from conformance.properties.operator import Operator, Weight
 from conformance.properties.operators import OPERATORS
 from conformance.properties.program import Program, Step

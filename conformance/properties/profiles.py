@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import settings
 from hypothesis.errors import InvalidArgument
 
-from conformance.cases.errors import unknown
+from conformance.core.errors import unknown
 
 DEFAULT = "ci"
 

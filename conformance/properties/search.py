@@ -16,7 +16,7 @@ from conformance.properties.setups import Setup
 from conformance.properties.system import SYSTEM, case_of
 from conformance.running.child import Job
 from conformance.running.worker import Worker
-from conformance.targets.protocol import Target, cores_needed
+from conformance.targets.protocol import Target
 
 if TYPE_CHECKING:
     from conformance.properties.accepted import Accepted
@@ -25,7 +25,7 @@ LONGEST = 60.0  # seconds, after which a program of a few small steps is a hang
 _FRESH_AFTER = 500  # programs, after which the references on disk are thrown away
 
 
-class Lab:
+class ScratchRunner:
     """A worker, and a cache that is thrown away: nobody meets a program twice."""
 
     def __init__(self, worker: Worker) -> None:
@@ -43,7 +43,7 @@ class Lab:
 
     def longest(self, target: Target) -> float:
         """After how many seconds a program hangs. neuronx-cc takes its time for small ones, too."""
-        return self.worker.timeout if cores_needed(target, ()) else min(self.worker.timeout, LONGEST)
+        return self.worker.timeout if target.cores(()) else min(self.worker.timeout, LONGEST)
 
     def close(self) -> None:
         """Remove the cache."""
@@ -58,7 +58,7 @@ class Search:
     it contains. With `known_fails` it counts as a failure, too.
     """
 
-    lab: Lab
+    lab: ScratchRunner
     setup: Setup
     target: Target
     target_spec: str

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from conformance.cases.case import Case, Subject
-from conformance.cases.errors import UserError
+from conformance.core.errors import UserError
+from conformance.core.store import digest
 from conformance.properties.program import Program
 from conformance.properties.setups import Setup
-from conformance.store import digest
+from conformance.systems.base import BaseSystem
 from conformance.systems.protocol import Model
 
 if TYPE_CHECKING:
@@ -20,30 +21,19 @@ SYSTEM = "conformance.properties.system:Programs"
 TASK = "program"
 
 
-class Programs:
+class Programs(BaseSystem):
     """Every program there is."""
 
     name = "programs"
-    variants: tuple[str, ...] = ()
+    variants = ()
     tasks: tuple[str, ...] = (TASK,)
     licence = "Apache-2.0"
-
-    def missing(self) -> str | None:
-        """Nothing: a program needs only torch."""
-        return None
 
     def stride(self, task: str) -> int:
         """Nothing: the inputs have their own shapes."""
         return 1
 
-    def layers(self, variant: str, task: str) -> tuple[str, ...]:
-        """None: its steps are no modules."""
-        return ()
-
-    def groups(self, variant: str, task: str) -> None:
-        """Every output is one."""
-
-    def build(self, variant: str, task: str) -> Model:
+    def build(self, variant: str, task: str, weights: str | None = None) -> Model:
         """The interpreter of the program. Raises UserError for what is no program."""
         from conformance.properties.module import Steps
 

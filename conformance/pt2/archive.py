@@ -12,8 +12,8 @@ from io import BytesIO
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
-from conformance.cases.errors import UserError, first_line
-from conformance.cases.text import shortened
+from conformance.core.errors import UserError, first_line
+from conformance.core.text import shortened
 from conformance.pt2.program import checked_json
 
 _MEMBERS = 50_000

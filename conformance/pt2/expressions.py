@@ -10,8 +10,8 @@ import ast
 import re
 from collections.abc import Callable
 
-from conformance.cases.errors import UserError
-from conformance.cases.text import shortened
+from conformance.core.errors import UserError
+from conformance.core.text import shortened
 
 _LONGEST = 20_000
 _SYMBOL = re.compile(r"(?:s|u|ps|zf|zuf)[0-9]{1,6}")

@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from conformance.cases.errors import UserError
-from conformance.cases.text import shortened
+from conformance.core.errors import UserError
+from conformance.core.text import shortened
 from conformance.pt2.expressions import require_expression, require_guard
 
 _DEEPEST = 64

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from conformance.cases.outcome import DetectionCounts, Record
+from conformance.report.formatting import cell_text, precision, share
 from conformance.report.table import Cell, Tables, column_of, row_of, tables
-from conformance.report.words import cell_text, precision, share
 
 CONFIDENCE = 0.25
 HEADINGS = ("reference", "kept", "lost", "spurious", "AP", "AP of the reference")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from conformance.report import detections, failure, published, words
+from conformance.report import detections, failure, formatting, published
+from conformance.report.layer_chart import layer_strip
 from conformance.report.matrix import Matrix
-from conformance.report.strip import layer_strip
 
 _COLUMNS_SIDE_BY_SIDE = 10
 
@@ -23,21 +23,21 @@ def as_html(matrix: Matrix) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(ratio=words.ratio, cosine=words.cosine, precision=words.precision)
+    environment.filters.update(ratio=formatting.ratio, cosine=formatting.cosine, precision=formatting.precision)
     return environment.get_template("matrix.html.j2").render(
         matrix=matrix,
         anchors=matrix.defect_anchors,
-        counts=words.counts,
-        totals=words.totals,
-        kinds=words.KINDS,
-        not_measured=words.NOT_MEASURED,
-        layer_name=words.layer_name,
-        layer_type=words.layer_type,
+        counts=formatting.counts,
+        totals=formatting.totals,
+        kinds=formatting.KINDS,
+        not_measured=formatting.NOT_MEASURED,
+        layer_name=formatting.layer_name,
+        layer_type=formatting.layer_type,
         layer_strip=layer_strip,
-        check_text=words.check_text,
-        error_text=words.error_text,
+        check_text=formatting.check_text,
+        error_text=formatting.error_text,
         known=failure.known,
-        share=words.share,
+        share=formatting.share,
         detections=detections,
         published=published,
         side_by_side=_COLUMNS_SIDE_BY_SIDE,

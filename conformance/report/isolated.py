@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from conformance.cases.outcome import GroupFigures, LayerFigures, Record, Status
+from conformance.report.formatting import layer_name, layer_type, plural, ratio_and_error
 from conformance.report.table import Cell, Row, TableColumn, column_of, row_of, sorted_columns, sorted_rows
-from conformance.report.words import layer_name, layer_type, plural, ratio_and_error
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from typing import Any
 from pydantic import BaseModel
 
 from conformance.compare.severity import severity
-from conformance.report.gate import Gate, Missed
+from conformance.report.baseline_gate import Gate, Missed
+from conformance.report.defect_pages import KnownDefect
+from conformance.report.formatting import NOT_TESTED, counts
 from conformance.report.isolated import IsolatedLayers
-from conformance.report.known import KnownDefect
 from conformance.report.matrix import Matrix
 from conformance.report.published import ABOUT, Compared, Published
 from conformance.report.table import Cell, Row, Table, TableColumn, Tables
-from conformance.report.words import NOT_TESTED, counts
 
 
 def as_json(matrix: Matrix) -> str:

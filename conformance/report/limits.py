@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from conformance.compare.evidence import FACTOR, KINDS, Evidence, Kind, Ratios, left_out
 from conformance.compare.limits import Limit
-from conformance.report.words import markdown_table
+from conformance.report.formatting import markdown_table
 
 _SAID: dict[Kind, str] = {
     "outputs": "outputs of whole models",

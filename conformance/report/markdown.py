@@ -7,13 +7,22 @@ import re
 from collections.abc import Iterable, Iterator
 
 from conformance.report import detections, published
-from conformance.report.gate import Gate
+from conformance.report.baseline_gate import Gate
+from conformance.report.defect_pages import KnownDefect
+from conformance.report.formatting import (
+    HEADINGS,
+    cosine,
+    error_text,
+    markdown_table,
+    one_line,
+    plural,
+    ratio,
+    totals,
+)
 from conformance.report.isolated import IsolatedLayers
-from conformance.report.known import KnownDefect
 from conformance.report.matrix import Matrix
 from conformance.report.published import Compared
 from conformance.report.table import Cell, Table, TableColumn, Tables
-from conformance.report.words import HEADINGS, cosine, error_text, markdown_table, one_line, plural, ratio, totals
 
 _COLUMNS_SIDE_BY_SIDE = 8
 

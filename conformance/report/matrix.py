@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from conformance.cases.outcome import Record
+from conformance.report.attribution import first_tiers
+from conformance.report.baseline_gate import Gate, published_gates
+from conformance.report.defect_pages import KnownDefect, known_defects
 from conformance.report.detections import detections
-from conformance.report.gate import Gate, published_gates
+from conformance.report.formatting import natural, one_line
 from conformance.report.isolated import IsolatedLayers, isolated_layers
-from conformance.report.known import KnownDefect, known_defects
 from conformance.report.published import Published, published_figures
 from conformance.report.table import Cell, Row, TableColumn, Tables, anchors, column_of, row_of, tables
-from conformance.report.tiers import first_tiers
-from conformance.report.words import natural, one_line
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from pydantic import Field, model_validator
 
 from conformance.cases.case import model_name
 from conformance.cases.outcome import Record, Status, Strict
-from conformance.cases.reading import fixture_path, read_toml
+from conformance.core.reading import fixture_path, read_toml
 from conformance.defects.split_with_sizes import SPLIT_WITH_SIZES as DEFECT
+from conformance.report.formatting import cell_text, cosine, layer_name, layer_type
 from conformance.report.table import Cell
-from conformance.report.words import cell_text, cosine, layer_name, layer_type
 
 SYSTEM = "yolo26"
 TARGET = "xla"

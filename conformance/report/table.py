@@ -9,7 +9,7 @@ from itertools import groupby
 from conformance.cases.case import SHORT_DTYPES, Column, Subject
 from conformance.cases.outcome import Record
 from conformance.defects.catalogue import DEFECTS
-from conformance.report.words import HEADINGS, NOT_TESTED, CellText, cell_text, natural
+from conformance.report.formatting import HEADINGS, NOT_TESTED, CellText, cell_text, natural
 
 _SIZES = "tnsmclex"
 

@@ -13,12 +13,12 @@ from rich.text import Text
 
 from conformance.cases.outcome import Record
 from conformance.report import detections, published
-from conformance.report.gate import Gate
+from conformance.report.baseline_gate import Gate
+from conformance.report.defect_pages import KnownDefect
+from conformance.report.formatting import KINDS, NOT_MEASURED, NOT_TESTED, cosine, one_line, ratio_and_error, totals
 from conformance.report.isolated import IsolatedLayers
-from conformance.report.known import KnownDefect
 from conformance.report.matrix import Matrix
 from conformance.report.table import Cell, Row, Table, TableColumn, Tables, merged_lines
-from conformance.report.words import KINDS, NOT_MEASURED, NOT_TESTED, cosine, one_line, ratio_and_error, totals
 
 _STYLES = {
     "pass": "green",

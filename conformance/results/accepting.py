@@ -10,10 +10,10 @@ from typing import Any
 import tomlkit
 from tomlkit.items import AoT
 
-from conformance.cases.errors import UserError, not_there
 from conformance.cases.expectation import Expectation, Flaky, read_expectations
-from conformance.cases.options import Why
+from conformance.cases.options import Justification
 from conformance.cases.outcome import Record, Status
+from conformance.core.errors import UserError, not_there
 from conformance.results.records import latest, matching
 
 _HEAD = """\
@@ -23,7 +23,7 @@ _HEAD = """\
 
 
 def accept(
-    path: Path, records: Sequence[Record], pattern: str, why: Why, until: date | None = None
+    path: Path, records: Sequence[Record], pattern: str, why: Justification, until: date | None = None
 ) -> list[Expectation]:
     """Expect the cases of an id, or of a pattern with `*`, to end as they did last. Raises UserError where there is
     no such record, and for a case that has not failed."""
@@ -48,7 +48,7 @@ def drop(path: Path, case: str) -> None:
     _edit(path, {}, without=case)
 
 
-def _expectation(runs: Sequence[Record], why: Why, until: date | None, named: bool) -> Expectation | None:
+def _expectation(runs: Sequence[Record], why: Justification, until: date | None, named: bool) -> Expectation | None:
     """Of the runs of one case; None of one that has not failed. One that passed, too, with the same versions of all
     packages, is flaky."""
     failures = [record for record in runs if _failed(record, named)]

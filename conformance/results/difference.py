@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from conformance.cases.errors import UserError
 from conformance.cases.expectation import how
 from conformance.cases.outcome import Record
+from conformance.core.errors import UserError
 
 
 class Kind(str, Enum):

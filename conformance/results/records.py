@@ -14,9 +14,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from conformance.cases.errors import UserError, not_there
 from conformance.cases.outcome import SCHEMA, Record
-from conformance.cases.text import one_line, shortened
+from conformance.core.errors import UserError, not_there
+from conformance.core.text import one_line, shortened
 
 # Lines that are said of a folder, behind them how many more there were; records that are looked for in one line.
 _SAID = 20

@@ -14,11 +14,11 @@ from threading import Thread
 from typing import Any
 
 from conformance.cases.case import Case
+from conformance.cases.options import CALLS
 from conformance.cases.outcome import Outcome, Stage
 
 _STAGES = list(Stage)
 STAGE, PROCESS, SPOILT = range(3)  # what the parent is told in shared memory, by place
-CALLS = 4  # of every program: the images, others, and both again
 _shared: Any = None
 
 
@@ -57,8 +57,8 @@ def prepare(variables: Mapping[str, str], threads: int, log: str, shared: Any) -
 def execute(job: Job, kept: str) -> str:
     """Run a case; its outcome as JSON, which no compiler's exception type can spoil. As far as it is known before the
     layers are tapped, it is in the file `kept`."""
-    from conformance.registry import load_target
     from conformance.running.pipeline import run_case
+    from conformance.targets.loading import load_target
 
     _shared[PROCESS] = os.getpid()
     return run_case(
@@ -76,8 +76,8 @@ def execute(job: Job, kept: str) -> str:
 
 def explain(job: Job, outcome: str) -> str:
     """The outcome of a case whose process died, with the known defects that explain it; as JSON."""
-    from conformance.registry import load_target
     from conformance.running.pipeline import explain_case
+    from conformance.targets.loading import load_target
 
     _shared[PROCESS] = os.getpid()
     found = Outcome.model_validate_json(outcome)

@@ -12,19 +12,21 @@ import torch
 from torch import Tensor, nn
 
 from conformance.cases.case import Subject, stored_dtype
-from conformance.cases.errors import ModelError, UserError, first_line
 from conformance.cases.outcome import Conditioning, Outcome
 from conformance.compare.metrics import OF_ALONE, OF_WHOLE, by_image, rel_l2
 from conformance.compare.rows import align_rows, without_ties
 from conformance.compare.verdict import Noise, each_output, finite, split_groups
-from conformance.defects.workarounds import WORKAROUNDS
+from conformance.core.errors import ModelError, UserError, first_line
+from conformance.core.groups import Group
+from conformance.core.loading import module_of
+from conformance.core.store import Store, digest
 from conformance.golden.conditioning import conditioning
 from conformance.golden.noise import RUNS, allowed_error
 from conformance.golden.reference import Golden, cast, golden, golden_key
-from conformance.program import Program, Whole
+from conformance.programs.program import Program, Whole
+from conformance.programs.workarounds import WORKAROUNDS
 from conformance.running.surroundings import fingerprint
-from conformance.store import Store, digest
-from conformance.systems.protocol import Group, Model, System
+from conformance.systems.protocol import Model, System
 
 _FORM = 2  # raise this when what is kept of the noise or the conditioning is made in another way
 
@@ -37,7 +39,7 @@ def of_its_own(system: System, what: str) -> Iterator[None]:
     except (UserError, ModelError):
         raise
     except Exception as error:  # a user's code
-        if type(system).__module__.startswith("conformance."):
+        if module_of(system).startswith("conformance."):
             raise
         raise ModelError(f"{what}: {first_line(error)}") from error
 

@@ -16,21 +16,21 @@ import torch
 from torch import Tensor, nn
 
 from conformance.cases.case import Subject, stored_dtype
-from conformance.cases.errors import UserError
 from conformance.cases.outcome import DetectionCounts, DetectionFigures
 from conformance.compare.limits import limit
 from conformance.compare.rows import SCORE, align_rows
+from conformance.core.errors import UserError
+from conformance.core.store import Store
 from conformance.detections.average_precision import Labels, average_precision
 from conformance.detections.letterbox import Letterbox
 from conformance.detections.matching import CONFIDENCES, count_images, differs, total
 from conformance.detections.pictures import find_pictures
 from conformance.detections.postprocess import Detections, from_cells, from_rows, restored
-from conformance.golden.noise import UNCONDITIONAL, twins
+from conformance.golden.noise import UNCONDITIONAL, baseline_runs
 from conformance.golden.reference import cast, golden_key
-from conformance.program import Whole, tensors
+from conformance.programs.program import Whole, tensors
 from conformance.scenes.labelled import as_input
-from conformance.store import Store
-from conformance.systems.images import labels
+from conformance.systems.building.images import labels
 from conformance.systems.protocol import Model, System
 
 IMAGES = 64
@@ -119,7 +119,7 @@ def _allowed(
     size = reference.norm(dim=values, keepdim=True).clamp(min=1e-30)
     noise = torch.zeros_like(size)
     furthest = limit(dtype).outputs
-    for _, (output, *_) in islice(twins(module, inputs, dtype), UNCONDITIONAL):
+    for _, (output, *_) in islice(baseline_runs(module, inputs, dtype), UNCONDITIONAL):
         error = (align_rows(output.double(), reference) if ranked else output.double()) - reference
         yield from (output, reference + furthest * error, reference - furthest * error)
         finite = error.nan_to_num(0, 0, 0)  # else all that is drawn would be NaN, and excuse anything

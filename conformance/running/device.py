@@ -10,10 +10,10 @@ from time import perf_counter
 from torch import Tensor
 
 from conformance.cases.case import Case
-from conformance.cases.errors import UserError, first_line
 from conformance.cases.outcome import Outcome, Seconds, Stage, Status, suite_error
+from conformance.core.errors import UserError, first_line
 from conformance.graphs.graph import Fallback, Graph
-from conformance.program import CaptureError, Program
+from conformance.programs.program import CaptureError, Program
 from conformance.targets.protocol import (
     Compiled,
     CompileError,

@@ -9,10 +9,10 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from conformance.cases.case import Column
-from conformance.cases.errors import UserError
-from conformance.defects.workarounds import variables
+from conformance.core.errors import UserError
 from conformance.host.cores import VISIBLE, Cores, cores_here
-from conformance.targets.protocol import Target, cores_needed, process_variables
+from conformance.programs.workarounds import variables
+from conformance.targets.protocol import Target
 
 
 class Leases:
@@ -26,8 +26,8 @@ class Leases:
     def process(self, target: Target, column: Column) -> dict[str, str]:
         """The environment variables of a process for a column: the target's, those of its workarounds and settings,
         and where it needs NeuronCores these, and no others, visible. Raises UserError where they are not free."""
-        found = {**target.variables, **variables(column.workarounds), **process_variables(target, column.settings)}
-        count = cores_needed(target, column.settings)
+        found = {**target.variables, **variables(column.workarounds), **target.process(column.settings)}
+        count = target.cores(column.settings)
         if not count:
             return found
         if len(self._held) != count:

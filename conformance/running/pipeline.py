@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from conformance.cases.case import Case, Subject
-from conformance.cases.errors import ModelError, UserError
+from conformance.cases.options import CALLS
 from conformance.cases.outcome import (
     MODEL,
     Aspect,
@@ -19,16 +19,16 @@ from conformance.cases.outcome import (
     suite_error,
 )
 from conformance.compare.verdict import mismatch
+from conformance.core.errors import ModelError, UserError
 from conformance.defects.catalogue import known_defect
 from conformance.defects.minimal import MinimalCases
-from conformance.registry import load_system
 from conformance.running.cause import with_cause
-from conformance.running.child import CALLS
 from conformance.running.comparison import Comparison, Judged, ReferenceModel, of_its_own
 from conformance.running.detecting import detect
 from conformance.running.device import Device, Inputs, TargetFailed
 from conformance.running.judgement import RunOutputs, judge, judge_detections, with_verdict
 from conformance.running.surroundings import Surroundings, described
+from conformance.systems.loading import load_system
 from conformance.systems.protocol import Model, System
 from conformance.targets.protocol import Compiled, Target
 
@@ -184,7 +184,9 @@ def system_of(subject: Subject, spec: str) -> System:
 
 
 def _system(name: str, task: str, spec: str) -> System:
-    return load_system(spec) if task else MinimalCases(known_defect(name))
+    if not task:
+        return MinimalCases(known_defect(name))
+    return load_system(spec)
 
 
 @lru_cache(maxsize=1)

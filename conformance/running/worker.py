@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pebble import ProcessExpired, ProcessPool
 
-from conformance.cases.outcome import Aspect, Check, Outcome, Stage, Status, named
+from conformance.cases.outcome import Aspect, Check, Outcome, Stage, Status, describe_outcome
 from conformance.host.cores import VISIBLE
 from conformance.running import child
 from conformance.running.child import PROCESS, SPOILT, STAGE, Job
@@ -122,7 +122,7 @@ class Worker:
 
 def _untapped(known: Outcome, died: Outcome) -> Outcome:
     """What was known of a case before the program with all layers tapped ended the process."""
-    why = f"with all layers tapped: {named(died.status, died.stage, died.signature)}"
+    why = f"with all layers tapped: {describe_outcome(died.status, died.stage, died.signature)}"
     return known.model_copy(
         update={"checks": [*known.checks, Check(of=Aspect.IN_PLACE, status=Status.NOT_RUN, detail=why)]}
     )

@@ -11,47 +11,48 @@ from pathlib import Path
 import pytest
 
 from conformance.cases.case import Case
-from conformance.plugin import AXES, EXPECTED, PROPERTIES, SELECTION
-from conformance.properties.search import Lab, Search
+from conformance.properties.search import ScratchRunner, Search
 from conformance.properties.setups import Setup
-from conformance.registry import load_target
+from conformance.pytest_plugin.apply_expectation import failed, passed
+from conformance.pytest_plugin.case_runner import CaseRunner
+from conformance.pytest_plugin.options import given
+from conformance.pytest_plugin.plugin import AXES, EXPECTED, PROPERTIES, SELECTION
 from conformance.results.records import RecordWriter
-from conformance.running.bench import Bench
 from conformance.running.worker import Worker
-from conformance.suite.expecting import failed, passed
+from conformance.targets.loading import load_target
 
 
 @pytest.fixture(scope="session")
 def worker(pytestconfig: pytest.Config) -> Iterator[Worker]:
     """What runs everything, one for every xdist worker."""
-    worker = Worker(_threads(), timeout=pytestconfig.getoption("case_timeout"))
+    worker = Worker(_threads(), timeout=given(pytestconfig, "case-timeout"))
     yield worker
     worker.close()
 
 
 @pytest.fixture(scope="session")
-def bench(pytestconfig: pytest.Config, worker: Worker) -> Bench:
+def case_runner(pytestconfig: pytest.Config, worker: Worker) -> CaseRunner:
     """Where cases are run."""
-    folder = Path(pytestconfig.getoption("records") or pytestconfig.rootpath / "matrices" / "records")
+    folder = Path(given(pytestconfig, "records") or pytestconfig.rootpath / "matrices" / "records")
     name = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}-{os.getpid()}"
     writer = RecordWriter(folder / f"{name}.jsonl")
-    return Bench(pytestconfig.stash[SELECTION], worker, writer, pytestconfig.getoption("calls"))
+    return CaseRunner(pytestconfig.stash[SELECTION], worker, writer, given(pytestconfig, "calls"))
 
 
 @pytest.fixture(scope="session")
-def lab(worker: Worker) -> Iterator[Lab]:
+def scratch_runner(worker: Worker) -> Iterator[ScratchRunner]:
     """Where programs are run that nobody needs to remember."""
-    lab = Lab(worker)
-    yield lab
-    lab.close()
+    scratch_runner = ScratchRunner(worker)
+    yield scratch_runner
+    scratch_runner.close()
 
 
 @pytest.fixture
-def search(setup: Setup, lab: Lab, pytestconfig: pytest.Config) -> Search:
+def search(setup: Setup, scratch_runner: ScratchRunner, pytestconfig: pytest.Config) -> Search:
     """The search at a setup."""
     spec = pytestconfig.stash[SELECTION].targets[setup.column.target]
-    accepted, known_fails = pytestconfig.stash[PROPERTIES].accepted, pytestconfig.getoption("fail_known")
-    return Search(lab, setup, load_target(spec), spec, accepted, known_fails)
+    accepted, known_fails = pytestconfig.stash[PROPERTIES].accepted, given(pytestconfig, "fail-known")
+    return Search(scratch_runner, setup, load_target(spec), spec, accepted, known_fails)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -61,17 +62,17 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
     if not isinstance(case, Case):
         yield
         return
-    bench = pyfuncitem.funcargs["bench"]
-    assert isinstance(bench, Bench)
+    case_runner = pyfuncitem.funcargs["case_runner"]
+    assert isinstance(case_runner, CaseRunner)
     expectation, options = pyfuncitem.config.stash[EXPECTED].get(case.id), _options(pyfuncitem.config)
     failure = None
     try:
         yield
     except pytest.fail.Exception as error:
-        if bench.found(case) is None:
+        if case_runner.found(case) is None:
             raise
         failure = str(error)
-    if (record := bench.found(case)) is not None:
+    if (record := case_runner.found(case)) is not None:
         if failure is None:
             passed(record, expectation, options)
         else:
@@ -80,8 +81,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
 
 def _options(config: pytest.Config) -> str:
     """Those of `conformance expect` that find the files of this run."""
-    given = ((name, config.getoption(name)) for name in ("records", "expectations"))
-    return "".join(f" --{name} {shlex.quote(value)}" for name, value in given if value)
+    folders = ((name, given(config, name)) for name in ("records", "expectations"))
+    return "".join(f" --{name} {shlex.quote(value)}" for name, value in folders if value)
 
 
 def _threads() -> int:

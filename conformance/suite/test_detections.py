@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from conformance.cases.case import Case
-from conformance.report.failure import require_detections
-from conformance.running.bench import Bench
+from conformance.pytest_plugin.assertions import require_detections
+from conformance.pytest_plugin.case_runner import CaseRunner
 
 
-def test_detections(detection_case: Case, bench: Bench) -> None:
+def test_detections(detection_case: Case, case_runner: CaseRunner) -> None:
     """At every confidence, the device finds in every image what the reference finds, and nothing else."""
-    require_detections(bench.run(detection_case))
+    require_detections(case_runner.run(detection_case))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from conformance.cases.case import Case
-from conformance.report.failure import require_pass
-from conformance.running.bench import Bench
+from conformance.pytest_plugin.assertions import require_pass
+from conformance.pytest_plugin.case_runner import CaseRunner
 
 
-def test_model(model_case: Case, bench: Bench) -> None:
+def test_model(model_case: Case, case_runner: CaseRunner) -> None:
     """The model compiles, runs, and no output group of no image is further from the reference than noise."""
-    require_pass(bench.run(model_case))
+    require_pass(case_runner.run(model_case))

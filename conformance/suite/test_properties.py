@@ -9,19 +9,19 @@ import warnings
 
 import pytest
 
-from conformance.cases.errors import UserError
-from conformance.cases.outcome import Outcome, Status
-from conformance.plugin import PROPERTIES, WHY
+from conformance.cases.outcome import Status, describe_outcome
+from conformance.core.errors import UserError
 from conformance.properties.accepted import Accepted, accept
-from conformance.properties.message import describe
 from conformance.properties.search import Search
 from conformance.properties.setups import Setup
-from conformance.report.failure import came_to
+from conformance.pytest_plugin.options import given
+from conformance.pytest_plugin.plugin import PROPERTIES, WHY
+from conformance.suite.message import describe
 
 
 def test_programs(setup: Setup, search: Search, pytestconfig: pytest.Config) -> None:
     """No program that hypothesis draws fails, but for what is known."""
-    from conformance.properties.hunt import hunt
+    from conformance.properties.fuzz import hunt
     from conformance.properties.profiles import chosen
 
     folder = pytestconfig.rootpath / ".hypothesis" / "programs" / str(setup)
@@ -29,7 +29,7 @@ def test_programs(setup: Setup, search: Search, pytestconfig: pytest.Config) -> 
     print(f"{setup}: " + ", ".join(f"{n} {verdict}" for verdict, n in search.tried.most_common()))
     if found is None:
         return
-    if pytestconfig.getoption("accept") and found[1].status is not Status.SUITE_ERROR:
+    if given(pytestconfig, "accept") and found[1].status is not Status.SUITE_ERROR:
         path = accept(pytestconfig.stash[PROPERTIES].folder, *found, setup, search.target, pytestconfig.stash[WHY])
         warnings.warn(f"accepted: {path}", stacklevel=1)
         return
@@ -52,5 +52,5 @@ def test_accepted(accepted: Accepted, setup: Setup, search: Search) -> None:
     elif outcome.status is Status.PASS:
         pytest.fail(f"unexpected pass: {accepted.name}; if it is fixed, narrow its packages", pytrace=False)
     elif not accepted.fails_alike(outcome):
-        wanted = came_to(Outcome(stage=accepted.stage, status=accepted.status, signature=accepted.signature))
-        pytest.fail(f"another failure than the known one: {came_to(outcome)} instead of {wanted}", pytrace=False)
+        wanted = describe_outcome(accepted.status, accepted.stage, accepted.signature)
+        pytest.fail(f"another failure than the known one: {outcome.summary} instead of {wanted}", pytrace=False)

@@ -9,15 +9,15 @@ from __future__ import annotations
 from conformance.cases.case import Case
 from conformance.defects.catalogue import known_defect
 from conformance.defects.minimal import MinimalCases
-from conformance.report.failure import require_failure, require_pass
-from conformance.running.bench import Bench
+from conformance.pytest_plugin.assertions import require_failure, require_pass
+from conformance.pytest_plugin.case_runner import CaseRunner
 
 
-def test_minimal(minimal_case: Case, bench: Bench) -> None:
+def test_minimal(minimal_case: Case, case_runner: CaseRunner) -> None:
     """The minimal case fails as it is known to, or passes: without the defect, or with a workaround."""
     defect = known_defect(minimal_case.subject.system)
-    record = bench.run(minimal_case)
-    packages = bench.target(minimal_case).packages(minimal_case.column.hardware, minimal_case.column.sdk)
+    record = case_runner.run(minimal_case)
+    packages = case_runner.target(minimal_case).packages(minimal_case.column.hardware, minimal_case.column.sdk)
     if minimal_case.column.workarounds or not defect.affects(
         packages, (), minimal_case.column.hardware, minimal_case.subject.dtype
     ):

@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from conformance.cases.case import Subject
+from conformance.core.groups import Group
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-
-@dataclass(frozen=True)
-class Group:
-    """A part of the output that means one thing: `outputs[output]` from `start` to `stop` along `dim`, which
-    count from the end where they are negative."""
-
-    name: str
-    output: int = 0
-    dim: int = 1
-    start: int = 0
-    stop: int | None = None
-
-    def of(self, outputs: Sequence[Tensor]) -> Tensor:
-        """The group's part of a model's outputs, batch first."""
-        whole = outputs[self.output]
-        if (self.start, self.stop) == (0, None):
-            return whole
-        start, stop, _ = slice(self.start, self.stop).indices(whole.shape[self.dim])
-        return whole.narrow(self.dim, start, stop - start)
 
 
 @dataclass(frozen=True)
@@ -53,7 +33,7 @@ class Model:
 
 
 class System(Protocol):
-    """A model family under test."""
+    """A model family under test. `conformance.systems.base.BaseSystem` has what most have alike."""
 
     name: str
     variants: tuple[str, ...]
@@ -75,7 +55,7 @@ class System(Protocol):
     def build(self, variant: str, task: str) -> Model:
         """The model with seeded and calibrated weights. The same call gives the same weights.
 
-        A system that can be given others takes them as a third argument, `weights: Weights | None = None`.
+        A system that can be given others takes them as a third argument, `weights: str | None = None`.
         """
 
     def parameters(self, variant: str, task: str) -> int:
@@ -84,3 +64,7 @@ class System(Protocol):
     def inputs(self, subject: Subject, index: int) -> tuple[Tensor, ...]:
         """The inputs of a subject, float32, (batch, 3, height, width) in 0..1 for images. Another index gives
         other images, and every place of the batch has an image of its own."""
+
+    @property
+    def takes_weights(self) -> bool:
+        """Whether it can be given weights. Of one that does not say: whether `build` has an argument for them."""

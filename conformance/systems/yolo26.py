@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from conformance.cases.case import Subject
-from conformance.registry import missing_packages
-from conformance.systems.groups import BOXES, RANKED, SCORES
-from conformance.systems.protocol import Group, Model
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from conformance.systems.ultralytics_models import Architecture
+from conformance.core.groups import Group
+from conformance.systems.base import BaseSystem
+from conformance.systems.detectors import BOXES, RANKED, SCORES
 
 
 @dataclass(frozen=True)
@@ -61,7 +54,7 @@ TASKS = {
 }
 
 
-class Yolo26:
+class Yolo26(BaseSystem):
     """(B, 3, H, W) images. `detect` gives (B, 84, anchors), 4 box rows in pixels and 80 class scores, the ranking
     and suppression left to the CPU as in the published port; `detect-end2end` (B, 300, 6), ranked on the device."""
 
@@ -69,10 +62,9 @@ class Yolo26:
     variants = ("n", "s", "m", "l", "x")
     tasks = tuple(TASKS)
     licence = "AGPL-3.0 (ultralytics)"
-
-    def missing(self) -> str | None:
-        """What to install where ultralytics is not."""
-        return missing_packages({"ultralytics": "yolo"}, self.name)
+    needs = {"ultralytics": "yolo"}
+    builder = "conformance.systems.building.yolo26"
+    takes_weights = True
 
     def stride(self, task: str) -> int:
         """That of the coarsest scale."""
@@ -85,32 +77,3 @@ class Yolo26:
     def groups(self, variant: str, task: str) -> tuple[Group, ...]:
         """By task; see `TASKS`."""
         return TASKS[task].groups
-
-    def build(self, variant: str, task: str, weights: str | None = None) -> Model:
-        """One head, fused."""
-        from conformance.systems.ultralytics_models import build
-
-        wanted = TASKS[task]
-        module, key = build(_architecture(variant, task), wanted.end2end, weights)
-        rows, detector = ((0,), "rows") if wanted.end2end else ((), "cells")
-        detects = weights is not None and task.startswith("detect")
-        return Model(module, self.layers(variant, task), key, rows, detector=detector if detects else None)
-
-    def parameters(self, variant: str, task: str) -> int:
-        """With both heads."""
-        from conformance.systems.ultralytics_models import parameters
-
-        return parameters(_architecture(variant, task))
-
-    def inputs(self, subject: Subject, index: int) -> tuple[Tensor, ...]:
-        """Crops of photographs, or scenes for weights that were trained on them, (B, 3, H, W) float32 in 0..1."""
-        from conformance.systems.images import images
-
-        return images(subject, index)
-
-
-def _architecture(variant: str, task: str) -> Architecture:
-    from conformance.systems.ultralytics_models import Architecture
-
-    wanted = TASKS[task]
-    return Architecture(f"yolo26{variant}{wanted.suffix}.yaml", wanted.kind, wanted.classes)

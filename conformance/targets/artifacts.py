@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from conformance.store import cache_folder, digest
+from conformance.core.store import cache_folder, digest
 
 if TYPE_CHECKING:
-    from conformance.program import Program
+    from conformance.programs.program import Program
 
 # Of the environment, what changes how a program is lowered or compiled.
 _PREFIXES = ("XLA_", "NEURON_CC", "NEURON_FUSE", "NEURON_CUSTOM")

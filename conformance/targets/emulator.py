@@ -16,26 +16,26 @@ from conformance.cases.releases import releases
 from conformance.defects.catalogue import find
 from conformance.defects.defect import FROZEN, UNSAID, Defect
 from conformance.graphs.exported import from_exported, node_scope
+from conformance.targets.base import BaseTarget
 from conformance.targets.protocol import Compiled, CompileError, Crashed, Options
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.fx import Node
 
-    from conformance.program import Program
+    from conformance.programs.program import Program
 
 # By the defects that a release has, the workarounds that are on, and what is cast.
 _Variants = dict[tuple[frozenset[Defect], tuple[str, ...], "str | None"], Compiled]
 
 
-class Emulator:
+class Emulator(BaseTarget):
     """inf2 and trn1 have NeuronCore-v2, trn2 has v3."""
 
     name = "emulator"
     emulated = True
     hardware = ("inf2", "trn1", "trn2")
     sdks = tuple(releases())
-    variables: dict[str, str] = {}
 
     def __init__(self) -> None:
         self._compiled: WeakKeyDictionary[Program, _Variants] = WeakKeyDictionary()
@@ -76,7 +76,7 @@ def _cast(compiled: Compiled, dtype: str) -> Compiled:
     """With the casts that an auto-cast makes, emulated too."""
     if dtype not in AUTO_CAST:
         return compiled
-    from conformance.autocast import auto_cast
+    from conformance.programs.autocast import auto_cast
 
     def run(*inputs: Tensor) -> tuple[Tensor, ...]:
         with auto_cast(dtype):

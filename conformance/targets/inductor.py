@@ -9,20 +9,17 @@ from typing import TYPE_CHECKING, Any
 from conformance.cases.case import AUTO_CAST
 from conformance.cases.outcome import Stage
 from conformance.graphs.exported import from_exported
+from conformance.targets.base import BaseTarget
 from conformance.targets.protocol import Compiled, Options, Unsupported
 
 if TYPE_CHECKING:
-    from conformance.program import Program
+    from conformance.programs.program import Program
 
 
-class Inductor:
+class Inductor(BaseTarget):
     """Needs a C++ compiler on the host."""
 
     name = "inductor"
-    emulated = False
-    hardware = ("cpu",)
-    sdks: tuple[str, ...] = ()
-    variables: dict[str, str] = {}
 
     def missing(self) -> str | None:
         """That g++ is missing, where it is."""

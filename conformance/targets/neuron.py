@@ -17,7 +17,7 @@ from conformance.cases.outcome import Stage
 from conformance.host.advice import INDEX
 from conformance.host.cores import cores_here
 from conformance.host.facts import TorchNeuronx
-from conformance.host.look import installed_version
+from conformance.host.probe import installed_version
 from conformance.host.sdk import COMPILER, FRAMEWORK, torch_neuronx_kind
 from conformance.targets.artifacts import artifact, artifact_key
 from conformance.targets.neuron_host import LOGICAL_CORES, OnNeuron, on_core, require_device
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from conformance.cases.case import Column
-    from conformance.program import Program
+    from conformance.programs.program import Program
 
 _SPLIT = 2  # NeuronCores that a case with data-parallel uses
 
 
 @dataclass(frozen=True)
-class How:
+class CompileSettings:
     """What the settings of a case say."""
 
     optlevel: int
@@ -112,7 +112,7 @@ class Neuron(OnNeuron):
             return _load(path, how)
 
 
-def _how(hardware: str, settings: tuple[str, ...]) -> How:
+def _how(hardware: str, settings: tuple[str, ...]) -> CompileSettings:
     """Raises Unsupported for settings that exclude each other."""
     asked = set(settings)
     for both in ({"O1", "O3"}, {"lnc1", "lnc2"}, {"data-parallel", "dynamic-batch"}):
@@ -121,7 +121,7 @@ def _how(hardware: str, settings: tuple[str, ...]) -> How:
     if asked & {"lnc1", "lnc2"} and hardware in WITHOUT_LNC:
         raise Unsupported(f"{hardware} has no logical NeuronCores of more than one")
     default = 1 if hardware in WITHOUT_LNC else (cores_here().lnc if cores_here().indices else 2)
-    return How(
+    return CompileSettings(
         optlevel=1 if "O1" in asked else 3 if "O3" in asked else 2,
         lnc=1 if "lnc1" in asked else 2 if "lnc2" in asked else default,
         compile_only="compile-only" in asked,
@@ -131,12 +131,12 @@ def _how(hardware: str, settings: tuple[str, ...]) -> How:
     )
 
 
-def _words(hardware: str, dtype: str, how: How) -> list[str]:
+def _words(hardware: str, dtype: str, how: CompileSettings) -> list[str]:
     """The compiler's arguments."""
     return arguments(hardware, dtype, how.optlevel, how.lnc, str(installed_version(COMPILER)))
 
 
-def _for_one_core(program: Program, how: How) -> Program:
+def _for_one_core(program: Program, how: CompileSettings) -> Program:
     """The program for the images that one core gets at a time. Raises Unsupported where they cannot be parted."""
     if not (how.data_parallel or how.dynamic_batch):
         return program
@@ -148,7 +148,9 @@ def _for_one_core(program: Program, how: How) -> Program:
     return type(program)(program.module, tuple(x[: count // parts] for x in program.inputs))
 
 
-def _trace(program: Program, path: Path, words: list[str], how: How, options: Options, folder: Path) -> None:
+def _trace(
+    program: Program, path: Path, words: list[str], how: CompileSettings, options: Options, folder: Path
+) -> None:
     """Trace, compile and save."""
     import torch
     import torch_neuronx
@@ -167,12 +169,12 @@ def _trace(program: Program, path: Path, words: list[str], how: How, options: Op
     torch.jit.save(traced, str(path))
 
 
-def _load(path: Path, how: How) -> Compiled:
+def _load(path: Path, how: CompileSettings) -> Compiled:
     """On the first of the cores that are visible, or on all of them."""
     import torch
     import torch_neuronx
 
-    from conformance.program import tensors
+    from conformance.programs.program import tensors
 
     loaded: Any = torch.jit.load(str(path))  # type: ignore[no-untyped-call]
     if how.weights_outside:

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from conformance.cases.errors import UserError
 from conformance.cases.releases import releases
+from conformance.core.errors import UserError
 from conformance.host.cores import LNC, VISIBLE, cores_here
-from conformance.host.look import installed_version
+from conformance.host.probe import installed_version
 from conformance.host.sdk import COMPILER, FRAMEWORK, identify, public
+from conformance.targets.base import BaseTarget
 from conformance.targets.protocol import Unsupported
 
 if TYPE_CHECKING:
@@ -55,19 +56,18 @@ def on_core() -> Iterator[None]:
         ) from None
 
 
-class OnNeuron:
+class OnNeuron(BaseTarget):
     """What both targets are: real, of the installed packages, on the NeuronCores of this host."""
 
-    emulated = False
     hardware: tuple[str, ...] = ()
 
     @property
-    def here(self) -> tuple[str, ...]:
+    def default_hardware(self) -> tuple[str, ...]:
         """The family of this host; all where it is none of them."""
         return families(self.hardware)
 
     @property
-    def sdks(self) -> tuple[str, ...]:
+    def sdks(self) -> tuple[str, ...]:  # type: ignore[override]
         """The SDK release that is installed, `near-2.31.1` for packages that are of no one release; none of none."""
         found = identify({name: installed_version(name) for name in (COMPILER, FRAMEWORK)}, releases())
         return () if found is None else (found.release or f"near-{found.closest}",)

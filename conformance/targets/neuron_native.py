@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from conformance.cases.case import AUTO_CAST
 from conformance.cases.outcome import Stage
 from conformance.host.facts import TorchNeuronx
-from conformance.host.look import installed_version
+from conformance.host.probe import installed_version
 from conformance.host.sdk import FRAMEWORK, torch_neuronx_kind
 from conformance.targets.neuron_host import LOGICAL_CORES, OnNeuron, on_core, require_device
 from conformance.targets.protocol import Compiled, FellBack, Options, Unsupported
@@ -21,7 +21,7 @@ from conformance.targets.protocol import Compiled, FellBack, Options, Unsupporte
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from conformance.program import Program
+    from conformance.programs.program import Program
 
 
 class NeuronNative(OnNeuron):

@@ -8,28 +8,25 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage
+from conformance.core.requirements import missing_packages
 from conformance.graphs.onnx import from_onnx
-from conformance.registry import missing_packages
+from conformance.targets.base import BaseTarget
 from conformance.targets.protocol import Compiled, Options, Unsupported
 
 if TYPE_CHECKING:
     from onnx import ModelProto
     from torch import Tensor
 
-    from conformance.program import Program
+    from conformance.programs.program import Program
 
 _LACKING = re.compile(r"No ONNX function found for <OpOverload\(op='([\w.]+)'")
 PACKAGES = ("onnxruntime", "onnx", "onnxscript")
 
 
-class OnnxRuntime:
+class OnnxRuntime(BaseTarget):
     """Graph optimisations on, as users run it."""
 
     name = "onnxruntime"
-    emulated = False
-    hardware = ("cpu",)
-    sdks: tuple[str, ...] = ()
-    variables: dict[str, str] = {}
 
     def missing(self) -> str | None:
         """What to install where onnxruntime, onnx or onnxscript is not."""

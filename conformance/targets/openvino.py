@@ -11,32 +11,25 @@ from typing import TYPE_CHECKING, Any
 from conformance.cases.outcome import Stage
 from conformance.graphs.openvino import from_openvino
 from conformance.host.machine import has_avx512
-from conformance.registry import missing_packages
+from conformance.targets.base import BaseTarget
 from conformance.targets.protocol import Compiled, Options, Unsupported
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from conformance.program import Program
+    from conformance.programs.program import Program
 
 _LACKING = re.compile(r"No conversion rule found for operations: ([\w.]+(?:, [\w.]+)*)")
 _CAPABILITIES = {"bfloat16": "BF16", "float16": "FP16", "all-bf16": "BF16"}  # else it takes what the CPU has
 
 
-class OpenVino:
+class OpenVino(BaseTarget):
     """Computes in the case's own dtype: left alone, OpenVINO takes bfloat16 where the CPU has it, as it is asked to
     for `all-bf16`."""
 
     name = "openvino"
-    emulated = False
-    hardware = ("cpu",)
-    sdks: tuple[str, ...] = ()
-    variables: dict[str, str] = {}
+    needs = {"openvino": "openvino"}
     precision = {"float32": "f32", "bfloat16": "bf16", "float16": "f16", "all-bf16": "bf16"}
-
-    def missing(self) -> str | None:
-        """What to install where openvino is not."""
-        return missing_packages({"openvino": "openvino"}, self.name)
 
     def packages(self, hardware: str, sdk: str | None) -> dict[str, str]:
         """The installed openvino and, by the name of `openvino-avx512`, its kernels for such CPUs on one of them."""

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from conformance.cases.case import Column
     from conformance.graphs.graph import Fallback, Graph
-    from conformance.program import Program
+    from conformance.programs.program import Program
 
 # Takes the inputs, gives the flat outputs, all on the CPU.
 Compiled = Callable[..., "tuple[Tensor, ...]"]
@@ -92,39 +92,20 @@ class Options:
     settings: tuple[str, ...] = ()
 
 
-def cores_needed(target: Target, settings: tuple[str, ...]) -> int:
-    """How many NeuronCores a case with these settings needs for itself; most targets have none."""
-    needed: Callable[[tuple[str, ...]], int] = getattr(target, "cores", lambda settings: 0)
-    return needed(settings)
-
-
-def process_variables(target: Target, settings: tuple[str, ...]) -> dict[str, str]:
-    """The environment variables of a case with these settings, beside those of all cases."""
-    asked: Callable[[tuple[str, ...]], dict[str, str]] = getattr(target, "process", lambda settings: {})
-    return asked(settings)
-
-
-def conditions(target: Target, column: Column, dtype: str) -> dict[str, str]:
-    """What the record of a case is to have beside the versions of packages: on what it ran, and how compiled."""
-    known: Callable[[Column, str], dict[str, str]] = getattr(target, "conditions", lambda column, dtype: {})
-    return known(column, dtype)
-
-
 class Target(Protocol):
-    """A device under test. `hardware` and `sdks` are what it can be asked to stand for.
+    """A device under test. `conformance.targets.base.BaseTarget` has what most have alike; of one that is no subclass
+    the attributes from `settings` on may be absent, and are that class's then.
 
-    One that has switches also has `settings: Mapping[str, str]`, what each of them does by its name: cases ask for
-    them (`--settings O1`), and `here: tuple[str, ...]` where it can stand for more than is asked for by default.
-    One with NeuronCores also has `cores(settings) -> int`, how many of them a case needs, `process(settings)`,
-    environment variables beside `variables`, and `conditions(column, dtype)`, what a record is to have beside
-    `packages`.
+    `hardware` and `sdks` are what it can be asked to stand for, `default_hardware` what it stands for unasked;
+    `variables` are of the environment of the process that compiles and runs; `settings` are its own switches, what
+    each does by its name: cases ask for them (`--settings O1`).
     """
 
     name: str
     emulated: bool
     hardware: tuple[str, ...]
     sdks: tuple[str, ...]
-    variables: Mapping[str, str]  # environment variables of the process that compiles and runs
+    variables: Mapping[str, str]
 
     def missing(self) -> str | None:
         """Why it cannot be used here and what to install; None where it can. Imports nothing heavy."""
@@ -134,3 +115,17 @@ class Target(Protocol):
 
     def compile(self, program: Program, options: Options) -> Compiled:
         """Compile for the program's inputs. Raises what the compiler raises, CompileError or Unsupported."""
+
+    settings: Mapping[str, str]
+
+    @property
+    def default_hardware(self) -> tuple[str, ...]: ...
+
+    def cores(self, settings: tuple[str, ...]) -> int:
+        """How many NeuronCores a case with these settings needs for itself."""
+
+    def process(self, settings: tuple[str, ...]) -> dict[str, str]:
+        """The environment variables of a case with these settings, beside those of all cases."""
+
+    def conditions(self, column: Column, dtype: str) -> dict[str, str]:
+        """What the record of a case is to have beside the versions of packages: on what it ran, and how compiled."""

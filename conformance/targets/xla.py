@@ -11,28 +11,22 @@ from conformance.cases.case import AUTO_CAST
 from conformance.cases.outcome import Stage
 from conformance.graphs.graph import Fallback, Graph
 from conformance.graphs.lazy import traced
-from conformance.registry import missing_packages
+from conformance.targets.base import BaseTarget
 from conformance.targets.protocol import Compiled, Options, Unsupported
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from conformance.program import Program
+    from conformance.programs.program import Program
 
 
-class Xla:
+class Xla(BaseTarget):
     """Traced once, for the program's inputs, and run with others, as `torch_neuronx.trace` does it. Functionalization
     is off, as torch-neuronx sets it; the workaround `functionalization` switches it on."""
 
     name = "xla"
-    emulated = False
-    hardware = ("cpu",)
-    sdks: tuple[str, ...] = ()
+    needs = {"torch_xla": "xla"}
     variables = {"PJRT_DEVICE": "CPU", "XLA_DISABLE_FUNCTIONALIZATION": "1"}
-
-    def missing(self) -> str | None:
-        """What to install where torch-xla is not."""
-        return missing_packages({"torch_xla": "xla"}, self.name)
 
     def packages(self, hardware: str, sdk: str | None) -> dict[str, str]:
         """The installed torch-xla: the front end, as on a Neuron host, and the CPU backend it brings along."""

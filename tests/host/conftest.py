@@ -13,7 +13,7 @@ from rich.console import Console
 
 from conformance.cases.releases import Release
 from conformance.host.facts import Facts
-from conformance.host.look import Host
+from conformance.host.probe import Host
 
 LISTINGS = Path(__file__).parent / "neuron_ls"
 
@@ -121,8 +121,10 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def register(targets: Mapping[str, Any], systems: Mapping[str, Any]) -> None:
         for kind, parts in (("target", targets), ("system", systems)):
-            monkeypatch.setattr(f"conformance.registry.{kind}_names", lambda parts=parts: list(parts))
-            monkeypatch.setattr(f"conformance.registry.load_{kind}", lambda name, parts=parts: load(parts, name))
+            monkeypatch.setattr(f"conformance.{kind}s.loading.{kind}_names", lambda parts=parts: list(parts))
+            monkeypatch.setattr(
+                f"conformance.{kind}s.loading.load_{kind}", lambda name, parts=parts: load(parts, name)
+            )
 
     return register
 
@@ -144,7 +146,7 @@ def report() -> Callable[..., tuple[int, str]]:
     """Print a report as into a pipe, or to a terminal. Returns the exit code and the text."""
 
     def make(facts: Facts, terminal: bool = False, width: int = 100) -> tuple[int, str]:
-        from conformance.host.doctor import print_report
+        from conformance.commands.doctor import print_report
 
         stream = io.StringIO()
         code = print_report(facts, Console(file=stream, width=width, force_terminal=terminal, color_system=None))

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from conformance.commands.doctor import examine
 from conformance.host.advice import advise
-from conformance.host.doctor import examine
 
 
 @pytest.fixture

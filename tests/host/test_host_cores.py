@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from conformance.cases.errors import UserError
+from conformance.core.errors import UserError
 from conformance.host.cores import find_cores
 
 

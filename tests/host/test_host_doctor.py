@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from conformance.cases.errors import UserError
-from conformance.host.doctor import as_json, examine, exit_code
+from conformance.commands.doctor import as_json, examine, exit_code
+from conformance.core.errors import UserError
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_json_has_facts_advice_and_verdict(trainium, registered, ready, lacking)
     assert data["usable"] is True
 
 
-@pytest.mark.parametrize("call", ["", "conformance.host.doctor.as_json(conformance.host.doctor.examine())"])
+@pytest.mark.parametrize("call", ["", "conformance.commands.doctor.as_json(conformance.commands.doctor.examine())"])
 def test_neither_import_nor_examination_loads_torch(call):
-    code = f"import conformance.host.doctor, sys\n{call}\nassert 'torch' not in sys.modules"
+    code = f"import conformance.commands.doctor, sys\n{call}\nassert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

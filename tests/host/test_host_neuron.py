@@ -9,9 +9,9 @@ import pytest
 
 from conformance.host.facts import Device, Process
 from conformance.host.instance import find_instance_type
-from conformance.host.look import fetched
 from conformance.host.machine import find_machine
 from conformance.host.neuron import find_neuron
+from conformance.host.probe import fetched
 
 
 def test_trainium2_lists_logical_cores_and_each_is_two_physical_ones(bare, with_tool, listing):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from conformance.host.look import Host, package_folder
 from conformance.host.packages import find_packages
+from conformance.host.probe import Host, package_folder
 
 
 @pytest.fixture

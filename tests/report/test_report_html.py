@@ -9,8 +9,8 @@ import pytest
 from conformance.cases.outcome import Aspect, Check, Conditioning, Status
 from conformance.defects.catalogue import DEFECTS
 from conformance.report.html import as_html
+from conformance.report.layer_chart import layer_strip
 from conformance.report.matrix import build_matrix
-from conformance.report.strip import layer_strip
 
 VOID = {"meta", "link", "br", "line", "rect"}
 

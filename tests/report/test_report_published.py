@@ -6,8 +6,8 @@ import json
 import pytest
 from rich.console import Console
 
-from conformance.cases.errors import UserError
 from conformance.cases.outcome import Conditioning, Status
+from conformance.core.errors import UserError
 from conformance.report import published
 from conformance.report.html import as_html
 from conformance.report.json_file import as_json

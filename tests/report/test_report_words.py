@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from conformance.cases.outcome import Stage, Status
-from conformance.report.words import cell_text, natural, one_line, precision, ratio, share, totals
+from conformance.report.formatting import cell_text, natural, one_line, precision, ratio, share, totals
 
 
 def test_a_cell_without_a_record_says_not_tested():

@@ -6,10 +6,10 @@ import pytest
 from typer.testing import CliRunner
 
 from conformance.cases.outcome import Record, Stage, Status
-from conformance.cli import app
+from conformance.commands.cli import app
 from conformance.defects.error_codes import error_codes, source
+from conformance.report.attribution import first_tiers
 from conformance.report.failure import known
-from conformance.report.tiers import first_tiers
 from conformance.results.records import RecordWriter
 
 ERROR = {"status": Status.ERROR, "stage": Stage.COMPILE, "signature": "NCC_EVRF009", "groups": {}, "layers": []}

@@ -15,7 +15,7 @@ from conformance.models.area_attention import AreaAttention
 from conformance.models.yolov13.convolution import Conv
 
 if TYPE_CHECKING:
-    from conformance.systems.attention import Attend
+    from conformance.models.attention import Attend
 
 HEAD = 32
 

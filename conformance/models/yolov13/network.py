@@ -22,7 +22,7 @@ from conformance.models.yolov13.head import Head
 from conformance.models.yolov13.hypergraph import HyperACE
 
 if TYPE_CHECKING:
-    from conformance.systems.attention import Attend
+    from conformance.models.attention import Attend
 
 
 @dataclass(frozen=True)

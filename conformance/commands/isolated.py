@@ -1,0 +1,90 @@
+"""What a file of torch.export is asked, from outside of the process that reads it. Only plain data comes back."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Timer
+from typing import Any
+
+from conformance.core.errors import UserError
+from conformance.core.text import cleaned
+
+_SECONDS = 900
+_LONGEST = 64 * 2**20  # of an answer, in bytes
+# What the process is told of this one's environment: no tokens, no keys.
+_VARIABLES = ("PATH", "HOME", "LANG", "LC_", "LD_LIBRARY_PATH", "TMPDIR", "OMP_", "MKL_", "OPENBLAS_", "PJRT_DEVICE")
+
+
+def findings(path: Path, packages: Mapping[str, str], hardware: str, dtype: str, workarounds: tuple[str, ...]) -> Any:
+    """What is known to go wrong in the graph of a file, as a list of objects. Raises UserError for a file that is
+    refused, or cannot be read."""
+    if not path.is_file():
+        raise UserError(f"{path} cannot be read: there is no such file")
+    request = {
+        "path": str(path.resolve()),
+        "packages": dict(packages),
+        "hardware": hardware,
+        "dtype": dtype,
+        "workarounds": list(workarounds),
+    }
+    with TemporaryDirectory(prefix="conformance-") as scratch:
+        said = _asked(path, {**request, "scratch": scratch})
+    if "refused" in said:
+        raise UserError(f"{path} is refused: {said['refused']}")
+    if "bug" in said:
+        raise RuntimeError(f"in the process that reads {path}: {said['bug']}")
+    return said["findings"]
+
+
+def _asked(path: Path, request: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer of a process of its own. Raises UserError where it has none."""
+    places = [place for place in sys.path if Path(place).is_absolute()]  # the current folder may be anyone's
+    environment = {name: value for name, value in os.environ.items() if name.startswith(_VARIABLES)}
+    process = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("lint_child.py")), json.dumps(places)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**environment, "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1"},
+        start_new_session=True,
+    )
+    timer = Timer(_SECONDS, _end, [process])
+    timer.start()
+    try:
+        answer = _spoken(process, json.dumps(request).encode())
+    finally:
+        timer.cancel()
+        _end(process)
+    try:
+        return dict(cleaned(json.loads(answer)))
+    except (ValueError, TypeError, RecursionError):
+        code = process.returncode
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        raise UserError(f"{path} cannot be read: the process that read it ended with {how}") from None
+
+
+def _spoken(process: subprocess.Popen[bytes], question: bytes) -> bytes:
+    """What it answers; nothing where it does not live to."""
+    assert process.stdin is not None and process.stdout is not None
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(question)
+        process.stdin.close()
+    answer = process.stdout.read(_LONGEST)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=5)
+    return answer
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End it with whatever it has started."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -1,0 +1,63 @@
+"""The process that reads a file of torch.export: it is told on stdin what to do, and answers in JSON on stdout."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+if __name__ == "__main__":  # the folder of this file is no place for modules of anyone's
+    sys.path[:] = json.loads(sys.argv[1])
+
+import tempfile
+import traceback
+from dataclasses import asdict
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from conformance.core.errors import UserError, first_line
+from conformance.pt2.archive import checked_archive
+from conformance.pt2.sandbox import confine
+
+
+def main() -> None:
+    """Answer `{"findings": [...]}`, `{"refused": why}` or `{"bug": traceback}`."""
+    request = json.load(sys.stdin)
+    answer = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what torch and others print
+    confine(request["scratch"])
+    tempfile.tempdir = os.environ["TORCHINDUCTOR_CACHE_DIR"] = request["scratch"]  # torch makes folders on import
+    try:
+        said: dict[str, Any] = {"findings": _findings(request)}
+    except UserError as error:
+        said = {"refused": str(error)}
+    except MemoryError:
+        said = {"refused": "there is not enough memory for it"}
+    except Exception:
+        said = {"bug": traceback.format_exc()}
+    json.dump(said, answer)
+    answer.flush()
+
+
+def _findings(request: dict[str, Any]) -> list[dict[str, Any]]:
+    archive = checked_archive(Path(request["path"]))
+    import torch
+
+    from conformance.commands.lint import findings
+    from conformance.commands.model_loading import TraceSpec
+
+    try:
+        exported = torch.export.load(BytesIO(archive))
+    except MemoryError:
+        raise
+    except Exception as error:  # the reader has many
+        raise UserError(f"torch {torch.__version__} cannot read it: {first_line(error)}") from None
+    stacks = [(node.meta.get("nn_module_stack") or {}).values() for node in exported.graph.nodes]
+    paths = frozenset(str(path) for stack in stacks for path, _ in stack if path)
+    look = TraceSpec((1, 0, 0), request["dtype"], tuple(request["workarounds"]))
+    return [asdict(one) for one in findings(exported, paths, request["packages"], look, request["hardware"])]
+
+
+if __name__ == "__main__":
+    main()

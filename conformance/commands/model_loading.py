@@ -1,0 +1,114 @@
+"""The model that a command line names: one of a system, or a user's own."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from conformance.core.errors import UserError, first_line
+from conformance.core.text import shortened
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from conformance.programs.program import Program
+
+_FACTORY = re.compile(r"[\w.]+:\w+")
+
+
+@dataclass(frozen=True)
+class TraceSpec:
+    """What is looked at: for which shape and dtype, with which workarounds."""
+
+    shape: tuple[int, int, int]
+    dtype: str = "float32"
+    workarounds: tuple[str, ...] = ()
+
+
+def named_program(model: str, look: TraceSpec) -> Program:
+    """The program of `yolo26x-detect`, with uncalibrated weights, or of `package.module:factory`, a callable that
+    returns an nn.Module, or one and its inputs. Raises UserError for what is neither."""
+    import torch
+
+    from conformance.cases.case import check_size, stored_dtype
+    from conformance.programs.program import Program, Whole
+
+    check_size(*look.shape)
+    module, inputs = _made(model, look) if _FACTORY.fullmatch(model) else _of_a_system(model, look)
+    dtype = getattr(torch, stored_dtype(look.dtype))
+    try:
+        module = module.to(dtype)
+    except Exception as error:  # a module may do anything there
+        raise UserError(f"{model} cannot be in {look.dtype}: {first_line(error)}") from error
+    inputs = tuple(x.to(dtype) if x.is_floating_point() else x for x in inputs)
+    return Program(Whole(module, look.workarounds), inputs)
+
+
+def _made(model: str, look: TraceSpec) -> tuple[Any, tuple[Tensor, ...]]:
+    """What a factory returns: a module, which is given images of the shape, or a module and its inputs."""
+    import torch
+
+    made = _called(model)
+    module, inputs = made if isinstance(made, tuple | list) and len(made) == 2 else (made, None)
+    if not isinstance(module, torch.nn.Module):
+        raise UserError(f"{model} returns {type(made).__name__}; expected an nn.Module, or one and its inputs")
+    if inputs is None:
+        return module.eval(), (torch.zeros(look.shape[0], 3, *look.shape[1:]),)
+    inputs = (inputs,) if isinstance(inputs, torch.Tensor) else inputs
+    if not isinstance(inputs, tuple | list) or not all(isinstance(x, torch.Tensor) for x in inputs):
+        raise UserError(f"{model} returns inputs that are {type(inputs).__name__}; expected a tuple of tensors")
+    return module.eval(), tuple(inputs)
+
+
+def _called(model: str) -> Any:
+    """What anyone's own factory gives, which may raise anything."""
+    from importlib.util import find_spec
+
+    from conformance.models.torchvision_ops import own_kernels
+
+    if find_spec("torchvision"):
+        own_kernels()  # or nothing that imports it can be looked at
+    name, _, attribute = model.partition(":")
+    sys.path.insert(0, "")  # as python -m has it: what lies in the current folder
+    try:
+        factory = getattr(importlib.import_module(name), attribute)
+    except (Exception, SystemExit) as error:
+        raise UserError(f"{model} cannot be loaded: {first_line(error)}") from error
+    finally:
+        sys.path.remove("")
+    try:
+        return factory()
+    except (Exception, SystemExit) as error:
+        raise UserError(f"{model} cannot be built: {first_line(error)}") from error
+
+
+def _of_a_system(model: str, look: TraceSpec) -> tuple[Any, tuple[Tensor, ...]]:
+    """A model under test with uncalibrated weights, and its inputs."""
+    from conformance.cases.case import Subject, check_stride
+    from conformance.core.loading import why_missing
+    from conformance.systems.building.calibration import graph_only
+    from conformance.systems.loading import load_system, models_of, system_names
+
+    systems = {name: load_system(name) for name in system_names()}
+    short = {f"{name}{variant}": (name, variant, s.tasks[0]) for name, s in systems.items() for variant in s.variants}
+    models = models_of(systems) | short
+    if model not in models:
+        near = get_close_matches(model, models, n=3, cutoff=0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else "."
+        raise UserError(
+            f"unknown model {shortened(model, 80)!r}{hint} Give one of `conformance systems`, such as "
+            f"{', '.join(near) or 'yolo26n-detect'}; package.module:factory, which returns an nn.Module; "
+            "or, to lint, a .pt2 file of torch.export"
+        )
+    name, variant, task = models[model]
+    system = systems[name]
+    if reason := why_missing(system):
+        raise UserError(reason)
+    check_stride(*look.shape[1:], system.stride(task))
+    with graph_only():
+        module = system.build(variant, task).module
+        return module, system.inputs(Subject(system.name, variant, task, *look.shape, "float32"), 0)
