@@ -2,6 +2,7 @@
 PYTHON ?= python3
 CPU := matrices/environments/cpu.txt
 XLA := matrices/environments/xla.txt
+NEIGHBOURS := matrices/environments/neighbours.txt
 WORKERS ?= 2
 PROFILE ?= quick
 # ultralytics asks for the OpenCV that needs the libraries of a screen; the headless one takes its place
@@ -35,11 +36,12 @@ bench-collect: .venv/ready  ## what collecting 20,000 cases costs, side by side 
 power: .venv/ready  ## plant faults in healthy models and see which gates notice: matrices/power.{md,json}, an hour
 	.venv/bin/python -m benchmarks.power --workers $(WORKERS) --parts matrices/records/power.parts
 
-.venv/ready: pyproject.toml $(CPU)
+.venv/ready: pyproject.toml $(CPU) $(NEIGHBOURS)
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install -q -c $(CPU) torch
 	.venv/bin/pip install -q -c $(CPU) -e '.[cpu,power,dev]'
 	.venv/bin/pip $(HEADLESS)
+	.venv/bin/pip install -q --no-deps --upgrade --target .venv/neighbours -r $(NEIGHBOURS)
 	touch $@
 
 .venv-xla/ready: pyproject.toml $(XLA)
