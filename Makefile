@@ -8,13 +8,17 @@ PROFILE ?= quick
 # ultralytics asks for the OpenCV that needs the libraries of a screen; the headless one takes its place
 HEADLESS := install -q --no-deps --force-reinstall opencv-python-headless
 
-.PHONY: matrix matrix-xla test test-xla lint bench-collect power clean
+.PHONY: matrix matrix-xla published test test-xla lint bench-collect power clean
 
-matrix: .venv/ready  ## run a profile on this CPU and write the matrix (pytest's exit 1: some cells are wrong)
+matrix: .venv/ready  ## run a profile on this CPU and write matrices/tables (pytest's exit 1: some cells are wrong)
 	.venv/bin/pytest conformance --profile $(PROFILE) -n $(WORKERS) -q --tb=no --no-summary || test $$? -eq 1
 	.venv/bin/conformance matrix
 
-matrix-xla: .venv-xla/ready  ## the same cells through the real front end of torch-neuronx, added to the same matrix
+published:  ## the tables of matrices/published: the smallest model of every system, on this CPU and through torch-xla
+	$(MAKE) matrix matrix-xla PROFILE=systems
+	.venv/bin/conformance matrix --output matrices/published
+
+matrix-xla: .venv-xla/ready  ## the same cells through the real front end of torch-neuronx, added to the same tables
 	.venv-xla/bin/pytest conformance --profile $(PROFILE) --target xla -n $(WORKERS) -q --tb=no --no-summary || test $$? -eq 1
 	.venv-xla/bin/conformance matrix
 
@@ -33,7 +37,7 @@ lint: .venv/ready
 bench-collect: .venv/ready  ## what collecting 20,000 cases costs, side by side with stock pytest
 	.venv/bin/python benchmarks/collect.py
 
-power: .venv/ready  ## plant faults in healthy models and see which gates notice: matrices/power.{md,json}, an hour
+power: .venv/ready  ## plant faults in healthy models and see which gates notice: matrices/published/power.{md,json}, an hour
 	.venv/bin/python -m benchmarks.power --workers $(WORKERS) --parts matrices/records/power.parts
 
 .venv/ready: pyproject.toml $(CPU) $(NEIGHBOURS)
@@ -51,4 +55,4 @@ power: .venv/ready  ## plant faults in healthy models and see which gates notice
 	touch $@
 
 clean:
-	rm -rf .venv .venv-xla matrices/records
+	rm -rf .venv .venv-xla matrices/records matrices/tables

@@ -19,6 +19,7 @@ import nox
 import tomllib
 
 MATRICES = Path(__file__).parent / "matrices"
+TABLES = MATRICES / "tables"
 BEFORE, ISSUES, DIFFERENCE = MATRICES / "last-night", MATRICES / "issues", MATRICES / "difference.md"
 INDEX = "https://pip.repos.neuron.amazonaws.com"
 # ultralytics asks for the OpenCV that needs the libraries of a screen; the headless one takes its place
@@ -76,7 +77,7 @@ for name, environment in ENVIRONMENTS.items():
 
 @nox.session
 def matrix(session: nox.Session) -> None:
-    """Merge the records of all environments, and of other hosts, into matrices/compatibility.{md,json,html}."""
+    """Merge the records of all environments, and of other hosts, into the tables of matrices/tables."""
     install_commands(session)
     session.run("conformance", "matrix", *session.posargs)
 
@@ -128,8 +129,8 @@ def page(session: nox.Session) -> None:
     folder = MATRICES / "page"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    shutil.copy(MATRICES / "compatibility.html", folder / "index.html")
-    for path in (MATRICES / "compatibility.json", MATRICES / "compatibility.md", DIFFERENCE):
+    shutil.copy(TABLES / "compatibility.html", folder / "index.html")
+    for path in (TABLES / "compatibility.json", TABLES / "compatibility.md", DIFFERENCE):
         if path.is_file():
             shutil.copy(path, folder)
 

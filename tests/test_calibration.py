@@ -168,8 +168,11 @@ def test_command_says_what_it_measured_and_writes_only_when_asked(
     assert shown.exit_code == 0 and "outputs = 2.0" in shown.stdout and not path.exists()
     written = CliRunner().invoke(app, [*options, "--write"])
     assert path.read_text() == written.stdout == shown.stdout
-    assert read_json(tmp_path / "limits.json", Evidence).of("float32", "outputs")[0].ratios == {100: 1}
-    assert "| float32 | outputs of whole models | 2 | 1 | 1.0 | 1.0 | 1.0 |" in (tmp_path / "limits.md").read_text()
+    assert read_json(tmp_path / "published" / "limits.json", Evidence).of("float32", "outputs")[0].ratios == {100: 1}
+    assert (
+        "| float32 | outputs of whole models | 2 | 1 | 1.0 | 1.0 | 1.0 |"
+        in (tmp_path / "published" / "limits.md").read_text()
+    )
     RecordWriter(folder / "b.jsonl").write(made([99.0], id="suspect", status=Status.WRONG))
     refused = CliRunner().invoke(app, options)
     assert refused.exit_code == 2 and refused.stderr.startswith("error: suspect should be right and is wrong")

@@ -31,13 +31,13 @@ def test_limits_are_by_the_rule_and_far_below_what_is_faulty(dtype: str) -> None
 
 
 def test_limits_in_force_are_those_of_the_committed_ratios() -> None:
-    evidence = read_json(data_path(EVIDENCE), Evidence)
+    evidence = read_json(data_path(*EVIDENCE), Evidence)
     assert {dtype: limit(dtype) for dtype in DTYPES} == calibrated(evidence)
     assert evidence.host and evidence.measured and evidence.revision
     assert set(evidence.packages) >= {"openvino", "onnxruntime", "torch", "torch-xla"}
     assert set(evidence.earlier) <= {"bfloat16", "all-bf16"}, "what a machine may lack"
     assert {one.target for one in evidence.healthy} == {"openvino", "onnxruntime", "inductor", "xla"}
-    assert data_path(EVIDENCE).with_suffix(".md").read_text() == as_markdown(evidence, calibrated(evidence))
+    assert data_path(*EVIDENCE).with_suffix(".md").read_text() == as_markdown(evidence, calibrated(evidence))
 
 
 def test_dtype_without_measured_limits_cannot_be_judged() -> None:

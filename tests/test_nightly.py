@@ -87,8 +87,9 @@ def test_first_night_has_nothing_to_differ_from(nox) -> None:
 
 
 def test_page_has_the_matrix_at_its_root(nox) -> None:
-    for name in ("compatibility.html", "compatibility.json", "difference.md"):
-        (nox.folder / "matrices" / name).write_text(name)
+    (nox.folder / "matrices" / "tables").mkdir()
+    for name in ("tables/compatibility.html", "tables/compatibility.json", "difference.md"):
+        (nox.folder / "matrices" / name).write_text(Path(name).name)
     done, _ = nox("page")
     assert done.returncode == 0, done.stderr
     found = {path.name: path.read_text() for path in (nox.folder / "matrices/page").iterdir()}

@@ -68,7 +68,7 @@ def main(
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
     print_results(results, console)
-    folder = output or (None if quick else Path("matrices"))
+    folder = output or (None if quick else Path("matrices/published"))
     about = _about(seed)
     if folder is not None:
         _write(results, folder, about)

@@ -26,7 +26,7 @@ app = typer.Typer(
 )
 
 RECORDS = Path("matrices/records")
-TABLES = Path("matrices")
+TABLES = Path("matrices/tables")
 EXPECTATIONS = Path("matrices/expectations.toml")
 
 
@@ -201,9 +201,10 @@ def calibrate_limits(
     found = calibrated(evidence)
     typer.echo(content := as_toml(found), nl=False)
     if write:
-        path = data_path(EVIDENCE)
+        path = data_path(*EVIDENCE)
         pages = {limits.PATH: content, path: as_json(evidence), path.with_suffix(".md"): as_markdown(evidence, found)}
         for path, text in pages.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
             typer.echo(f"wrote {path}", err=True)
 

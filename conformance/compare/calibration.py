@@ -36,7 +36,7 @@ _HEAD = """\
 # A limit belongs to a dtype, never to a model. `healthy` are the ratios, per image and group or layer, of compilers
 # whose answers are right; a limit is twice the largest of them, rounded up. `faulty` is the smallest ratio, in the
 # worst group, that a known defect gave. Written by `conformance calibrate-limits --write`, from the ratios in
-# matrices/limits.json.
+# matrices/published/limits.json.
 """
 
 

@@ -1,5 +1,5 @@
-"""The ratios of error to noise that the limits come from (`matrices/limits.json`): of every dtype, system and
-compiler.
+"""The ratios of error to noise that the limits come from (`matrices/published/limits.json`): of every dtype, system
+and compiler.
 
 They are kept as histograms, from which the limits are computed again, and what they would have been without one of
 the systems or compilers.
@@ -23,7 +23,7 @@ from conformance.core.text import json_by_line
 Kind = Literal["outputs", "in_place", "isolated"]
 KINDS: tuple[Kind, ...] = ("outputs", "in_place", "isolated")
 FACTOR = 2
-EVIDENCE = "limits.json"  # in the folder `matrices`
+EVIDENCE = ("published", "limits.json")  # in the folder `matrices`
 
 
 class Ratios(Strict):
