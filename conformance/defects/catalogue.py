@@ -50,6 +50,7 @@ from conformance.defects.windows_strides import WINDOWS_STRIDES
 from conformance.defects.xla_half import XLA_MEAN, XLA_NORM
 from conformance.defects.xla_pool import XLA_POOL
 from conformance.defects.xla_resize import XLA_RESIZE, XLA_RESIZE_BFLOAT16
+from conformance.defects.xla_transposed import XLA_TRANSPOSED
 
 if TYPE_CHECKING:
     from torch.fx import Graph, Node
@@ -87,6 +88,7 @@ _OWN = (
     XLA_NORM,
     XLA_MEAN,
     XLA_POOL,
+    XLA_TRANSPOSED,
     ONNXRUNTIME_TRANSPOSED,
     ONNXRUNTIME_CEIL,
     ONNXRUNTIME_PAD_MAX,
