@@ -9,6 +9,7 @@ import pytest
 import torch
 from cells import cell
 
+from conformance.cases.case import Column
 from conformance.cases.outcome import Status
 from conformance.defects import catalogue
 from conformance.defects.catalogue import DEFECTS
@@ -25,7 +26,7 @@ MINIMAL = {case.id: case for case in select(Request(targets=["emulator"])).minim
 
 
 def options(sdk: str, hardware: str = "inf2", workarounds: tuple[str, ...] = ()) -> Options:
-    return Options(hardware, sdk, "float32", workarounds, lambda _: None)
+    return Options(Column("emulator", hardware, sdk, workarounds=workarounds), "float32", lambda _: None)
 
 
 @pytest.mark.parametrize("name", [name for name in MINIMAL if "sdk-2.29.1" in name and "inf2" in name])

@@ -13,6 +13,7 @@ from attention_toys import TwoHeads, program
 from cells import changed
 from torch import Tensor, nn
 
+from conformance.cases.case import Column
 from conformance.cases.outcome import Outcome, Stage, Status
 from conformance.graphs.exported import from_exported
 from conformance.graphs.graph import Graph, Kind, Operator
@@ -37,7 +38,7 @@ def lowered(target: Target, program: Program) -> tuple[Compiled, Graph]:
     if reason := target.missing():
         pytest.skip(reason)
     shown: list[Graph | Callable[[], Graph]] = []
-    options = Options(target.hardware[0], None, "float32", (), lambda _: None, shown.append)
+    options = Options(Column(target.name, target.hardware[0]), "float32", lambda _: None, shown.append)
     compiled = target.compile(program, options)
     (graph,) = shown
     return compiled, graph() if callable(graph) else graph

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from pathlib import Path
 
 import pytest
-from suites import CASES, MINIMAL, SUITE, TOY, records, run
+from suites import CASES, MINIMAL, ROOT, SUITE, TOY, records, run
 
 from conformance.cases.case import Subject
 from conformance.cases.outcome import Record
+from conformance.pytest_plugin.options import reaches_suite
 from conformance.results.records import read_records
 
 
@@ -141,6 +143,23 @@ def test_missing_system_is_a_skip_and_an_error_where_it_is_named(suite: pytest.P
     result = run(suite, "--system", "toys:Absent")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: absent needs nothing_of_the_kind: pip install *"])
+
+
+@pytest.mark.parametrize(
+    ("path", "reaches"),
+    [
+        (SUITE, True),
+        (str(ROOT), True),
+        (f"{SUITE}/suite/test_models.py::test_model", True),
+        ("conformance", True),  # pytest --pyargs
+        ("conformance.suite.test_models", True),
+        (str(ROOT.parent), False),  # as the folder of an environment that it is installed in
+        ("tests", False),
+        ("conformances", False),
+    ],
+)
+def test_only_a_run_of_the_suite_is_ours(path: str, reaches: bool, tmp_path: Path) -> None:
+    assert reaches_suite([path], tmp_path) is reaches
 
 
 def test_help_names_the_options(pytester: pytest.Pytester) -> None:

@@ -11,6 +11,7 @@ import torch
 import toys
 from cells import cell, changed
 
+from conformance.cases.case import Column
 from conformance.cases.outcome import Status
 from conformance.defects.catalogue import DEFECTS
 from conformance.programs.program import Program, Whole
@@ -49,7 +50,7 @@ def test_operator_that_a_front_end_lacks_is_not_claimed(name: str, module: torch
         pytest.skip(reason)
     program = Program(Whole(module), (torch.rand(1, 1, 3, 3),))
     with pytest.raises(Unsupported, match=lacking.replace(".", r"\.")):
-        target.compile(program, Options("cpu", None, "float32", (), lambda stage: None))
+        target.compile(program, Options(Column(target.name), "float32", lambda stage: None))
 
 
 def test_compiled_program_outlives_its_model(caplog: pytest.LogCaptureFixture) -> None:
@@ -60,7 +61,7 @@ def test_compiled_program_outlives_its_model(caplog: pytest.LogCaptureFixture) -
     x = torch.rand(1, 8, 32, 32).bfloat16()
     program = Program(Whole(torch.nn.Linear(32, 40).bfloat16()), (x,))
     try:
-        compiled = target.compile(program, Options("cpu", None, "bfloat16", (), lambda stage: None))
+        compiled = target.compile(program, Options(Column(target.name), "bfloat16", lambda stage: None))
     except Unsupported as error:
         pytest.skip(error.detail)
     (before,) = compiled(x)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from conformance.cases.case import Column
 from conformance.defects.catalogue import find
 from conformance.programs import rewrites
 from conformance.programs.program import Program, Whole
@@ -251,7 +252,7 @@ def test_openvino_is_right_with_contiguous_buffers() -> None:
         pytest.skip(reason)
     program = Program(Whole(Strided(), ("contiguous",)), (x,))
     try:
-        (answer,) = target.compile(program, Options("cpu", None, "bfloat16", (), lambda stage: None))(x)
+        (answer,) = target.compile(program, Options(Column(target.name), "bfloat16", lambda stage: None))(x)
     except Unsupported as error:
         pytest.skip(str(error))
     assert torch.equal(answer, program.module(x)[0])

@@ -12,6 +12,7 @@ from suites import MINIMAL, SUITE
 from torch.nn.functional import interpolate
 from transcripts import Transcript, transcripts
 
+from conformance.cases.case import Column
 from conformance.cases.outcome import Record, Stage, Status
 from conformance.compare.metrics import by_image, rel_l2
 from conformance.defects.catalogue import DEFECTS
@@ -40,7 +41,7 @@ SPLITS = transcripts("split")
 
 
 def options(target: str) -> Options:
-    return Options(target, "2.29.1", "float32", (), lambda _: None)
+    return Options(Column("emulator", target, "2.29.1"), "float32", lambda _: None)
 
 
 @pytest.mark.parametrize("name", SPLITS)

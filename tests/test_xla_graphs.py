@@ -11,6 +11,7 @@ from attention_toys import TwoHeads, program
 from cells import cell
 from torch import Tensor, nn
 
+from conformance.cases.case import Column
 from conformance.graphs.graph import Graph, Kind
 from conformance.graphs.integrity import check, described
 from conformance.programs.program import Program, Whole
@@ -35,7 +36,7 @@ def lowered(subject: Program) -> tuple[Compiled, Graph]:
         assert callable(shown), "it is traced for who asks"
         graphs.append(shown())
 
-    compiled = XLA.compile(subject, Options("cpu", None, "float32", (), lambda _: None, read))
+    compiled = XLA.compile(subject, Options(Column("xla"), "float32", lambda _: None, read))
     (graph,) = graphs
     return compiled, graph
 

@@ -10,6 +10,7 @@ from cells import cell
 from operators_after import FROZEN, MOVED
 from torch import Tensor, nn
 
+from conformance.cases.case import Column
 from conformance.cases.outcome import Outcome, Stage, Status
 from conformance.graphs.graph import Fallback
 from conformance.programs.program import Program, Whole
@@ -65,7 +66,7 @@ def test_operator_that_is_left_to_the_cpu_is_wrong_and_named(variant: str) -> No
 
 def compiled(module: nn.Module, *inputs: Tensor) -> tuple[Compiled, list[Fallback]]:
     fallbacks: list[Fallback] = []
-    options = Options("cpu", None, "float32", (), lambda _: None, read, fallbacks.extend)
+    options = Options(Column("xla"), "float32", lambda _: None, read, fallbacks.extend)
     with torch.no_grad():
         return XLA.compile(Program(Whole(module.eval()), inputs), options), fallbacks
 

@@ -11,6 +11,7 @@ from benchmarks.power.calls import Program, ask, run
 from benchmarks.power.findings import Cell
 from benchmarks.power.gates import Given, flagged
 from benchmarks.power.systems import Entry, reference_model, scratch_cache
+from conformance.cases.case import Column
 from conformance.cases.outcome import Outcome
 from conformance.running.comparison import Comparison, ReferenceModel
 from conformance.running.judgement import judge
@@ -52,7 +53,7 @@ def _comparison(made: ReferenceModel, layer: str | None = None) -> Comparison:
 
 def _compiled(target: str, made: ReferenceModel) -> Programs | str:
     """What the target said where it did not compile them."""
-    options = Options("cpu", None, made.precision, (), lambda stage: None)
+    options = Options(Column(target), made.precision, lambda stage: None)
     layers = () if target in _SLOW else made.model.layers
     compiler, whole = load_target(target), _comparison(made)
     try:

@@ -80,6 +80,13 @@ class Column:
         """The same without workarounds."""
         return replace(self, workarounds=())
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """`emulator`, `inf2`, `SDK 2.29.1`, `+ slice`: a heading, one part a line."""
+        hardware = () if self.hardware == "cpu" else (self.hardware,)
+        sdk = (f"SDK {self.sdk}",) if self.sdk else ()
+        return (self.target, *hardware, *sdk, *self.settings, *(f"+ {name}" for name in self.workarounds))
+
     def __str__(self) -> str:
         """`emulator/inf2/sdk-2.29.1/O1+slice`: the part of an id behind the `@`."""
         hardware = () if self.hardware == "cpu" and not self.settings else (self.hardware,)

@@ -5,11 +5,19 @@ Another plugin may have `--profile` as well (pytest-profiling does), and pytest 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
+
+from conformance.cases import options
+from conformance.core.errors import UserError
+
+if TYPE_CHECKING:
+    from conformance.selection.select import Request
+
+T = TypeVar("T")
 
 SUITE = Path(__file__).resolve().parents[1] / "suite"
 PREFIX = "--conformance-"
@@ -18,6 +26,9 @@ NAMES = (
     "compile-only", "workarounds", "weights", "images", "case", "records", "case-timeout", "calls", "expectations",
     "accept", "link", "reason", "programs", "fail-known",
 )  # fmt: skip
+# What the id of a case says, so that nothing beside it can.
+IN_ID = ("system", "variant", "task", "batch", "resolution", "dtype", "hardware", "sdk", "settings", "workarounds",
+         "compile-only")  # fmt: skip
 
 
 def given(config: pytest.Config, name: str) -> Any:
@@ -42,11 +53,14 @@ def lengthened(args: Iterable[str]) -> list[str]:
 
 
 def reaches_suite(paths: Iterable[str], folder: Path) -> bool:
-    """Whether arguments of pytest, seen from a folder, reach into the suite."""
+    """Whether arguments of pytest, seen from a folder, reach into the suite. A folder that has an environment in it
+    does not: pytest looks into none."""
     for argument in paths:
         name = argument.partition("::")[0].partition("[")[0]
         path = (folder / name).resolve()
-        if SUITE.is_relative_to(path) or path.is_relative_to(SUITE) or name.startswith("conformance.suite"):
+        if path in (SUITE.parent, SUITE.parents[1]) or path.is_relative_to(SUITE):
+            return True
+        if not path.exists() and (name == "conformance" or f"{name}.".startswith("conformance.suite.")):
             return True
     return False
 
@@ -94,3 +108,37 @@ def add(parser: pytest.Parser) -> None:
     option("reason", metavar="TEXT", help="with --accept: why that is no reason not to ship")
     option("programs", metavar="DIR", help="where such cases are (default: fixtures/programs)")
     option("fail-known", action="store_true", help="property tests: known defects are failures, too")
+
+
+def request_of(config: pytest.Config) -> Request:
+    """The request in the command line. Raises UserError."""
+    from conformance.selection.expand import Chosen
+    from conformance.selection.select import Request
+
+    def read(reader: Callable[[str, str | None], T], name: str) -> T:
+        return reader(f"--{name}", given(config, name))
+
+    compile_only = given(config, "compile-only")
+    chosen = Chosen(
+        systems=read(options.names, "system"),
+        variants=read(options.names, "variant"),
+        tasks=read(options.names, "task"),
+        batches=read(options.numbers, "batch"),
+        resolutions=read(options.names, "resolution"),
+        dtypes=read(options.names, "dtype"),
+        hardware=read(options.names, "hardware"),
+        sdks=read(options.names, "sdk"),
+        weights=read(options.names, "weights"),
+        settings=_settings(read(options.sets, "settings"), compile_only),
+        workarounds=read(options.sets, "workarounds"),
+    )
+    profile, case, pictures = (read(options.given, name) for name in ("profile", "case", "images"))
+    if case is not None:
+        named = (f"--{axis}" for axis in IN_ID if given(config, axis))
+        if option := next(named, None):
+            raise UserError(f"--case is one case, whose id says it all: leave out {option}")
+    return Request(profile or "quick", read(options.names, "target"), chosen, case, pictures)
+
+
+def _settings(sets: list[tuple[str, ...]] | None, compile_only: bool) -> list[tuple[str, ...]] | None:
+    return [(*names, "compile-only") for names in sets or [()]] if compile_only else sets

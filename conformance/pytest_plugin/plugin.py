@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from conformance.cases import options
 from conformance.core.errors import UserError
-from conformance.pytest_plugin.options import SUITE, add, given, keep, lengthened, reaches_suite
+from conformance.pytest_plugin.options import SUITE, add, given, keep, lengthened, reaches_suite, request_of
 
 if TYPE_CHECKING:
     from conformance.cases.case import Case
     from conformance.cases.expectation import Expectation
     from conformance.properties.parameters import Parameters
-    from conformance.selection.select import Request, Selection
-
-T = TypeVar("T")
+    from conformance.selection.select import Selection
 
 EXPECTED: pytest.StashKey[dict[str, Expectation]] = pytest.StashKey()
 SELECTION: pytest.StashKey[Selection] = pytest.StashKey()
@@ -27,10 +24,6 @@ WHY: pytest.StashKey[options.Justification] = pytest.StashKey()
 
 # Fixture that a test asks for -> the cases it is run with.
 AXES = {"model_case": "models", "layer_case": "layers", "minimal_case": "minimal", "detection_case": "detections"}
-
-# What the id of a case says, so that nothing beside it can.
-IN_ID = ("system", "variant", "task", "batch", "resolution", "dtype", "hardware", "sdk", "settings", "workarounds",
-         "compile-only")  # fmt: skip
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,42 +34,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
     """Where the suite is collected, its options may be called by their short names."""
     paths = early_config.known_args_namespace.file_or_dir
-    if reaches_suite(paths, early_config.invocation_params.dir):
+    if reaches_suite(paths or [""], early_config.invocation_params.dir):
         args[:] = lengthened(args)
-
-
-def request_of(config: pytest.Config) -> Request:
-    """The request in the command line. Raises UserError."""
-    from conformance.selection.expand import Chosen
-    from conformance.selection.select import Request
-
-    def read(reader: Callable[[str, str | None], T], name: str) -> T:
-        return reader(f"--{name}", given(config, name))
-
-    compile_only = given(config, "compile-only")
-    chosen = Chosen(
-        systems=read(options.names, "system"),
-        variants=read(options.names, "variant"),
-        tasks=read(options.names, "task"),
-        batches=read(options.numbers, "batch"),
-        resolutions=read(options.names, "resolution"),
-        dtypes=read(options.names, "dtype"),
-        hardware=read(options.names, "hardware"),
-        sdks=read(options.names, "sdk"),
-        weights=read(options.names, "weights"),
-        settings=_settings(read(options.sets, "settings"), compile_only),
-        workarounds=read(options.sets, "workarounds"),
-    )
-    profile, case, pictures = (read(options.given, name) for name in ("profile", "case", "images"))
-    if case is not None:
-        named = (f"--{axis}" for axis in IN_ID if given(config, axis))
-        if option := next(named, None):
-            raise UserError(f"--case is one case, whose id says it all: leave out {option}")
-    return Request(profile or "quick", read(options.names, "target"), chosen, case, pictures)
-
-
-def _settings(sets: list[tuple[str, ...]] | None, compile_only: bool) -> list[tuple[str, ...]] | None:
-    return [(*names, "compile-only") for names in sets or [()]] if compile_only else sets
 
 
 def _require_folders(config: pytest.Config) -> None:

@@ -70,10 +70,7 @@ class TableColumn:
     @property
     def lines(self) -> tuple[str, ...]:
         """`emulator`, `inf2`, `SDK 2.29.1`, `+ slice`: a heading, one part a line."""
-        of = self.of
-        hardware = () if of.hardware == "cpu" else (of.hardware,)
-        sdk = (f"SDK {of.sdk}",) if of.sdk else ()
-        return (of.target, *hardware, *sdk, *of.settings, *(f"+ {name}" for name in of.workarounds))
+        return self.of.lines
 
     @property
     def order(self) -> tuple[object, ...]:

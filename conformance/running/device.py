@@ -52,10 +52,7 @@ class Device:
         self.watched = False
         self.unreadable: Outcome | None = None
         self._tell = tell
-        column = case.column
-        self._options = Options(
-            column.hardware, column.sdk, case.subject.dtype, column.workarounds, self.enter, settings=column.settings
-        )
+        self._options = Options(case.column, case.subject.dtype, self.enter)
 
     def enter(self, stage: Stage) -> None:
         """Begin a stage; the parent is told before."""

@@ -73,23 +73,39 @@ def _ignore(_: object) -> None:
 
 @dataclass(frozen=True)
 class Options:
-    """How to compile. A `dtype` of `matmult-bf16` or `all-bf16` is a float32 program of which the target is to cast
-    products of matrices, or everything, to bfloat16. `enter` is called with a stage before it begins, so that a crash
-    is known by its stage.
+    """How to compile: for a column, at a dtype. With `matmult-bf16` or `all-bf16` it is a float32 program of which
+    the target is to cast products of matrices, or everything, to bfloat16. `enter` is called with a stage before it
+    begins, so that a crash is known by its stage.
 
-    `settings` are those that the case asks for, of the target's own.
     A target that can show what it has made of the program gives `lowered` a graph, or a function that reads one, and
     `fell_back` what its front end computed itself: both tell why numbers are wrong.
     """
 
-    hardware: str
-    sdk: str | None
+    column: Column
     dtype: str
-    workarounds: tuple[str, ...]
     enter: Callable[[Stage], None]
     lowered: Callable[[Graph | Callable[[], Graph]], None] = _ignore
     fell_back: Callable[[Sequence[Fallback]], None] = _ignore
-    settings: tuple[str, ...] = ()
+
+    @property
+    def hardware(self) -> str:
+        """What the target is to stand for."""
+        return self.column.hardware
+
+    @property
+    def sdk(self) -> str | None:
+        """The SDK release, of a target that has any."""
+        return self.column.sdk
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """Those of the target's own that the case asks for."""
+        return self.column.settings
+
+    @property
+    def workarounds(self) -> tuple[str, ...]:
+        """Those that are on; what they do to the program is done."""
+        return self.column.workarounds
 
 
 class Target(Protocol):
