@@ -8,7 +8,7 @@ PROFILE ?= quick
 # ultralytics asks for the OpenCV that needs the libraries of a screen; the headless one takes its place
 HEADLESS := install -q --no-deps --force-reinstall opencv-python-headless
 
-.PHONY: matrix matrix-xla published test test-xla lint bench-collect power clean
+.PHONY: matrix matrix-xla published test test-models test-xla lint bench-collect power clean
 
 matrix: .venv/ready  ## run a profile on this CPU and write matrices/tables (pytest's exit 1: some cells are wrong)
 	.venv/bin/pytest conformance --profile $(PROFILE) -n $(WORKERS) -q --tb=no --no-summary || test $$? -eq 1
@@ -24,6 +24,9 @@ matrix-xla: .venv-xla/ready  ## the same cells through the real front end of tor
 
 test: .venv/ready  ## the tests of the machinery
 	.venv/bin/pytest -n $(WORKERS) -q
+
+test-models: .venv/ready  ## every task of every system: are its weights alive?
+	.venv/bin/pytest -n $(WORKERS) -q -m models
 
 test-xla: .venv-xla/ready  ## those that need torch-xla
 	.venv-xla/bin/pytest -n $(WORKERS) -q -m xla
