@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+import conformance
+
 HEAVY = ("torch", "ultralytics", "openvino", "onnxruntime", "torch_xla")
 
 
@@ -27,6 +29,13 @@ def test_no_heavy_package_is_imported(code: str) -> None:
     check = f"{code}; import sys; print([m for m in {HEAVY} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_is_public_is_there() -> None:
+    assert sorted(conformance._HOME_OF) == sorted(conformance.__all__)
+    assert all(getattr(conformance, name) is not None for name in conformance.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        conformance.nothing  # noqa: B018
 
 
 def test_ultralytics_installs_nothing() -> None:

@@ -18,6 +18,7 @@ from conformance.core.store import cache_folder, digest
 from conformance.systems.building.calibration import calibrate_batch_norm, give_weights, scale_outputs, seed_norms
 from conformance.systems.building.images import crops
 from conformance.systems.building.weights import read_weights
+from conformance.systems.protocol import Model
 
 # Before it is imported, or it runs pip for what it misses, in an environment that is AWS's or the user's.
 os.environ.setdefault("YOLO_AUTOINSTALL", "false")
@@ -64,6 +65,16 @@ def build(architecture: Architecture, end2end: bool = False, weights: str | None
     module.fuse(verbose=False)
     module.eval().requires_grad_(False)
     return module, digest({"weights": key, "end2end": end2end})
+
+
+def detector(
+    architecture: Architecture, layers: tuple[str, ...], end2end: bool, weights: str | None, detects: bool = True
+) -> Model:
+    """The model of a file, whose ranked rows are read as rows, and whose cells as cells; neither with seeded weights,
+    nor where `detects` is False."""
+    module, key = build(architecture, end2end, weights)
+    rows, read_as = ((0,), "rows") if end2end else ((), "cells")
+    return Model(module, layers, key, rows, detector=read_as if detects and weights is not None else None)
 
 
 def construct(architecture: Architecture, classes: int | None = None) -> Any:

@@ -13,11 +13,8 @@ __all__ = ["build", "inputs", "parameters"]
 
 def build(variant: str, task: str, weights: str | None) -> Model:
     """One head, fused."""
-    wanted = TASKS[task]
-    module, key = ultralytics_models.build(_architecture(variant, task), wanted.end2end, weights)
-    rows, detector = ((0,), "rows") if wanted.end2end else ((), "cells")
-    detects = weights is not None and task.startswith("detect")
-    return Model(module, Yolo26().layers(variant, task), key, rows, detector=detector if detects else None)
+    architecture, layers = _architecture(variant, task), Yolo26().layers(variant, task)
+    return ultralytics_models.detector(architecture, layers, TASKS[task].end2end, weights, task.startswith("detect"))
 
 
 def parameters(variant: str, task: str) -> int:

@@ -13,11 +13,8 @@ __all__ = ["build", "inputs", "parameters"]
 
 def build(variant: str, task: str, weights: str | None) -> Model:
     """One head, fused."""
-    ranked = task == "detect-end2end"
-    module, key = ultralytics_models.build(_architecture(variant, task), ranked, weights)
-    rows, detector = ((0,), "rows") if ranked else ((), "cells")
-    layers = Yolov9().layers(variant, task)
-    return Model(module, layers, key, rows, detector=detector if weights is not None else None)
+    architecture = _architecture(variant, task)
+    return ultralytics_models.detector(architecture, Yolov9().layers(variant, task), architecture.one_to_one, weights)
 
 
 def parameters(variant: str, task: str) -> int:
