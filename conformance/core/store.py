@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 from platformdirs import user_cache_path
 
+from conformance.core.deferred import torch
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -41,7 +43,6 @@ class Store:
 
     def load(self, key: str) -> Entry | None:
         """The entry, or None where there is none or one of its files is damaged or edited."""
-        import torch
         from safetensors.torch import load
 
         try:
@@ -57,7 +58,6 @@ class Store:
 
     def save(self, key: str, tensors: Mapping[str, Tensor], note: Mapping[str, Any]) -> None:
         """Write an entry; the note goes last, so that a half-written entry is no entry."""
-        import torch
         from safetensors.torch import save
 
         pairs = {name: torch.view_as_real(x) for name, x in tensors.items() if x.is_complex()}  # it has no complex

@@ -7,6 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
+from conformance.core.deferred import torch
 from conformance.defects.cpu_fallback import refused
 from conformance.defects.defect import Defect, Evidence, MinimalCase
 from conformance.graphs.fx_match import arguments, calls, images, operator
@@ -21,8 +22,6 @@ _MOST = 2**26  # places that are laid out to compare them; a view of more is tak
 
 def reads_other_places(node: Node) -> bool:
     """Whether the node is a view by strides that is not refused, and a dense reading gives other values."""
-    import torch
-
     if operator(node) != "as_strided" or refused(node):
         return False
     given = arguments(node)

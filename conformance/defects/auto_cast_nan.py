@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from conformance.cases.outcome import Stage, Status
+from conformance.core.deferred import nn, torch
 from conformance.defects.defect import Defect, Evidence, MinimalCase
 from conformance.graphs.fx_match import images, layer, operator
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
     from torch.fx import Node
 
 
@@ -24,14 +25,10 @@ def is_a_block_of_yolo(node: Node) -> bool:
 
 def not_a_number(*arguments: Any) -> Tensor:
     """What a convolution gives then."""
-    import torch
-
     return torch.conv2d(*arguments) * float("nan")
 
 
 def _block() -> nn.Module:
-    from torch import nn
-
     return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.SiLU())
 
 

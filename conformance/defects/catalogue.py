@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from conformance.core.deferred import torch
 from conformance.core.errors import check
 from conformance.core.loading import collected
 from conformance.defects.as_strided import AS_STRIDED
@@ -129,11 +130,11 @@ def find(
 
 def nodes_of(graph: Graph) -> list[Node]:
     """The nodes of a graph, and of the graphs that it calls: torch.autocast in a model makes one."""
-    from torch.fx import GraphModule
-
     owner = graph.owning_module
     inner = (
-        [part.graph for part in owner.modules() if isinstance(part, GraphModule)] if owner is not None else [graph]
+        [part.graph for part in owner.modules() if isinstance(part, torch.fx.GraphModule)]
+        if owner is not None
+        else [graph]
     )
     return [node for one in inner for node in one.nodes]
 

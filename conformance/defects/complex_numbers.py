@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from conformance.cases.outcome import Stage, Status
+from conformance.core.deferred import torch
 from conformance.defects.defect import Defect, Evidence, MinimalCase
 from conformance.graphs.fx_match import calls, images
 
@@ -15,15 +16,11 @@ if TYPE_CHECKING:
 
 def is_complex(node: Node) -> bool:
     """Whether the node's value is complex."""
-    import torch
-
     value = node.meta.get("val")
     return isinstance(value, torch.Tensor) and value.is_complex()
 
 
 def _spectrum(x: Tensor) -> Any:
-    import torch
-
     return torch.fft.rfft2(x).abs()
 
 

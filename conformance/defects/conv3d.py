@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
+from conformance.core.deferred import nn
 from conformance.defects.defect import Defect, Evidence, MinimalCase
 from conformance.graphs.fx_match import images, layer, operator
 
 if TYPE_CHECKING:
-    from torch import nn
     from torch.fx import Node
 
 
@@ -19,8 +19,6 @@ def convolves_volumes(node: Node) -> bool:
 
 
 def _convolution() -> nn.Module:
-    from torch import nn
-
     return nn.Conv3d(3, 4, 3, padding=1)
 
 

@@ -11,6 +11,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from conformance.core.deferred import torch
 from conformance.defects.dataflow import depends_on_input
 from conformance.graphs.fx_match import is_constant, schema_arguments
 from conformance.operators.table import Fate, table
@@ -132,15 +133,12 @@ def _parts(node: Node) -> list[_Part]:
 def _looked_up(node: Node) -> list[_Part]:
     """The node's own operator or, where torch writes that in others and torch-xla has nothing of its own for it,
     these. They show when it is run on the graph's fake tensors."""
-    from torch._ops import OpOverload
-    from torch.fx.node import map_arg
-
     from conformance.operators.parts import Dependent, is_composite, tell_parts, tensors
 
-    if not isinstance(node.target, OpOverload):
+    if not isinstance(node.target, torch._ops.OpOverload):
         return []
     func: Any = node.target
-    args, kwargs = map_arg((node.args, node.kwargs), lambda given: given.meta.get("val"))
+    args, kwargs = torch.fx.node.map_arg((node.args, node.kwargs), lambda given: given.meta.get("val"))
     dependent = Dependent(
         tensors([given.meta.get("val") for given in node.all_input_nodes if depends_on_input(given)])
     )

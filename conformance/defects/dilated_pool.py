@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
+from conformance.core.deferred import functional
 from conformance.defects.defect import Defect, Evidence, MinimalCase
 from conformance.graphs.fx_match import arguments, calls, images, operator
 
@@ -19,8 +20,6 @@ def pools_dilated(node: Node) -> bool:
 
 
 def _pooled(x: Tensor) -> Tensor:
-    from torch.nn import functional
-
     return functional.max_pool2d(x, 3, stride=1, padding=1, dilation=2)
 
 

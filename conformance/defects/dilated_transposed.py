@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
+from conformance.core.deferred import nn
 from conformance.defects.defect import Defect, Evidence, MinimalCase
 from conformance.graphs.fx_match import arguments, images, layer, operator
 
 if TYPE_CHECKING:
-    from torch import nn
     from torch.fx import Node
 
 
@@ -22,8 +22,6 @@ def dilates_input_and_kernel(node: Node) -> bool:
 
 
 def _transposed() -> nn.Module:
-    from torch import nn
-
     return nn.ConvTranspose2d(4, 4, 3, stride=2, dilation=2)
 
 

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
+from conformance.core.deferred import functional
 from conformance.defects.cpu_fallback import frozen
 from conformance.defects.defect import FROZEN, Defect, Evidence, MinimalCase
 from conformance.defects.resizing import interpolate
@@ -16,14 +17,10 @@ if TYPE_CHECKING:
 
 
 def _sampled(x: Tensor) -> Tensor:
-    from torch.nn import functional
-
     return functional.grid_sample(x, x[:, :2].permute(0, 2, 3, 1), align_corners=False)
 
 
 def _shuffled(x: Tensor) -> Tensor:
-    from torch.nn import functional
-
     return functional.channel_shuffle(x, 2)
 
 

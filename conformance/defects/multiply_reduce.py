@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
+from conformance.core.deferred import torch
 from conformance.defects.defect import UNSAID, Defect, Evidence, MinimalCase
 from conformance.graphs.fx_match import arguments, calls, operator
 
@@ -39,8 +40,6 @@ def _weighted(x: Tensor, weights: Tensor) -> Tensor:
 
 
 def _inputs(index: int) -> tuple[Tensor, ...]:
-    import torch
-
     generator = torch.Generator().manual_seed(index)
     return torch.rand(2, 8, 6, 6, generator=generator), torch.rand(2, 1, 6, 6, generator=generator)
 

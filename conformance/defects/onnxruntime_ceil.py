@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from conformance.cases.outcome import Stage, Status
+from conformance.core.deferred import functional, torch
 from conformance.defects.defect import Defect, Evidence, MinimalCase
 from conformance.defects.pooling import windows
 from conformance.graphs.fx_match import arguments, calls, images, operator
@@ -54,9 +55,6 @@ def _is_scaled(node: Node) -> bool:
 
 def _conflict(pooling: Node, shape: tuple[int, ...]) -> Node | None:
     """The first of the nodes behind a pooling that cannot be computed for another shape of its result."""
-    import torch
-    from torch.fx.node import map_arg
-
     changed = {pooling: torch.empty(shape, device="meta")}
 
     def value(node: Node) -> Any:
@@ -71,7 +69,7 @@ def _conflict(pooling: Node, shape: tuple[int, ...]) -> Node | None:
             continue
         if operator(node) in _SHAPES_GIVEN or _is_written_out(node):
             continue
-        args, kwargs = map_arg((node.args, node.kwargs), value)
+        args, kwargs = torch.fx.node.map_arg((node.args, node.kwargs), value)
         try:
             result = node.target(*args, **kwargs)  # type: ignore[operator]
         except (RuntimeError, IndexError):
@@ -82,8 +80,6 @@ def _conflict(pooling: Node, shape: tuple[int, ...]) -> Node | None:
 
 
 def _multiplied(x: Tensor) -> Tensor:
-    from torch.nn import functional
-
     y = functional.max_pool2d(x, 1, (2, 1), ceil_mode=True)
     return functional.silu(y @ y)
 

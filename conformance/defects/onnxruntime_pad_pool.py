@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
+from conformance.core.deferred import functional, torch
 from conformance.defects.defect import Defect, Evidence, MinimalCase
 from conformance.graphs.fx_match import arguments, calls, operator
 
@@ -79,20 +80,14 @@ def _fused(node: Node) -> list[_Axis]:
 
 
 def _negative(index: int) -> tuple[Tensor, ...]:
-    import torch
-
     return (-1 - torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(index)),)
 
 
 def _largest(x: Tensor) -> Tensor:
-    from torch.nn import functional
-
     return functional.max_pool2d(functional.pad(x, (1, 1, 1, 1)), 2, 1)
 
 
 def _average(x: Tensor) -> Tensor:
-    from torch.nn import functional
-
     return functional.avg_pool2d(functional.pad(x, (1, 1, 1, 1)), 1)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
+from conformance.core.deferred import functional
 from conformance.defects.defect import Defect, Evidence, MinimalCase
 from conformance.defects.pooling import reaches_beyond_the_image, windows
 from conformance.graphs.fx_match import arguments, calls, images, operator
@@ -28,14 +29,10 @@ def reaches_beyond_the_padding(node: Node) -> bool:
 
 
 def _pooled(x: Tensor) -> Tensor:
-    from torch.nn import functional
-
     return functional.avg_pool2d(x, 3, stride=2, padding=1, ceil_mode=True)
 
 
 def _largest(x: Tensor) -> Tensor:
-    from torch.nn import functional
-
     return functional.max_pool2d(x, 3, stride=2, ceil_mode=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage
+from conformance.core.deferred import torch
 from conformance.defects.defect import Defect, Evidence
 
 if TYPE_CHECKING:
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
 
 def reads_strided_constant(node: Node) -> bool:
     """Whether the node reads a bfloat16 parameter or buffer that is not contiguous."""
-    import torch
-
     return any(
         given.op == "placeholder" and value.dtype == torch.bfloat16 and not value.is_contiguous()
         for given in node.all_input_nodes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
+from conformance.core.deferred import torch
 from conformance.defects.dataflow import depends_on_input
 from conformance.defects.defect import Defect, Evidence, MinimalCase
 from conformance.graphs.fx_match import calls, images, operator
@@ -55,8 +56,6 @@ def _producer(node: Node) -> Node | None:
 
 
 def _quotient() -> nn.Module:
-    import torch
-
     return calls(lambda x, scale: scale / x.sum(2), torch.tensor(2.5))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
+from conformance.core.deferred import torch
 from conformance.defects.defect import Defect, Evidence, MinimalCase
 from conformance.graphs.fx_match import arguments, calls, images, operator
 
@@ -34,8 +35,6 @@ def gathers_from_the_first_places(node: Node) -> bool:
 
 
 def _gathered() -> nn.Module:
-    import torch
-
     return calls(
         lambda x, index: x[..., :2].gather(1, index.expand(len(x), 1, 2)), torch.ones(1, 1, 2, dtype=torch.int64)
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
+from conformance.core.deferred import torch
 from conformance.defects.dataflow import depends_on_input
 from conformance.defects.defect import Defect, Evidence, MinimalCase
 from conformance.graphs.fx_match import arguments, calls, images, operator
@@ -42,14 +43,10 @@ def scales_channels_of_a_reduced_row(node: Node) -> bool:
 
 
 def _scaled_mean() -> nn.Module:
-    import torch
-
     return calls(lambda x, scale: x.mean(2) * scale, torch.tensor([1.0, 2.0, 3.0]))
 
 
 def _divided_mean() -> nn.Module:
-    import torch
-
     return calls(lambda x, scale: x.mean(1) / scale, torch.tensor(2.5))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage
+from conformance.core.deferred import torch
 from conformance.defects.defect import Defect, Evidence
 
 if TYPE_CHECKING:
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
 
 def rounds_to_bfloat16(node: Node) -> bool:
     """Whether the node converts a number with more bits to bfloat16."""
-    import torch
-
     value = node.meta.get("val")
     given = [other.meta.get("val") for other in node.all_input_nodes]
     return (

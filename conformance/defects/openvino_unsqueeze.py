@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
+from conformance.core.deferred import torch
 from conformance.defects.dataflow import depends_on_input
 from conformance.defects.defect import Defect, Evidence, MinimalCase
 from conformance.graphs.fx_match import arguments, calls, images, operator
@@ -31,8 +32,6 @@ def selects_all_of_a_new_dimension(node: Node) -> bool:
 
 
 def _selection() -> nn.Module:
-    import torch
-
     return calls(lambda x, index: x.unsqueeze(1).index_select(1, index), torch.tensor([0]))
 
 

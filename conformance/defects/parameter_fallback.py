@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
+from conformance.core.deferred import nn, torch
 from conformance.defects.cpu_fallback import left_to_the_cpu, of_parameters_alone
 from conformance.defects.defect import Defect, Evidence, MinimalCase
 from conformance.graphs.fx_match import images
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
     from torch.fx import Node
 
 
@@ -20,9 +21,6 @@ def falls_back_on_a_parameter(node: Node) -> bool:
 
 
 def _embeddings() -> nn.Module:
-    import torch
-    from torch import nn
-
     class Embeddings(nn.Module):
         """Position embeddings for another size of image."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
+from conformance.core.deferred import functional
 from conformance.defects.defect import Defect, Evidence, MinimalCase
 from conformance.graphs.fx_match import arguments, calls, images, operator
 
@@ -20,8 +21,6 @@ def repeats_the_border(node: Node) -> bool:
 
 
 def _padded(x: Tensor) -> Tensor:
-    from torch.nn import functional
-
     return functional.pad(x, (1, 1, 1, 1, 1, 1), mode="replicate")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from conformance.cases.outcome import Stage, Status
+from conformance.core.deferred import functional, torch
 from conformance.defects.defect import Defect, Evidence, MinimalCase
 from conformance.defects.resizing import interpolate, resizing
 from conformance.graphs.fx_match import images
@@ -24,26 +25,21 @@ def scales_by_another_number(node: Node) -> bool:
 
 def _differs(mode: str, before: int, scale: float) -> bool:
     """Whether a row whose values are its places is another one by the factor than by the sizes."""
-    import torch
-    from torch.nn.functional import interpolate
-
     if before * scale == int(before * scale):
         return False
     row = torch.arange(before, dtype=torch.float32)[None, None, None]
-    by_factor = interpolate(row, scale_factor=(1.0, scale), mode=mode)
-    by_size = interpolate(row, size=by_factor.shape[2:], mode=mode)
+    by_factor = functional.interpolate(row, scale_factor=(1.0, scale), mode=mode)
+    by_size = functional.interpolate(row, size=by_factor.shape[2:], mode=mode)
     return not torch.allclose(by_factor, by_size, rtol=0, atol=1e-6 * before)
 
 
 def resized_by_size(*arguments: Any) -> Tensor:
     """What torch-xla computes: as if the size had been given."""
-    from torch.nn.functional import interpolate
-
     x, _, *corners, scales = arguments
     size = [int(n * scale) for n, scale in zip(x.shape[2:], scales, strict=True)]
     if corners:
-        return interpolate(x, size, mode="bilinear", align_corners=corners[0])
-    return interpolate(x, size, mode="nearest")
+        return functional.interpolate(x, size, mode="bilinear", align_corners=corners[0])
+    return functional.interpolate(x, size, mode="nearest")
 
 
 RESIZE_SCALE = Defect(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from conformance.core.deferred import functional
 from conformance.graphs.fx_match import arguments, calls, operator
 
 if TYPE_CHECKING:
@@ -43,6 +44,4 @@ def resizing(node: Node) -> Resizing | None:
 
 def interpolate(**arguments: Any) -> nn.Module:
     """A module that does nothing but F.interpolate."""
-    from torch.nn import functional
-
     return calls(lambda x: functional.interpolate(x, **arguments))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
+from conformance.core.deferred import nn, torch
 from conformance.defects.defect import Defect, Evidence, MinimalCase
 from conformance.graphs.fx_match import images, layer, operator
 
 if TYPE_CHECKING:
-    from torch import nn
     from torch.fx import Node
 
 SBUF_BYTES = 24 * 2**20  # of a NeuronCore-v2 and of a v3
@@ -23,16 +23,12 @@ def outgrows_sbuf(node: Node) -> bool:
     """
     if not operator(node).startswith("conv"):
         return False
-    import torch
-
     value = node.meta["val"]
     image = value[:1].numel() * value.element_size()
     return bool(value.dtype == torch.float32 and image > SBUF_BYTES)
 
 
 def _convolution() -> nn.Module:
-    from torch import nn
-
     return nn.Conv2d(3, 64, 3, stride=2, padding=1)
 
 

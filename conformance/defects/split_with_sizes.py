@@ -12,6 +12,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from conformance.cases.outcome import Stage, Status
+from conformance.core.deferred import torch
 from conformance.defects.dataflow import reachable
 from conformance.defects.defect import Defect, Evidence, MinimalCase
 from conformance.graphs.fx_match import arguments, calls, operator
@@ -56,8 +57,6 @@ def _split(sizes: list[int], dim: int, view: tuple[int, ...] | None = None) -> n
 
 def _noise(*shape: int) -> Any:
     def inputs(index: int) -> tuple[Tensor, ...]:
-        import torch
-
         return (torch.randn(shape, generator=torch.Generator().manual_seed(index)),)
 
     return inputs
@@ -65,8 +64,6 @@ def _noise(*shape: int) -> Any:
 
 def _transcript(index: int) -> tuple[Tensor, ...]:
     """The input printed in aws-neuron-sdk#1140; other indices give other numbers."""
-    import torch
-
     rows = [
         [0.0290, 0.9948, 0.5839, 0.7281, 0.2777, 0.1958],
         [0.9044, 0.6669, 0.5071, 0.0057, 0.8488, 0.8799],

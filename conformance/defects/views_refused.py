@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
+from conformance.core.deferred import functional, torch
 from conformance.defects.cpu_fallback import refused
 from conformance.defects.defect import Defect, Evidence, MinimalCase
 from conformance.graphs.fx_match import calls, images
@@ -15,15 +16,11 @@ if TYPE_CHECKING:
 
 
 def _inverted(x: Tensor) -> Tensor:
-    import torch
-
     inverse: Tensor = torch.linalg.pinv(x)
     return inverse
 
 
 def _unshuffled(x: Tensor) -> Tensor:
-    from torch.nn import functional
-
     return functional.pixel_unshuffle(x, 2)
 
 

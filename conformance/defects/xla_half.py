@@ -6,6 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
+from conformance.core.deferred import functional, torch
 from conformance.defects.defect import Defect, Evidence, MinimalCase
 from conformance.graphs.fx_match import arguments, calls, operator
 
@@ -44,15 +45,11 @@ def adds_up_in_bfloat16(node: Node) -> bool:
 
 def _inputs(index: int) -> tuple[Tensor, ...]:
     """Values around 2: the mean is large beside how far they spread."""
-    import torch
-
     return (torch.randn(2, 8, 32, 32, generator=torch.Generator().manual_seed(index)) + 2,)
 
 
 def _normalized(name: str, *arguments: object) -> MinimalCase:
     def build() -> object:
-        from torch.nn import functional
-
         return calls(lambda x: getattr(functional, f"{name}_norm")(x * 4, *arguments))
 
     return MinimalCase(

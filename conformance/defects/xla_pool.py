@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from conformance.cases.outcome import Stage, Status
+from conformance.core.deferred import functional
 from conformance.defects.defect import Defect, Evidence, MinimalCase
 from conformance.defects.pooling import reaches_beyond_the_image
 from conformance.graphs.fx_match import calls, images, pair
@@ -26,20 +27,16 @@ def _added(size: int, kernel: int, stride: int, padding: int) -> int:
 
 def _pooled_beyond(x: Tensor, kernel_size: Any, stride: Any = (), padding: Any = 0, *more: Any) -> Tensor:
     """The largest values in the windows that torch-xla has; none of it where it has no window."""
-    from torch.nn.functional import max_pool2d, pad
-
     kernel, given = pair(kernel_size), pair(padding)
     steps = pair(stride) if stride else kernel
     added = [_added(*along) for along in zip(x.shape[-2:], kernel, steps, given, strict=True)]
     (left, right), (top, bottom) = ((p, p + more) for p, more in zip(given[::-1], added[::-1], strict=True))
-    wide: Tensor = pad(x, (left, right, top, bottom), value=float("-inf"))
+    wide: Tensor = functional.pad(x, (left, right, top, bottom), value=float("-inf"))
     counts = [max(0, (n - k) // s + 1) for n, k, s in zip(wide.shape[-2:], kernel, steps, strict=True)]
-    return max_pool2d(wide, kernel, steps) if all(counts) else x.new_empty((*x.shape[:-2], *counts))
+    return functional.max_pool2d(wide, kernel, steps) if all(counts) else x.new_empty((*x.shape[:-2], *counts))
 
 
 def _largest(x: Tensor) -> Tensor:
-    from torch.nn import functional
-
     return functional.max_pool2d(x, 5, stride=2, ceil_mode=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
+from conformance.core.deferred import functional, torch
 from conformance.defects.defect import Defect, Evidence, MinimalCase
 from conformance.defects.resizing import Resizing, interpolate, resizing
 from conformance.graphs.fx_match import images
@@ -19,8 +20,6 @@ _VISIBLE = 6 * 2**-9  # relative: six times what rounding to bfloat16 does
 
 def has_whole_coordinates(node: Node) -> bool:
     """Whether a node resizes bilinearly, and rounding once or twice makes another pixel the first of a window."""
-    import torch
-
     found = resizing(node)
     if found is None or found.mode != "bilinear" or node.meta["val"].dtype != torch.float32:
         return False
@@ -30,8 +29,6 @@ def has_whole_coordinates(node: Node) -> bool:
 
 def has_coarse_coordinates(node: Node) -> bool:
     """Whether a node resizes bfloat16, and its coordinates, which are bfloat16 too, lead to other values."""
-    import torch
-
     found = resizing(node)
     if found is None or found.mode == "bicubic" or node.meta["val"].dtype != torch.bfloat16:
         return False
@@ -41,8 +38,6 @@ def has_coarse_coordinates(node: Node) -> bool:
 
 def _first(found: Resizing, axis: int, kind: dtype) -> tuple[Tensor, Tensor]:
     """The coordinate of each new row or column, and how far before it its window begins."""
-    import torch
-
     before, after = found.before[axis], found.after[axis]
     corners = found.align_corners and after > 1
     sizes = torch.tensor([before - 1, after - 1] if corners else [before, after], dtype=torch.float32)
@@ -53,8 +48,6 @@ def _first(found: Resizing, axis: int, kind: dtype) -> tuple[Tensor, Tensor]:
 
 def _starts_differ(found: Resizing, axis: int) -> bool:
     """Whether ceil(place * ratio - 1.5), or - 1 with aligned corners, is another number with one rounding less."""
-    import torch
-
     places, ratio = _first(found, axis, torch.float32)
     offset = 1 if found.align_corners else 1.5
     twice = (places * ratio - offset).ceil()
@@ -65,13 +58,10 @@ def _starts_differ(found: Resizing, axis: int) -> bool:
 
 def _coarse(found: Resizing, axis: int) -> bool:
     """Whether a row of noise that is resized so is visibly another."""
-    import torch
-    from torch.nn.functional import interpolate as resize
-
     before, after = found.before[axis], found.after[axis]
     row = torch.rand(before, generator=torch.Generator().manual_seed(0)).bfloat16().double()
     corners = {"align_corners": found.align_corners} if found.mode == "bilinear" else {}
-    right = resize(row[None, None, None], size=(1, after), mode=found.mode, **corners).flatten()
+    right = functional.interpolate(row[None, None, None], size=(1, after), mode=found.mode, **corners).flatten()
     places, weights = _window(found, axis)
     error = ((row[places] * weights).sum(1) - right).norm() / right.norm()
     return not bool(error < _VISIBLE)
@@ -79,8 +69,6 @@ def _coarse(found: Resizing, axis: int) -> bool:
 
 def _window(found: Resizing, axis: int) -> tuple[Tensor, Tensor]:
     """The places that each new row or column is made of in bfloat16, and their weights."""
-    import torch
-
     before, bilinear = found.before[axis], found.mode == "bilinear"
     size = min(3, before) if bilinear else 1
     places, ratio = _first(found, axis, torch.bfloat16)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
+from conformance.core.deferred import nn
 from conformance.defects.defect import Defect, Evidence, MinimalCase
 from conformance.graphs.fx_match import arguments, images, layer, operator
 
 if TYPE_CHECKING:
-    from torch import nn
     from torch.fx import Node
 
 
@@ -27,8 +27,6 @@ def doubles_one_axis(node: Node) -> bool:
 
 
 def _transposed() -> nn.Module:
-    from torch import nn
-
     return nn.ConvTranspose2d(2, 2, (3, 2), stride=(1, 2), padding=1)
 
 

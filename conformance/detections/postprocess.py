@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from conformance.core.deferred import torch
 from conformance.core.errors import UserError
 from conformance.detections.letterbox import Letterbox
 from conformance.models.boxes import survivors
@@ -82,8 +83,6 @@ def from_cells(
 def _suppressed(found: Detections, overlap: float, most: int) -> np.ndarray:
     """The places of the first survivors, class by class: by torchvision where its kernels load, as PyPI's do not
     beside a torch for the CPU; else by our own, which gives the same, as figures must not depend on it."""
-    import torch
-
     if (nms := suppression()) is None:
         return np.fromiter(islice(survivors(found.boxes, found.classes, overlap), most), dtype=np.int64)
     kept = []

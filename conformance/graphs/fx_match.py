@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from conformance.core.deferred import nn, torch
+
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
     from torch.fx import Node
 
 
@@ -32,7 +34,6 @@ def schema_arguments(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) 
 
 def calls(function: Callable[..., Any], *constants: Tensor) -> nn.Module:
     """A module that does nothing but call a function, with constants of its own behind the inputs."""
-    from torch import nn
 
     class Calls(nn.Module):
         def __init__(self) -> None:
@@ -48,8 +49,6 @@ def calls(function: Callable[..., Any], *constants: Tensor) -> nn.Module:
 
 def layer(build: Callable[[], nn.Module]) -> nn.Module:
     """A module with seeded weights."""
-    import torch
-
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return build()
@@ -59,8 +58,6 @@ def images(*shape: int) -> Callable[[int], tuple[Tensor, ...]]:
     """Inputs of a minimal case: noise of this shape, from 0 to 1."""
 
     def inputs(index: int) -> tuple[Tensor, ...]:
-        import torch
-
         return (torch.rand(shape, generator=torch.Generator().manual_seed(index)),)
 
     return inputs

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from conformance.core.deferred import torch
 from conformance.graphs.graph import Fallback, Graph
 from conformance.graphs.hlo import from_hlo
 
@@ -63,21 +64,22 @@ def _to_the_cpu(func: Any, args: Any, kwargs: Any) -> bool:
 def _named_operators(module: nn.Module, inputs: Set[int], fallbacks: dict[Fallback, None]) -> Iterator[None]:
     """While inside, what torch-xla traces is marked with `SCOPE#CALL#`, and its HLO says so; what it leaves to the
     CPU, or the module takes there, is put into `fallbacks`. `inputs` are the numbers of tensors."""
-    import torch
-    import torch_xla
-    import torch_xla.debug.metrics as metrics
-    from torch.utils._python_dispatch import TorchDispatchMode
-    from torch.utils._pytree import tree_leaves
+    import torch_xla.debug.metrics
 
     from conformance.graphs.eager import scopes
 
+    metrics = torch_xla.debug.metrics
     stack, calls = [""], iter(range(10**9))
     node_of = torch_xla._XLAC._unique_id_for_ir_and_data
 
     def on_device(values: Any) -> Iterator[Tensor]:
-        return (x for x in tree_leaves(values) if isinstance(x, torch.Tensor) and x.device.type == "xla")
+        return (
+            x
+            for x in torch.utils._pytree.tree_leaves(values)
+            if isinstance(x, torch.Tensor) and x.device.type == "xla"
+        )
 
-    class Mark(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    class Mark(torch.utils._python_dispatch.TorchDispatchMode):  # type: ignore[no-untyped-call]
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             there = list(on_device((args, kwargs)))
             given = {node_of(x) for x in there}

@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy
+
 from conformance.graphs.graph import Graph, Kind, Operator, Shape, joined
 
 if TYPE_CHECKING:
@@ -73,7 +75,6 @@ def _operators(graph: GraphProto, paths: frozenset[str], constants: dict[str, Sh
 
 def _whole(tensor: TensorProto) -> bool:
     """Whether it holds whole numbers."""
-    import numpy
     from onnx.helper import tensor_dtype_to_np_dtype
 
     return bool(numpy.issubdtype(tensor_dtype_to_np_dtype(tensor.data_type), numpy.integer))

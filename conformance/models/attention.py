@@ -81,8 +81,6 @@ def choose(asked: str) -> Backend:
 
 def _no_flash() -> str | None:
     """Why flash_attn's kernel cannot run here."""
-    import torch
-
     if find_spec("flash_attn") is None:
         return "flash_attn is not installed"
     if not torch.cuda.is_available():

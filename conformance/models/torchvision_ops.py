@@ -14,6 +14,7 @@ from importlib.machinery import PathFinder
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from conformance.core.deferred import functional, torch
 from conformance.models.boxes import survivors
 
 if TYPE_CHECKING:
@@ -70,8 +71,6 @@ def suppression() -> Suppress | None:
 @cache
 def _loads() -> bool:
     """Whether torchvision is installed and its library of kernels loads."""
-    import torch
-
     if (package := find_spec("torchvision")) is None:
         return False
     library = PathFinder.find_spec("_C", package.submodule_search_locations)
@@ -92,8 +91,6 @@ def _pooled(x: Tensor, regions: Tensor, _: float, height: int, width: int, *more
 
 
 def _with_places(*given: Any) -> tuple[Tensor, Tensor]:
-    import torch
-
     pooled = _pooled(*given)
     return pooled, torch.empty_like(pooled, dtype=torch.int32)
 
@@ -120,8 +117,6 @@ _SHAPES: dict[str, tuple[str, Callable[..., Any]]] = {
 
 def _define() -> None:
     """The operators that torchvision must find in order to import, and those of `_SHAPES`."""
-    import torch
-
     library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
     library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
     library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
@@ -148,9 +143,6 @@ def pool_regions(features: Tensor, regions: Tensor, scale: float, height: int, w
 
     `features` is (B, C, H, W); `regions` is (K, 5): image, then two corners that `scale` maps into the features.
     """
-    import torch
-    from torch.nn.functional import avg_pool2d, grid_sample
-
     pooled = features.new_empty(len(regions), features.shape[1], height, width)
     last = regions.new_tensor([features.shape[3] - 1, features.shape[2] - 1])
     starts, ends = (regions[:, 1:] * scale).split(2, 1)  # type: ignore[no-untyped-call]
@@ -167,7 +159,7 @@ def pool_regions(features: Tensor, regions: Tensor, scale: float, height: int, w
         grid = torch.stack(pairs, dim=-1)  # (k, rows, columns, 2)
         inside = ((grid >= -1) & (grid <= last + 1)).all(-1)  # or more than a cell away: torchvision takes zero there
         grid = grid.clamp(min=0).minimum(last) * 2 / last.clamp(min=1) - 1  # the corners of the map are at -1 and 1
-        sampled = grid_sample(features[image, None], grid.flatten(0, 1)[None], align_corners=True)
+        sampled = functional.grid_sample(features[image, None], grid.flatten(0, 1)[None], align_corners=True)
         sampled *= inside.flatten(0, 1)
-        pooled[mine] = avg_pool2d(sampled, samples)[0].unflatten(1, (-1, height)).transpose(0, 1)  # type: ignore[no-untyped-call]
+        pooled[mine] = functional.avg_pool2d(sampled, samples)[0].unflatten(1, (-1, height)).transpose(0, 1)  # type: ignore[no-untyped-call]
     return pooled

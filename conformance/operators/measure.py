@@ -20,9 +20,16 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 import typer
+from torch import DispatchKey
+from torch.utils._pytree import tree_leaves, tree_map
 
 from conformance.core.text import json_by_line
+from conformance.graphs.fx_match import calls
+from conformance.operators.calls import CALLS
+from conformance.operators.given import noise
+from conformance.operators.parts import is_composite, written_down
 from conformance.operators.table import TORCH_XLA, Fate, Row, Table
 
 PACKAGES = ("torch-xla", "torch", "torchvision")
@@ -42,8 +49,6 @@ def main(
     output: Annotated[Path, typer.Option(help="The file that is written.")] = TORCH_XLA,
 ) -> None:
     """Measure every operator of every call."""
-    from conformance.operators.calls import CALLS
-
     table = Table(
         package="torch-xla",
         holds_for=">=2.9",  # until a release is seen that does otherwise
@@ -82,7 +87,6 @@ def as_json(table: Table) -> str:
 
 
 def _measured(calls: Sequence[str]) -> list[Measured]:
-    import torch
     import torch_xla  # noqa: F401  # its kernels are registered
 
     logging.disable(logging.ERROR)  # of torch.export, which fails where it fails
@@ -98,10 +102,6 @@ def _measured(calls: Sequence[str]) -> list[Measured]:
 
 def _operators_of(call: str) -> list[tuple[Any, Any, Any]]:
     """The operators of a call on the CPU, each with copies of its arguments."""
-    from conformance.operators.calls import CALLS
-    from conformance.operators.given import noise
-    from conformance.operators.parts import written_down
-
     operators: list[tuple[Any, Any, Any]] = []
     with written_down(lambda func, args, kwargs: operators.append((func, *_copied((args, kwargs))))):
         CALLS[call](noise())
@@ -110,14 +110,6 @@ def _operators_of(call: str) -> list[tuple[Any, Any, Any]]:
 
 def _own_kernels(call: str) -> list[tuple[Any, Any, Any]]:
     """Those that torch writes in others and torch-xla has a kernel for nevertheless. Only torch.export shows them."""
-    import torch
-    from torch import DispatchKey
-
-    from conformance.graphs.fx_match import calls
-    from conformance.operators.calls import CALLS
-    from conformance.operators.given import noise
-    from conformance.operators.parts import is_composite
-
     operators: list[tuple[Any, Any, Any]] = []
 
     class Own(torch.fx.Interpreter):
@@ -137,8 +129,6 @@ def _own_kernels(call: str) -> list[tuple[Any, Any, Any]]:
 
 def _in_place(func: Any, args: Any, kwargs: Any) -> Iterator[tuple[Any, Any, Any]]:
     """The same operator that writes its result over what it is given, if there is one and it can be."""
-    import torch
-
     namespace, name = func._schema.name.split("::")
     packet = getattr(getattr(torch.ops, namespace), f"{name}_", None)
     twin = getattr(packet, func._schema.overload_name or "default", None)
@@ -154,9 +144,7 @@ def _in_place(func: Any, args: Any, kwargs: Any) -> Iterator[tuple[Any, Any, Any
 
 def _fate(func: Any, args: Any, kwargs: Any) -> tuple[Fate, str | None]:
     """What torch-xla does with one operator."""
-    import torch
     import torch_xla
-    from torch.utils._pytree import tree_leaves
     from torch_xla.debug import metrics
 
     args, kwargs = _copied((args, kwargs), torch_xla.device())
@@ -175,8 +163,6 @@ def _fate(func: Any, args: Any, kwargs: Any) -> tuple[Fate, str | None]:
 
 def _copied(given: Any, device: Any = None) -> Any:
     """Arguments with a copy of every tensor, on another device if one is given."""
-    import torch
-    from torch.utils._pytree import tree_map
 
     def copied(value: Any) -> Any:
         if isinstance(value, torch.Tensor):

@@ -8,7 +8,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from conformance.cases.case import check_size, check_stride
+from conformance.core.deferred import torch
 from conformance.core.errors import UserError, check
+from conformance.models.torchvision_ops import own_kernels
 from conformance.partition.share import Cut, Measured
 from conformance.systems.fasterrcnn import FasterRcnn
 
@@ -45,10 +47,6 @@ def measured(variant: str, height: int, width: int, runs: int = 3) -> Measured:
 
 def _where() -> str:
     """The processor, and whose RoIAlign and suppression were timed."""
-    import torch
-
-    from conformance.models.torchvision_ops import own_kernels
-
     kernels = "its own kernels" if own_kernels() else "stand-ins for its kernels, which are slower"
     versions = f"torch {version('torch')}, torchvision {version('torchvision')} with {kernels}"
     return f"{_processor()}, {torch.get_num_threads()} threads, {versions}, float32, 1 image"

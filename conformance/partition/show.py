@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from rich.table import Column, Table
+
 from conformance.partition.share import Cost, Cut, Measured, by_name
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
 _MOST = 12
 
@@ -42,8 +43,6 @@ def partition_json(measured: Measured, cuts: Sequence[Cut]) -> str:
 
 def _operators(measured: Measured, cuts: Sequence[Cut]) -> Table:
     """The dearest operators: of the whole model, and what each cut leaves of them on the CPU."""
-    from rich.table import Column, Table
-
     sides: dict[str, tuple[str, ...]] = {"whole model": ()}
     for cut in cuts:  # fused or not, the same is left
         if set(cut.parts) not in map(set, sides.values()):
@@ -65,8 +64,6 @@ def _cost(costs: dict[str, Cost], names: Sequence[str]) -> str:
 
 def _cuts(measured: Measured, cuts: Sequence[Cut]) -> Table:
     """The share on the device, three ways."""
-    from rich.table import Table
-
     table = Table("programs (+ is fused)", "calls", "FLOPs", "time", "MB moved", title="On the device")
     for cut in cuts:
         ratio = measured.ratio(cut)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from conformance.core.deferred import torch
 from conformance.core.errors import ModelError
 
 _PLAIN = (str, bool, int, float, type(None))
@@ -13,8 +14,6 @@ _PLAIN = (str, bool, int, float, type(None))
 def encoded(value: Any, number: Callable[[Any], int]) -> Any:
     """Arguments with `{"tensor": n}` for each tensor, n being what `number` says. What is neither a tensor nor a
     plain value, nor a list, tuple or dict of them, is only named."""
-    import torch
-
     if isinstance(value, torch.Tensor):
         return {"tensor": number(value)}
     if isinstance(value, _PLAIN):

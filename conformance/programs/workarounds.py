@@ -9,6 +9,7 @@ from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from conformance.core.deferred import torch
 from conformance.core.loading import collected
 
 if TYPE_CHECKING:
@@ -74,8 +75,6 @@ def make_contiguous(module: nn.Module, names: tuple[str, ...]) -> None:
     """Do to a module what these workarounds ask for before it is exported. In place."""
     if not any(WORKAROUNDS[name].contiguous for name in names):
         return
-    import torch
-
     for part in module.modules():
         for held in (vars(part), part._parameters, part._buffers):
             for value in held.values():

@@ -12,6 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
+from conformance.core.deferred import torch
 from conformance.core.errors import UserError, first_line
 from conformance.core.text import shortened
 from conformance.pt2.program import checked_json
@@ -110,8 +111,6 @@ def _checked(name: str, content: bytes) -> bytes:
 def _called(pickled: bytes) -> Iterator[str]:
     """What a pickle names that is no tensor, nor a plain value."""
     if pickled:
-        import torch
-
         try:
             yield from torch.serialization.get_unsafe_globals_in_checkpoint(BytesIO(pickled))
         except Exception as error:  # the reader has many

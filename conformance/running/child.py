@@ -16,6 +16,8 @@ from typing import Any
 from conformance.cases.case import Case
 from conformance.cases.options import CALLS
 from conformance.cases.outcome import Outcome, Stage
+from conformance.core.deferred import torch
+from conformance.targets.loading import load_target
 
 _STAGES = list(Stage)
 STAGE, PROCESS, SPOILT = range(3)  # what the parent is told in shared memory, by place
@@ -47,8 +49,6 @@ def prepare(variables: Mapping[str, str], threads: int, log: str, shared: Any) -
             stream.flush()
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    import torch
-
     warnings.filterwarnings("ignore", module="torch")  # export and its converters are talkative
     torch.set_num_threads(threads)
     torch.set_grad_enabled(False)
@@ -58,7 +58,6 @@ def execute(job: Job, kept: str) -> str:
     """Run a case; its outcome as JSON, which no compiler's exception type can spoil. As far as it is known before the
     layers are tapped, it is in the file `kept`."""
     from conformance.running.pipeline import run_case
-    from conformance.targets.loading import load_target
 
     _shared[PROCESS] = os.getpid()
     return run_case(
@@ -77,7 +76,6 @@ def execute(job: Job, kept: str) -> str:
 def explain(job: Job, outcome: str) -> str:
     """The outcome of a case whose process died, with the known defects that explain it; as JSON."""
     from conformance.running.pipeline import explain_case
-    from conformance.targets.loading import load_target
 
     _shared[PROCESS] = os.getpid()
     found = Outcome.model_validate_json(outcome)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from conformance.core.deferred import torch
 from conformance.scenes.drawing import draw
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ def scenes(count: int, height: int, width: int, index: int, *, training: bool = 
     Every index and every slot has a scene of its own, whatever the count; those for training are others than
     those without. The classes are numbered as in `drawing.CLASSES`.
     """
-    import torch
-
     drawn = [draw(height, width, (_TRAINING if training else _HELD_OUT, index, slot)) for slot in range(count)]
     labels = [
         Labels(
@@ -46,6 +45,4 @@ def scenes(count: int, height: int, width: int, index: int, *, training: bool = 
 def as_input(pictures: Sequence[np.ndarray]) -> Tensor:
     """Pictures of one size, (height, width, 3) RGB in 0..255, as networks take them: (count, 3, height, width)
     float32 in 0..1."""
-    import torch
-
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float().div_(255).contiguous()

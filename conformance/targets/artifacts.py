@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
+from conformance.core.deferred import torch
 from conformance.core.store import cache_folder, digest
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ _PREFIXES = ("XLA_", "NEURON_CC", "NEURON_FUSE", "NEURON_CUSTOM")
 def artifact_key(program: Program, recipe: dict[str, object]) -> str | None:
     """The name of what is compiled of a program by a recipe, in this environment; None where the program has no
     exported graph to know it by, and is compiled anew."""
-    import torch
-
     try:
         exported = program.exported
     except Exception:  # torch.export has limits that torch-xla has not

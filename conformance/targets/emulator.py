@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 from conformance.cases.case import AUTO_CAST
 from conformance.cases.outcome import Stage
 from conformance.cases.releases import releases
+from conformance.core.deferred import torch
 from conformance.defects.catalogue import find
 from conformance.defects.defect import FROZEN, UNSAID, Defect
 from conformance.graphs.exported import from_exported, node_scope
@@ -120,11 +121,9 @@ def _wrong(operator: Any) -> Any:
 
 def _computed(nodes: Collection[Node], module: Any, program: Program) -> dict[Node, Any]:
     """What the nodes give for the inputs that the program is compiled for."""
-    from torch.fx import Interpreter
-
     found: dict[Node, Any] = {}
 
-    class Watching(Interpreter):
+    class Watching(torch.fx.Interpreter):
         def run_node(self, node: Node) -> Any:
             value = super().run_node(node)
             if node in nodes:

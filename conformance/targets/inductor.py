@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.cases.case import AUTO_CAST
 from conformance.cases.outcome import Stage
+from conformance.core.deferred import torch
 from conformance.graphs.exported import from_exported
 from conformance.targets.base import BaseTarget
 from conformance.targets.protocol import Compiled, Options, Unsupported
@@ -31,8 +32,6 @@ class Inductor(BaseTarget):
 
     def compile(self, program: Program, options: Options) -> Compiled:
         """Compile the exported graph; inductor compiles at the first call."""
-        import torch
-
         if options.dtype == "matmult-bf16":
             program = program.with_casts
         elif options.dtype in AUTO_CAST:

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from conformance.cases.outcome import Stage
+from conformance.core.deferred import torch
 from conformance.host.advice import INDEX
 from conformance.host.cores import cores_here
 from conformance.host.facts import TorchNeuronx
@@ -152,7 +153,6 @@ def _trace(
     program: Program, path: Path, words: list[str], how: CompileSettings, options: Options, folder: Path
 ) -> None:
     """Trace, compile and save."""
-    import torch
     import torch_neuronx
 
     options.enter(Stage.LOWER)
@@ -171,7 +171,6 @@ def _trace(
 
 def _load(path: Path, how: CompileSettings) -> Compiled:
     """On the first of the cores that are visible, or on all of them."""
-    import torch
     import torch_neuronx
 
     from conformance.programs.program import tensors

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from conformance.cases.case import AUTO_CAST
 from conformance.cases.outcome import Stage
+from conformance.core.deferred import torch
 from conformance.host.facts import TorchNeuronx
 from conformance.host.probe import installed_version
 from conformance.host.sdk import FRAMEWORK, torch_neuronx_kind
@@ -50,7 +51,6 @@ class NeuronNative(OnNeuron):
             raise Unsupported(f"no auto-cast, {options.dtype}")
         require_device(options.hardware, "")
         options.enter(Stage.CAPTURE)
-        import torch
         import torch_neuronx
 
         with on_core():

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage
+from conformance.core.deferred import torch
 from conformance.core.requirements import missing_packages
 from conformance.graphs.onnx import from_onnx
 from conformance.targets.base import BaseTarget
@@ -39,7 +40,6 @@ class OnnxRuntime(BaseTarget):
     def compile(self, program: Program, options: Options) -> Compiled:
         """The program to ONNX to a session."""
         import onnxruntime
-        import torch
 
         if options.dtype == "matmult-bf16":
             program = program.with_casts
@@ -64,8 +64,6 @@ class OnnxRuntime(BaseTarget):
 
     def _export(self, program: Program, options: Options) -> ModelProto:
         """By way of the exported graph."""
-        import torch
-
         exported = program.exported
         options.enter(Stage.LOWER)
         try:
@@ -86,7 +84,6 @@ class OnnxRuntimeTorchScript(OnnxRuntime):
     def _export(self, program: Program, options: Options) -> ModelProto:
         """By way of torch.jit.trace, which the exporter calls itself."""
         import onnx
-        import torch
 
         options.enter(Stage.LOWER)
         file = io.BytesIO()

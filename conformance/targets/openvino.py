@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from conformance.cases.outcome import Stage
+from conformance.core.deferred import torch
 from conformance.graphs.openvino import from_openvino
 from conformance.host.machine import has_avx512
 from conformance.targets.base import BaseTarget
@@ -39,9 +40,7 @@ class OpenVino(BaseTarget):
     def compile(self, program: Program, options: Options) -> Compiled:
         """Convert the exported graph."""
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # a process for all it reports home
-        import openvino
         import openvino.frontend
-        import torch
         from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
 
         if options.dtype not in self.precision:
@@ -77,7 +76,6 @@ class OpenVino(BaseTarget):
 def _to_openvino(x: Tensor) -> Any:
     """numpy has no bfloat16: its bits go over as integers."""
     import openvino
-    import torch
 
     if x.dtype != torch.bfloat16:
         return openvino.Tensor(x.contiguous().numpy())
@@ -87,7 +85,6 @@ def _to_openvino(x: Tensor) -> Any:
 def _to_torch(output: Any) -> Tensor:
     """A copy: the next call writes into the same memory."""
     import openvino
-    import torch
 
     if output.element_type != openvino.Type.bf16:
         return torch.from_numpy(output.data.copy())

@@ -66,11 +66,10 @@ class Xla(BaseTarget):
 def _lowered(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Compiled, list[str]]:
     """The program that is traced for these inputs, and the operators that torch-xla left to the CPU meanwhile. What
     these gave, and outputs that are on the CPU, are constants of it."""
-    import torch_xla
-    import torch_xla.debug.metrics as metrics
-    from torch_xla.core import xla_builder
+    import torch_xla.core.xla_builder
+    import torch_xla.debug.metrics
 
-    device = torch_xla.device()
+    metrics, device = torch_xla.debug.metrics, torch_xla.device()
     metrics.clear_counters()
     outputs = module(*(x.clone() for x in inputs))  # it may write into what it is given
     computed: list[str] = metrics.executed_fallback_ops()
@@ -84,7 +83,7 @@ def _lowered(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Compiled, l
     parameters = [(places.get(number), held[number].to(device)) for number in sorted(held)]
     hlo = context.hlo()
     name = hashlib.sha256(hlo).hexdigest()[:16]
-    computation: Any = xla_builder.computation_from_module_proto(name, hlo)
+    computation: Any = torch_xla.core.xla_builder.computation_from_module_proto(name, hlo)
 
     def run(*given: Tensor) -> tuple[Tensor, ...]:
         there = [x.to(device) for x in given]
