@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from conformance.cases.outcome import Record, Stage, Status
 from conformance.commands.cli import app
-from conformance.commands.difference import as_markdown, summary
+from conformance.commands.diff import changes_markdown, summary
 from conformance.results.difference import Kind, differences
 from conformance.results.records import RecordWriter
 
@@ -71,8 +71,8 @@ def test_summary_and_page() -> None:
     assert summary(changes) == (
         "1 new failure, 1 another failure, 1 first tested and failing, 1 fixed, 2 not tested any more"
     )
-    assert as_markdown(changes).count("\n| ") == 1 + 1 + 6
-    assert as_markdown([]) == "nothing is different.\n"
+    assert changes_markdown(changes).count("\n| ") == 1 + 1 + 6
+    assert changes_markdown([]) == "nothing is different.\n"
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ HEAVY = ("torch", "ultralytics", "openvino", "onnxruntime", "torch_xla")
     [
         "import conformance",
         "import conformance.pytest_plugin.plugin",
-        "import conformance.commands.cli, conformance.commands.doctor, conformance.report.write",
+        "from conformance.commands.cli import *; [get_command(app).load(name) for name in COMMANDS]",
+        "import conformance.report.write",
         "from conformance.selection.select import Request, select; select(Request('full'))",
         "import conformance.suite.test_models, conformance.suite.test_layers, conformance.suite.test_regressions",
         "from conformance.targets.loading import *; [load_target(t).missing() for t in target_names()]",
@@ -26,9 +27,16 @@ HEAVY = ("torch", "ultralytics", "openvino", "onnxruntime", "torch_xla")
     ],
 )
 def test_no_heavy_package_is_imported(code: str) -> None:
-    check = f"{code}; import sys; print([m for m in {HEAVY} if m in sys.modules])"
+    check = f"from typer.main import get_command; {code}; import sys; print([m for m in {HEAVY} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_overview_of_commands_loads_none() -> None:
+    code = "from conformance.commands.cli import app; app(['--help'], standalone_mode=False); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", f"import sys; {code}"], capture_output=True, text=True, check=True)
+    assert "What is different between two runs." in done.stdout
+    assert "conformance.commands.diff" not in done.stdout.split()
 
 
 def test_what_is_public_is_there() -> None:

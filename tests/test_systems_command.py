@@ -11,8 +11,7 @@ from toys import Toy
 from typer.testing import CliRunner
 
 from conformance.commands.cli import app
-from conformance.commands.listing import listed
-from conformance.commands.systems import systems_markdown
+from conformance.commands.systems import listed, systems_markdown
 from conformance.systems.protocol import Model
 
 RUNNER = CliRunner()

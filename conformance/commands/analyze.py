@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Annotated
 
+import typer
 from pydantic import BaseModel, ValidationError
+from rich.console import Console
+from rich.table import Table
 
+from conformance.commands.arguments import AsJson, console, trace_spec
 from conformance.commands.model_loading import TraceSpec, named_program
 from conformance.core.errors import UserError
+from conformance.report.formatting import share
+from conformance.targets.neuron import Neuron
 
 
 @dataclass(frozen=True)
@@ -33,8 +42,6 @@ class _Said(BaseModel):
 def analyze(model: str, look: TraceSpec) -> list[Operator]:
     """The operators of a model, those that fail first. Raises UserError where there is no torch-neuronx that traces,
     or where it says something else than is documented."""
-    from conformance.targets.neuron import Neuron
-
     if reason := Neuron().missing():
         raise UserError(reason)
     program = named_program(model, look)
@@ -51,3 +58,37 @@ def analyze(model: str, look: TraceSpec) -> list[Operator]:
         *(Operator(kind, count, where) for (kind, where), count in sorted(failing.items())),
         *(Operator(kind, count, None) for kind, count in sorted(said.supported_operators.items())),
     ]
+
+
+def print_support(found: Sequence[Operator], title: str, console: Console) -> None:
+    """A line an operator, and how much of the model is supported."""
+    table = Table(title=title)
+    for name in ("operator", "in the model", "compiles"):
+        table.add_column(name, justify="right" if name == "in the model" else "left")
+    for one in found:
+        table.add_row(one.kind, str(one.count), f"no: fails in {one.fails_in}" if one.fails_in else "yes")
+    console.print(table)
+    every, good = sum(one.count for one in found), sum(one.count for one in found if one.fails_in is None)
+    console.print(f"{share(good, every)} of {every} operators compile", highlight=False)
+
+
+def support_json(found: Sequence[Operator]) -> str:
+    """A list of `{kind, count, fails_in}`."""
+    return json.dumps([asdict(one) for one in found], indent=1)
+
+
+def main(
+    model: Annotated[str, typer.Argument(help="yolo26x-detect, or package.module:factory.")],
+    batch: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 1,
+    resolution: Annotated[str, typer.Option(help="Height x width of the images in pixels.")] = "640x640",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+    workarounds: Annotated[str | None, typer.Option(help="Those that are on, joined by +.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the installed neuronx-cc about every operator of a model. Exit code 1 where one does not compile."""
+    found = analyze(model, trace_spec(batch, resolution, dtype, workarounds))
+    if as_json:
+        typer.echo(support_json(found))
+    else:
+        print_support(found, model, console())
+    raise typer.Exit(1 if any(one.fails_in for one in found) else 0)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
+from conformance.cases import options
 from conformance.cases.releases import releases, resolve
+from conformance.commands.arguments import AsJson, console
+from conformance.core.errors import check
 from conformance.defects.catalogue import DEFECTS, present
 from conformance.defects.defect import Defect
+from conformance.targets.emulator import Emulator
 
 
 def met(sdk: str | None, hardware: str | None) -> list[Defect]:
@@ -23,7 +28,7 @@ def met(sdk: str | None, hardware: str | None) -> list[Defect]:
     return present(packages, (), hardware)
 
 
-def between(before: str, after: str, hardware: str | None) -> dict[str, list[Defect]]:
+def changes(before: str, after: str, hardware: str | None) -> dict[str, list[Defect]]:
     """What appeared from a release to another, and what is gone: fixed, or no longer reported."""
     old, new = met(before, hardware), met(after, hardware)
     return {
@@ -46,7 +51,7 @@ def print_defects(found: Mapping[str, Iterable[Defect]], console: Console) -> No
         console.print(table)
 
 
-def as_json(found: Iterable[Defect]) -> list[dict[str, Any]]:
+def _objects(found: Iterable[Defect]) -> list[dict[str, Any]]:
     """All that is known of them, for programs."""
     return [
         {
@@ -68,7 +73,30 @@ def as_json(found: Iterable[Defect]) -> list[dict[str, Any]]:
     ]
 
 
-def dumped(found: Mapping[str, Iterable[Defect]]) -> str:
+def defects_json(found: Mapping[str, Iterable[Defect]]) -> str:
     """As JSON: a list, or an object of lists where there are several."""
-    listed = {title: as_json(defects) for title, defects in found.items()}
+    listed = {title: _objects(defects) for title, defects in found.items()}
     return json.dumps(next(iter(listed.values())) if len(listed) == 1 else listed, indent=1)
+
+
+def main(
+    sdk: Annotated[str | None, typer.Option(help="Those of an SDK release; else the whole catalogue.")] = None,
+    hardware: Annotated[str | None, typer.Option(help="Those of inf2, trn1 or trn2; else of any.")] = None,
+    between: Annotated[
+        tuple[str, str] | None, typer.Option(help="Two releases: what appeared, what is gone, what is still there.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the known defects: all, those of a release, or what changed between two."""
+    options.at_most_one(sdk=sdk is not None, between=between)
+    if hardware is not None:
+        check("hardware", hardware, Emulator.hardware)
+    if between is not None:
+        found = changes(*between, hardware)
+    else:
+        where = " on ".join(filter(None, (f"SDK {sdk}" if sdk else "the whole catalogue", hardware)))
+        found = {f"known defects: {where}": met(sdk, hardware)}
+    if as_json:
+        typer.echo(defects_json(found))
+    else:
+        print_defects(found, console())

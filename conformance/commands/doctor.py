@@ -7,11 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 
+import typer
 from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
 from conformance.cases.releases import releases
+from conformance.commands.arguments import AsJson, console
 from conformance.host.advice import advise
 from conformance.host.facts import Device, Facts, Packages, Sdk, TorchNeuronx, Usable
 from conformance.host.instance import find_instance_type
@@ -52,7 +54,7 @@ def exit_code(facts: Facts) -> int:
     return 0 if facts.usable else 1
 
 
-def as_json(facts: Facts) -> str:
+def facts_json(facts: Facts) -> str:
     """All facts and the advice, as an indented JSON object. Memory is in bytes."""
     advice = [asdict(advice) for advice in advise(facts, releases())]
     return json.dumps({**asdict(facts), "advice": advice, "usable": facts.usable}, indent=2)
@@ -185,3 +187,13 @@ def _verdict(facts: Facts) -> Text:
         counts.append(f"{ready} of {len(group)} {noun}{'' if len(group) == 1 else 's'} ready")
     verdict = ", ".join(counts)
     return Text(verdict, "bold green") if facts.usable else Text(f"Nothing can be run here: {verdict}", "bold red")
+
+
+def main(as_json: AsJson = False) -> None:
+    """What this host is, what can be tested here, what is missing and how to install it."""
+    facts = examine()
+    if as_json:
+        typer.echo(facts_json(facts))
+    else:
+        print_report(facts, console())
+    raise typer.Exit(exit_code(facts))

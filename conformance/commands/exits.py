@@ -28,8 +28,8 @@ DEBUG = "CONFORMANCE_DEBUG"
 _WrongUsage: type[Exception] = typer.BadParameter.__mro__[2]
 
 
-class Commands(TyperGroup):
-    """The commands, each of which ends in this way."""
+class ExitingGroup(TyperGroup):
+    """Commands, each of which ends in this way."""
 
     def main(self, args: Any = None, *arguments: Any, standalone_mode: bool = True, **more: Any) -> Any:
         """Run the command that the arguments name, and exit."""

@@ -2,26 +2,51 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+from pydantic import TypeAdapter, ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from conformance.cases import options
+from conformance.cases.releases import releases, resolve
+from conformance.commands import isolated
+from conformance.commands.arguments import AsJson, console, trace_spec
 from conformance.commands.model_loading import TraceSpec, named_program
+from conformance.compare.limits import limit
 from conformance.core.errors import UserError, check, first_line
 from conformance.core.text import one_line
+from conformance.defects.catalogue import find, present
+from conformance.defects.defect import Defect
+from conformance.defects.frozen_fallback import FROZEN_FALLBACK
+from conformance.defects.offering import Helping, Tried, offered
+from conformance.defects.views_refused import VIEWS_REFUSED
+from conformance.graphs.exported import node_scope
+from conformance.graphs.fx_match import operator
+from conformance.models.torchvision_ops import seen_whole
+from conformance.operators.table import Fate
+from conformance.programs.workarounds import WORKAROUNDS
+from conformance.report.formatting import plural
+from conformance.targets.emulator import Emulator
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
     from torch.fx import Node
 
-    from conformance.defects.defect import Defect
-    from conformance.defects.offering import Helping
     from conformance.programs.program import Program
+
+
+_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 @dataclass(frozen=True)
@@ -50,13 +75,6 @@ def lint(model: str, look: TraceSpec, hardware: str, sdk: str) -> list[Finding]:
     `package.module:factory`; or an ExportedProgram's file. Of one that torch.export cannot capture only what
     torch-xla does not lower is named. Raises UserError for what is none of them.
     """
-    from conformance.cases.releases import releases, resolve
-    from conformance.compare.limits import limit
-    from conformance.defects.offering import Tried
-    from conformance.models.torchvision_ops import seen_whole
-    from conformance.programs.workarounds import WORKAROUNDS
-    from conformance.targets.emulator import Emulator
-
     check("hardware", hardware, Emulator.hardware)
     limit(look.dtype)
     for name in look.workarounds:
@@ -81,12 +99,7 @@ def _of_a_run(
 ) -> list[Finding]:
     """What torch-xla does not lower of a model that torch.export cannot capture. Raises UserError where it does not
     run either, or nothing is found."""
-    from conformance.defects.catalogue import present
     from conformance.defects.eager import met
-    from conformance.defects.frozen_fallback import FROZEN_FALLBACK
-    from conformance.defects.views_refused import VIEWS_REFUSED
-    from conformance.models.torchvision_ops import seen_whole
-    from conformance.operators.table import Fate
 
     functionalization = "functionalization" in look.workarounds
     try:
@@ -115,9 +128,6 @@ def _of_a_run(
 
 def _of_file(path: Path, packages: Mapping[str, str], look: TraceSpec, hardware: str) -> list[Finding]:
     """Those of an exported program, which a process of its own reads."""
-    from pydantic import TypeAdapter, ValidationError
-
-    from conformance.commands import isolated
 
     said = isolated.findings(path, packages, hardware, look.dtype, look.workarounds)
     try:
@@ -136,11 +146,6 @@ def findings(
 ) -> list[Finding]:
     """Those of a graph. `paths` are the paths of the program's modules; `helping` says which workarounds help at a
     place, which is else told from the node."""
-    from conformance.defects.catalogue import find
-    from conformance.defects.offering import offered
-    from conformance.graphs.exported import node_scope
-    from conformance.graphs.fx_match import operator
-
     for node in exported.graph.find_nodes(op="placeholder"):
         node.meta["is_input"] = node.name in exported.graph_signature.user_inputs
     if helping is None:
@@ -192,3 +197,85 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(level)
+
+
+def print_findings(found: Sequence[Finding], about: str, console: Console) -> None:
+    """One line a node, and what is known of each defect below."""
+    if not found:
+        console.print(f"{about}: nothing that is known goes wrong")
+        return
+    table = Table(title=f"{about}: {plural(len(found), 'place')} where something is known to go wrong")
+    for name in ("defect", "module", "operator", "shape", "certainty", "use instead"):
+        table.add_column(name, overflow="fold")
+    for one in found:
+        shape = " x ".join(map(str, one.shape))
+        instead = ", ".join(one.workarounds) or "-"
+        table.add_row(one.defect, one.module or "-", one.operator, shape, one.certainty, instead)
+    console.print(table)
+    if any(one.seen_in == "run" for one in found):
+        console.print("torch.export cannot capture it: what torch-xla does not lower of one run is all that was seen")
+    for defect, one in {one.defect: one for one in found}.items():
+        console.print(f"{defect}: {one.title}\n  {one.links[0]}", highlight=False)
+
+
+def findings_json(found: Sequence[Finding]) -> str:
+    """A list of objects, one for each node."""
+    return json.dumps([asdict(one) for one in found], indent=1)
+
+
+def findings_sarif(found: Sequence[Finding], model: str) -> str:
+    """SARIF 2.1.0. There is no source file to point at: a location is the module's path in the model."""
+    rules = {one.defect: one for one in found}
+    tool = {
+        "name": "neuron-conformance",
+        "version": version("neuron-conformance"),
+        "rules": [
+            {"id": name, "shortDescription": {"text": one.title}, "helpUri": one.links[0]}
+            for name, one in rules.items()
+        ],
+    }
+    run = {"tool": {"driver": tool}, "results": [_result(one, model) for one in found]}
+    return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1)
+
+
+def _result(one: Finding, model: str) -> dict[str, Any]:
+    where = ".".join(filter(None, (model, one.module)))
+    instead = f" Use {' or '.join(one.workarounds)}." if one.workarounds else ""
+    text = f"{one.operator} of {list(one.shape)} in {where}: {one.title} ({one.certainty}).{instead}"
+    return {
+        "ruleId": one.defect,
+        "level": "warning" if one.certainty == "report" else "error",
+        "message": {"text": text},
+        "locations": [
+            {
+                "physicalLocation": {"artifactLocation": {"uri": model.partition(":")[0].replace(".", "/")}},
+                "logicalLocations": [{"fullyQualifiedName": where, "kind": "module"}],
+            }
+        ],
+    }
+
+
+def main(
+    model: Annotated[str, typer.Argument(help="yolo26x-detect, package.module:factory, or a .pt2 file.")],
+    hardware: Annotated[str, typer.Option(help="inf2, trn1 or trn2.")] = "inf2",
+    sdk: Annotated[str, typer.Option(help="SDK release.")] = "2.29.1",
+    batch: Annotated[int | None, typer.Option(min=1, help="Images at a time; else 1. A .pt2 has its own.")] = None,
+    resolution: Annotated[
+        str | None, typer.Option(help="Height x width of the images in pixels; else 640x640. A .pt2 has its own.")
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16, float16, matmult-bf16 or all-bf16.")] = "float32",
+    workarounds: Annotated[str | None, typer.Option(help="Those that are on, joined by +.")] = None,
+    as_json: AsJson = False,
+    sarif: Annotated[bool, typer.Option("--sarif", help="As SARIF, for annotations on GitHub.")] = False,
+) -> None:
+    """Name what of a model is known to go wrong on a device: no compile, no run. Exit code 1 where there is any."""
+    options.at_most_one(as_json=as_json, sarif=sarif)
+    exported_here = not model.endswith(".pt2")
+    options.only_with("a model that is exported here", exported_here, batch=batch, resolution=resolution is not None)
+    spec = trace_spec(batch or 1, "640x640" if resolution is None else resolution, dtype, workarounds)
+    found = lint(model, spec, hardware, sdk)
+    if as_json or sarif:
+        typer.echo(findings_sarif(found, model) if sarif else findings_json(found))
+    else:
+        print_findings(found, f"{model} on {hardware} with SDK {sdk}", console())
+    raise typer.Exit(1 if found else 0)

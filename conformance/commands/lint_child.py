@@ -16,6 +16,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from conformance.commands.lint import findings
+from conformance.commands.model_loading import TraceSpec
+from conformance.core.deferred import torch
 from conformance.core.errors import UserError, first_line
 from conformance.pt2.archive import checked_archive
 from conformance.pt2.sandbox import confine
@@ -42,11 +45,6 @@ def main() -> None:
 
 def _findings(request: dict[str, Any]) -> list[dict[str, Any]]:
     archive = checked_archive(Path(request["path"]))
-    import torch
-
-    from conformance.commands.lint import findings
-    from conformance.commands.model_loading import TraceSpec
-
     try:
         exported = torch.export.load(BytesIO(archive))
     except MemoryError:

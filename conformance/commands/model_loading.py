@@ -7,10 +7,16 @@ import re
 import sys
 from dataclasses import dataclass
 from difflib import get_close_matches
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from conformance.cases.case import Subject, check_size, check_stride, stored_dtype
+from conformance.core.deferred import torch
 from conformance.core.errors import UserError, first_line
+from conformance.core.loading import why_missing
 from conformance.core.text import shortened
+from conformance.models.torchvision_ops import own_kernels
+from conformance.systems.loading import load_system, models_of, system_names
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,9 +38,6 @@ class TraceSpec:
 def named_program(model: str, look: TraceSpec) -> Program:
     """The program of `yolo26x-detect`, with uncalibrated weights, or of `package.module:factory`, a callable that
     returns an nn.Module, or one and its inputs. Raises UserError for what is neither."""
-    import torch
-
-    from conformance.cases.case import check_size, stored_dtype
     from conformance.programs.program import Program, Whole
 
     check_size(*look.shape)
@@ -50,8 +53,6 @@ def named_program(model: str, look: TraceSpec) -> Program:
 
 def _made(model: str, look: TraceSpec) -> tuple[Any, tuple[Tensor, ...]]:
     """What a factory returns: a module, which is given images of the shape, or a module and its inputs."""
-    import torch
-
     made = _called(model)
     module, inputs = made if isinstance(made, tuple | list) and len(made) == 2 else (made, None)
     if not isinstance(module, torch.nn.Module):
@@ -66,9 +67,6 @@ def _made(model: str, look: TraceSpec) -> tuple[Any, tuple[Tensor, ...]]:
 
 def _called(model: str) -> Any:
     """What anyone's own factory gives, which may raise anything."""
-    from importlib.util import find_spec
-
-    from conformance.models.torchvision_ops import own_kernels
 
     if find_spec("torchvision"):
         own_kernels()  # or nothing that imports it can be looked at
@@ -88,10 +86,7 @@ def _called(model: str) -> Any:
 
 def _of_a_system(model: str, look: TraceSpec) -> tuple[Any, tuple[Tensor, ...]]:
     """A model under test with uncalibrated weights, and its inputs."""
-    from conformance.cases.case import Subject, check_stride
-    from conformance.core.loading import why_missing
     from conformance.systems.building.calibration import graph_only
-    from conformance.systems.loading import load_system, models_of, system_names
 
     systems = {name: load_system(name) for name in system_names()}
     short = {f"{name}{variant}": (name, variant, s.tasks[0]) for name, s in systems.items() for variant in s.variants}

@@ -16,7 +16,7 @@ from conformance.properties.setups import Setup
 from conformance.pytest_plugin.apply_expectation import failed, passed
 from conformance.pytest_plugin.case_runner import CaseRunner
 from conformance.pytest_plugin.options import given
-from conformance.pytest_plugin.plugin import AXES, EXPECTED, PROPERTIES, SELECTION
+from conformance.pytest_plugin.suite_run import AXES, EXPECTED, PROPERTIES, SELECTION
 from conformance.results.records import RecordWriter
 from conformance.running.worker import Worker
 from conformance.targets.loading import load_target

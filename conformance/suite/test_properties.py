@@ -15,7 +15,7 @@ from conformance.properties.accepted import Accepted, accept
 from conformance.properties.search import Search
 from conformance.properties.setups import Setup
 from conformance.pytest_plugin.options import given
-from conformance.pytest_plugin.plugin import PROPERTIES, WHY
+from conformance.pytest_plugin.suite_run import PROPERTIES, WHY
 from conformance.suite.message import describe
 
 

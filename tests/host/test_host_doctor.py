@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from conformance.commands.doctor import as_json, examine, exit_code
+from conformance.commands.doctor import examine, exit_code, facts_json
 from conformance.core.errors import UserError
 
 
@@ -121,7 +121,7 @@ def test_a_pipe_gets_plain_text_and_whole_lines(trainium, registered, ready, rep
 
 def test_json_has_facts_advice_and_verdict(trainium, registered, ready, lacking):
     registered({"neuron": ready, "xla": lacking}, {"yolo26": ready})
-    data = json.loads(as_json(examine(trainium)))
+    data = json.loads(facts_json(examine(trainium)))
     assert data["neuron"]["devices"][0]["physical_cores"] == 8
     assert data["packages"]["sdk"]["release"] == "2.29.1"
     assert data["packages"]["torch_neuronx"] == "xla"
@@ -130,7 +130,9 @@ def test_json_has_facts_advice_and_verdict(trainium, registered, ready, lacking)
     assert data["usable"] is True
 
 
-@pytest.mark.parametrize("call", ["", "conformance.commands.doctor.as_json(conformance.commands.doctor.examine())"])
+@pytest.mark.parametrize(
+    "call", ["", "conformance.commands.doctor.facts_json(conformance.commands.doctor.examine())"]
+)
 def test_neither_import_nor_examination_loads_torch(call):
-    code = f"import conformance.commands.doctor, sys\n{call}\nassert 'torch' not in sys.modules"
+    code = f"from conformance.commands import doctor\nimport sys\n{call}\nassert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
+from conformance.cases import options
 from conformance.cases.outcome import Record
+from conformance.commands.arguments import RECORDS, AsJson, AsMarkdown, console
 from conformance.report.failure import lines
 from conformance.report.formatting import plural
 from conformance.report.markdown import escape
-from conformance.results.difference import FAILURES, REGRESSIONS, Change, Kind
+from conformance.results.difference import FAILURES, REGRESSIONS, Change, Kind, differences
+from conformance.results.records import read_records
 
 # Of cases that only the run before has, as many as are listed: another profile has hundreds.
 _GONE = 10
@@ -31,7 +35,7 @@ def print_difference(changes: Sequence[Change], console: Console) -> None:
         console.print(rest)
 
 
-def as_markdown(changes: Sequence[Change]) -> str:
+def changes_markdown(changes: Sequence[Change]) -> str:
     """The same, for a page."""
     listed, rest = _listed(changes)
     rows = [
@@ -41,7 +45,7 @@ def as_markdown(changes: Sequence[Change]) -> str:
     return "\n".join([f"{summary(changes)}.", *head, *rows, *(("", f"{rest}.") if rest else ())]) + "\n"
 
 
-def as_json(changes: Iterable[Change]) -> str:
+def changes_json(changes: Iterable[Change]) -> str:
     """A list of `{what, id, before, after, command}`."""
     found: list[dict[str, Any]] = [
         {
@@ -100,3 +104,25 @@ def _body(change: Change) -> str:
 def _host(record: Record) -> str:
     emulated = ", emulated" if record.emulated else ""
     return f"{record.column.hardware}{emulated}, {record.finished:%Y-%m-%d %H:%M} UTC"
+
+
+def main(
+    before: Annotated[Path, typer.Argument(help="Folder with the records of the run before.")],
+    after: Annotated[Path, typer.Argument(help="Folder with those of this one.")] = RECORDS,
+    as_json: AsJson = False,
+    markdown: AsMarkdown = False,
+    common: Annotated[bool, typer.Option("--common", help="Compare only the cases that both have.")] = False,
+    issues: Annotated[
+        Path | None, typer.Option(help="Folder for an issue of each failure that was not there before.")
+    ] = None,
+) -> None:
+    """What is different between two runs. Exit code 1 where a failure is new, or another one than before."""
+    options.at_most_one(as_json=as_json, markdown=markdown)
+    found = differences(read_records(before), read_records(after), common)
+    if issues is not None:
+        write_issues(found, issues)
+    if as_json or markdown:
+        typer.echo(changes_json(found) if as_json else changes_markdown(found))
+    else:
+        print_difference(found, console())
+    raise typer.Exit(1 if any(change.kind in REGRESSIONS for change in found) else 0)

@@ -1,0 +1,36 @@
+"""What several commands are given, and where they write."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from conformance.cases import options
+from conformance.cases.case import check_size, parse_resolution
+from conformance.commands.model_loading import TraceSpec
+
+RECORDS = Path("matrices/records")
+
+Records = Annotated[Path, typer.Option(help="Folder with the records of one or many runs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+AsMarkdown = Annotated[bool, typer.Option("--markdown", help="As Markdown.")]
+Resolution = Annotated[str, typer.Option(help="Height x width of the images in pixels.")]
+Workarounds = Annotated[str | None, typer.Option(help="Those that are on, joined by +.")]
+
+
+def trace_spec(batch: int, resolution: str, dtype: str, workarounds: str | None) -> TraceSpec:
+    """What these options say of how a model is traced. Raises UserError."""
+    shape = check_size(batch, *parse_resolution(resolution))
+    return TraceSpec(shape, dtype, options.one_set("--workarounds", workarounds))
+
+
+def console() -> Console:
+    """The terminal; lines of 140 columns for a file, a pipe or the log of a CI, where nothing says how many."""
+    found = Console(markup=False, emoji=False)  # what is shown is from records and graphs
+    if not found.is_terminal and "COLUMNS" not in os.environ:
+        found.width = 140
+    return found
