@@ -33,20 +33,24 @@ _ID = re.compile(
 
 @dataclass(frozen=True)
 class Subject:
-    """What is computed, whoever computes it: a model, its weights, and the shape and dtype of a batch of inputs.
-
-    `height` and `width` are in pixels; a minimal case of a defect has none, and no task. `weights` is the name of
-    weights that are not the system's seeded ones.
-    """
+    """What is computed, whoever computes it: a model, its weights, and the shape and dtype of a batch of inputs."""
 
     system: str
+    """`yolo26`, or the id of a defect, where it is a minimal case of one."""
     variant: str
+    """`n`, or the name of the minimal case."""
     task: str
+    """`detect`; empty for a minimal case."""
     batch: int
+    """Images at a time."""
     height: int | None
+    """Of an image, in pixels; none for a minimal case."""
     width: int | None
+    """Of an image, in pixels; none for a minimal case."""
     dtype: str
+    """Of inputs and weights, or an auto-cast of float32."""
     weights: str | None = None
+    """Those that are not the system's seeded ones, by name."""
 
     @property
     def model(self) -> str:
@@ -67,13 +71,18 @@ class Subject:
 
 @dataclass(frozen=True)
 class Column:
-    """Who computes it: a target, what it stands for, its own `settings`, and the workarounds that it is given."""
+    """Who computes it."""
 
     target: str
+    """`neuron`, `xla`, `emulator`, or another's own."""
     hardware: str = "cpu"
+    """What it runs on, or stands for: `inf2`."""
     sdk: str | None = None
+    """The SDK release, where it is not what is installed that decides."""
     settings: tuple[str, ...] = ()
+    """The target's own, such as the compiler's options."""
     workarounds: tuple[str, ...] = ()
+    """Those that are on."""
 
     @property
     def plain(self) -> Column:
@@ -96,12 +105,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Case:
-    """One cell: a subject in a column. With a `layer`, that layer is compiled alone and fed with the reference's own
-    inputs."""
+    """One cell: a subject in a column."""
 
     subject: Subject
+    """What is computed."""
     column: Column
+    """Who computes it."""
     layer: str | None = None
+    """The path of the layer that is compiled alone, fed with the reference's own inputs; none for the whole model."""
 
     @property
     def id(self) -> str:

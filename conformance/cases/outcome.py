@@ -84,31 +84,39 @@ class Recorded(Strict):
 
 
 class ImageFigures(Recorded):
-    """One image of the batch. `noise_ratio` is its error over the error of equally valid CPU runs, by the measure
-    that makes it largest: the L2 norm, the peak or the gain (`conformance.compare.metrics`). `bad`: it is further
-    away than that allows."""
+    """One image of the batch, beside the float64 reference."""
 
     noise_ratio: float
+    """Its error over the error of equally valid CPU runs, by the measure that makes it largest."""
     rel_l2: float
+    """The L2 norm of the difference over that of the reference."""
     cosine: float
+    """Cosine similarity to the reference."""
     measure: Text = "L2"
+    """What the error ratio is of: the L2 norm, the peak or the gain (`conformance.compare.metrics`)."""
     rel_peak: float | None = None
+    """The largest difference over the largest value of the reference."""
     bad: bool = False
+    """Whether it is further away than the limit allows."""
 
 
 class GroupFigures(Recorded):
-    """One output group (boxes, scores, ...). `noise_ratio` is the worst image's; the rest is over the batch.
-
-    `bad`: some image is further away than the noise allows.
-    """
+    """One output group (boxes, scores, ...) over the batch."""
 
     noise_ratio: float
+    """The worst image's."""
     rel_l2: float
+    """Relative L2 error of all images together."""
     cosine: float
+    """Cosine similarity of all images together."""
     max_abs: float
+    """The largest absolute difference, in the output's own units."""
     sqnr_db: float
+    """Signal to quantisation noise, in dB."""
     per_image: list[ImageFigures]
+    """In the order of the batch."""
     bad: bool
+    """Whether some image is."""
 
     @property
     def worst_error(self) -> float:
@@ -122,36 +130,47 @@ def worst_error(images: Iterable[ImageFigures]) -> float:
 
 
 class LayerFigures(Recorded):
-    """One layer. `how`: isolated (compiled alone, fed with the reference's inputs) or in_place (tapped)."""
+    """One layer."""
 
     path: Text
+    """In the model: `model.10`."""
     type: Text
+    """Its class."""
     how: Text
+    """`isolated`: compiled alone, fed with the reference's inputs. `in_place`: tapped in the whole model."""
     noise_ratio: float
+    """The worst image's."""
     cosine: float
+    """Cosine similarity of all images together."""
     per_image: list[ImageFigures]
+    """In the order of the batch."""
     bad: bool
+    """Whether some image is."""
 
 
 class PublishedGate(Recorded):
     """What the published YOLO26 port's test would have said: one cosine over the whole output."""
 
     rule: Text
+    """The test, in words."""
     cosine: float
+    """Of everything, flattened."""
     passes: bool
+    """Whether it would have been green."""
 
 
 ENOUGH = 5.0
 
 
 class Conditioning(Recorded):
-    """Of a dtype, over all layers and images: the smallest distance of another image from the reference, in units of
-    the distance that rounding alone makes, and the layer it was found in. `sufficient`: at least ENOUGH,
-    so that the whole network can be judged at this dtype; else its isolated layers are what counts."""
+    """How well a dtype can tell right from wrong, over all layers and images of a model."""
 
     layer: Text
+    """Where another image is nearest to the reference."""
     ratio: float
+    """How far it is there, in units of the distance that rounding alone makes."""
     sufficient: bool
+    """Whether that is enough for a verdict on the whole network; else its isolated layers are what counts."""
 
 
 class Aspect(str, Enum):
@@ -164,15 +183,20 @@ class Aspect(str, Enum):
 
 
 class Check(Recorded):
-    """One verdict. It is given once, where the answers are, and everything else reads it. `call` is which call of the
-    program, counted from 1, and `noise_ratio` the largest in it, of any group and image."""
+    """One verdict. It is given once, where the answers are, and everything else reads it."""
 
     of: Aspect
+    """What is judged."""
     status: Status
+    """The verdict."""
     signature: Text | None = None
+    """What tells one failure from another of the same status."""
     detail: Text | None = None
+    """A sentence for people."""
     call: int | None = None
+    """Which call of the program, counted from 1."""
     noise_ratio: float | None = None
+    """The largest in it, of any group and image."""
 
     @property
     def decided(self) -> bool:
@@ -181,38 +205,52 @@ class Check(Recorded):
 
 
 class DetectionCounts(Recorded):
-    """At a confidence, over all images: the reference's detections that the device keeps and loses, and those that
-    only the device has."""
+    """Detections at a confidence, over all images."""
 
     confidence: float
+    """From which on a detection counts, in 0..1."""
     reference: int
+    """Detections of the reference."""
     kept: int
+    """Those of them that the device has, too."""
     lost: int
+    """Those that it has not."""
     spurious: int
+    """Those that only the device has."""
 
 
 class DetectionFigures(Recorded):
-    """What users of a detector see. AP is in 0..1, of the device and of the reference; None without labels,
-    or where `no_ap` says why it could not be computed. `folder` is of a user's own pictures. `rounding`: whether all
-    that is lost and spurious is so in some valid CPU run as well, or within the error that is allowed of one."""
+    """What users of a detector see."""
 
     images: int
+    """How many were looked at."""
     folder: Text | None = None
+    """Of a user's own pictures."""
     counts: list[DetectionCounts]
+    """At several confidences."""
     rounding: bool = False
+    """Whether all that is lost and spurious is so in a valid CPU run as well, or within the error allowed of one."""
     nonfinite: int
+    """Places of the outputs with a NaN or an infinity."""
     ap: float | None = None
+    """Average precision of the device over IoU 0.5 to 0.95, in 0..1; none without labels."""
     ap50: float | None = None
+    """At IoU 0.5."""
     reference_ap: float | None = None
+    """Average precision of the reference."""
     reference_ap50: float | None = None
+    """At IoU 0.5."""
     no_ap: Text | None = None
+    """Why it could not be computed, where there are labels."""
 
 
 class Seconds(Recorded):
-    """Wall clock. `compile` is capture to load, `run` one call after the first."""
+    """Wall clock, in seconds."""
 
     compile: float | None = None
+    """From capture to load."""
     run: float | None = None
+    """One call, after the first."""
 
 
 def describe_outcome(status: Status, stage: Stage, signature: str | None, layer: str | None = None) -> str:
@@ -225,31 +263,44 @@ MODEL = "model"  # the signature of what is the model's own fault, whoever compi
 
 
 class Outcome(Recorded):
-    """What the child process that compiles and runs reports about a case.
-
-    `checks` are the verdicts, in the order they were given; `status`, `signature` and `detail` are those of the first
-    that is not right. `groups` are the figures of its call, or of the first. `notes` are facts that are no verdict;
-    `traceback` is of an error of our own. `invented` names the defects whose wrong answer the emulator has made up.
-    """
+    """What the child process that compiles and runs reports about a case."""
 
     stage: Stage
+    """How far it got."""
     status: Status
+    """Of the first check that is not right, or that the program failed before any."""
     signature: Text | None = None
+    """What tells one failure from another: the compiler's code, the exception's type, the signal."""
     detail: Text | None = None
+    """A sentence for people."""
     checks: list[Check] = Field(default_factory=list)
+    """The verdicts, in the order they were given."""
     traceback: Text | None = None
+    """Of an error of the suite's own."""
     invented: list[Text] = Field(default_factory=list)
+    """Defects whose wrong answer the emulator has made up: nobody has published the real one."""
     defects: list[Text] = Field(default_factory=list)
+    """Known defects that explain the failure."""
     groups: dict[Text, GroupFigures] = Field(default_factory=dict)
+    """Figures of the output groups, of the call that is not right or else of the first."""
     layers: list[LayerFigures] = Field(default_factory=list)
+    """Figures of the layers, in the order they run."""
     first_bad_layer: Text | None = None
+    """Its path."""
     published_gate: PublishedGate | None = None
+    """What a published test would have said, where there is one for the model."""
     same_program_as: Text | None = None
+    """The id of a case that compiles to the same program: its answer is not measured twice."""
     detections: DetectionFigures | None = None
+    """Of a detector with trained weights."""
     conditioning: dict[Text, Conditioning] = Field(default_factory=dict)
+    """By dtype."""
     notes: list[Text] = Field(default_factory=list)
+    """Facts that are no verdict."""
     environment: dict[Text, Text] = Field(default_factory=dict)
+    """Versions of packages, and what else of the host decides a result."""
     seconds: Seconds = Field(default_factory=Seconds)
+    """How long it took."""
 
     @property
     def summary(self) -> str:
@@ -295,22 +346,26 @@ def suite_error(stage: Stage, error: Exception) -> Outcome:
 
 
 class Record(Outcome):
-    """A line of the records: the case, what came of it, and how to see it again.
-
-    `schema_number` is `schema` in the file, 0 where it has none; `revision` is that of the suite that wrote it.
-    Times without a zone are UTC.
-    """
+    """A line of the records: the case, what came of it, and how to see it again."""
 
     model_config = ConfigDict(populate_by_name=True)
 
     schema_number: int = Field(default=SCHEMA, alias="schema")
+    """Of the meaning of fields; 0 where a line has none."""
     revision: Text | None = Field(default_factory=suite_revision)
+    """Of the suite that wrote the line."""
     id: Line
+    """Of the case; it selects it with `--case`."""
     case: Case
+    """In a file its fields lie beside the others."""
     emulated: bool
+    """Whether no compiler and no device took part."""
     command: Text
+    """Runs the case again."""
     started: datetime
+    """A time without a zone is UTC."""
     finished: datetime
+    """A time without a zone is UTC."""
 
     @field_validator("started", "finished")
     @classmethod
