@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from conformance.cases.case import Case
 from conformance.cases.outcome import DetectionFigures, Status
-from conformance.golden.noise import baseline_runs
+from conformance.golden.baseline import baseline_runs
 from conformance.programs.program import Whole, tensors
 from conformance.running import detecting
 from conformance.running.judgement import judge_detections

@@ -1,4 +1,4 @@
-"""The emulator plays what is known of a release: and nothing else."""
+"""The emulator emulates what is known of a release: and nothing else."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_minimal_case_turns_red_and_its_workaround_turns_it_green(name: str) -> 
     (expected,) = [m for m in defect.minimal_cases if m.name == case.subject.variant]
     if case.column.workarounds or not defect.affects(EMULATOR.packages("inf2", "2.29.1"), ()):
         assert outcome.status == Status.PASS or set(outcome.defects) - {case.subject.system}, (
-            "or another one strikes there"
+            "or another one is triggered there"
         )
     else:
         assert (outcome.status, outcome.signature) == (expected.status, expected.signature)
@@ -51,7 +51,7 @@ VERSIONS = {
     "torch-xla": ["2.9.0"],
     "torch-neuronx": ["2.9.0.2.13.26312", "2.13.3.0"],
 }  # fmt: skip
-PLAYED = {f"{d.id}:{m.name}": (d, m) for d in DEFECTS.values() if d.fault or d.refusal for m in d.minimal_cases}
+EMULATED = {f"{d.id}:{m.name}": (d, m) for d in DEFECTS.values() if d.fault or d.error_code for m in d.minimal_cases}
 
 
 class Having(Emulator):
@@ -66,10 +66,10 @@ class Having(Emulator):
         return next(packages for packages in found if self.defect.affects(packages, ()))
 
 
-@pytest.mark.parametrize("name", PLAYED)
+@pytest.mark.parametrize("name", EMULATED)
 def test_every_defect_of_neuron_is_played_and_its_workarounds_help(name: str) -> None:
-    """Alone, so that what is seen is its own doing: another one of the same compiler may strike first."""
-    defect, minimal = PLAYED[name]
+    """Alone, so that what is seen is its own doing: another one of the same compiler may come first."""
+    defect, minimal = EMULATED[name]
     hardware = defect.hardware[0] if defect.hardware else "trn2"
     for workarounds in ((), *((workaround,) for workaround in minimal.workarounds)):
         case = cell(

@@ -107,13 +107,13 @@ def test_layer_that_is_bad_in_place_alone_can_be_expected(suite: pytest.Pytester
 
 
 def test_defect_that_does_not_strike_where_it_is_known_to_can_be_expected(suite: pytest.Pytester) -> None:
-    strikes = ("--target", "claims:AFFECTED", "--case", "split-with-sizes:two-halves/b2/fp32@planted")
-    run(suite, *strikes).assert_outcomes(failed=1, skipped=6)
+    affected = ("--target", "claims:AFFECTED", "--case", "split-with-sizes:two-halves/b2/fp32@planted")
+    run(suite, *affected).assert_outcomes(failed=1, skipped=6)
     (record,) = records(suite)
     with pytest.raises(UserError, match="has not failed"):
         accept(suite.path / FILE, read_all(suite.path / "records"), "split*", Justification(LINK))
     assert command(suite, "--accept", record.id, "--link", LINK) == [f"expected: {record.id} pass in compare"]
-    run(suite, *strikes).assert_outcomes(xfailed=1, skipped=6)
+    run(suite, *affected).assert_outcomes(xfailed=1, skipped=6)
 
 
 def test_flaky_is_what_was_measured_and_may_pass(suite: pytest.Pytester) -> None:

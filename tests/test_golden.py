@@ -10,7 +10,7 @@ import toys
 from torch import Tensor, nn
 
 from conformance.compare.metrics import OF_ALONE, OF_WHOLE, by_image
-from conformance.golden.noise import RUNS, allowed_error, baseline_runs, largest_errors
+from conformance.golden.baseline import RUNS, allowed_error, baseline_runs, largest_errors
 from conformance.golden.reference import golden, record
 from conformance.programs.program import Program, Whole
 
@@ -96,12 +96,12 @@ def test_gain_that_is_allowed_is_that_of_independent_rounding_where_all_runs_rou
 
 def test_allowed_error_is_the_largest_of_the_runs_per_image() -> None:
     exact = by_image([copy.deepcopy(MODEL.module).double()(INPUTS[0].double())])
-    noise = allowed_error(Whole(MODEL.module), INPUTS, {"all": exact}, lambda outputs: {"all": by_image(outputs)})
+    baseline = allowed_error(Whole(MODEL.module), INPUTS, {"all": exact}, lambda outputs: {"all": by_image(outputs)})
     errors = [
         (by_image(o) - exact).norm(dim=1) / exact.norm(dim=1) for _, o in baseline_runs(Whole(MODEL.module), INPUTS)
     ]
-    assert noise["all"]["L2"] == torch.stack(errors).amax(0).tolist() and list(noise["all"]) == list(OF_WHOLE)
-    assert all(len(found) == 4 and all(0 < error < 1e-5 for error in found) for found in noise["all"].values())
+    assert baseline["all"]["L2"] == torch.stack(errors).amax(0).tolist() and list(baseline["all"]) == list(OF_WHOLE)
+    assert all(len(found) == 4 and all(0 < error < 1e-5 for error in found) for found in baseline["all"].values())
 
 
 def test_program_gives_no_tensor_twice_and_leaves_no_hooks() -> None:

@@ -35,8 +35,10 @@ def eager(function: object, x: Tensor = X, **parts: nn.Module) -> Source:
     return source(Whole(Lambda(function, **parts).eval()), (x,))
 
 
-def counts(graph: Graph, fed: bool = True) -> dict[str | None, dict[str, int]]:
-    return {scope: {kind.value: n for kind, n in found.items()} for scope, found in graph.census(fed).items()}
+def counts(graph: Graph, input_dependent: bool = True) -> dict[str | None, dict[str, int]]:
+    return {
+        scope: {kind.value: n for kind, n in found.items()} for scope, found in graph.census(input_dependent).items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -89,7 +91,7 @@ def test_what_is_live_and_what_is_fed() -> None:
         constants={"w": (1,)},
     )
     assert counts(graph) == {"a": {"conv": 1}, "b": {"matmul": 2, "softmax": 1}}
-    assert counts(graph, fed=False) == counts(graph) | {"constant": {"conv": 1}}
+    assert counts(graph, input_dependent=False) == counts(graph) | {"constant": {"conv": 1}}
 
 
 # What a module computes
@@ -134,7 +136,7 @@ def test_detour_through_numpy_is_an_edge() -> None:
 
 def test_tensor_from_outside_torch_that_is_always_the_same_is_a_constant() -> None:
     found = eager(lambda m, x: x + m.fc(torch.tensor([[1.0, 2.0, 3.0, 4.0]])), fc=nn.Linear(4, 4))
-    assert not counts(found.graph) and counts(found.graph, fed=False) == {"fc": {"matmul": 1}}
+    assert not counts(found.graph) and counts(found.graph, input_dependent=False) == {"fc": {"matmul": 1}}
     assert (1, 4) in found.constants and (1, 4) not in found.activations
 
 
@@ -163,7 +165,7 @@ def test_onnx_shapes_are_no_edges_and_the_graphs_inside_an_if_are_read() -> None
     x, z = (info(name, 1, None) for name in "xz")
     graph = from_onnx(helper.make_model(helper.make_graph(nodes, "g", [x], [z], weights)), PATHS)
     assert counts(graph) == {"m.0.conv": {"conv": 1}}
-    assert counts(graph, fed=False) == {"head": {"matmul": 1}, "m.0.conv": {"conv": 1}}
+    assert counts(graph, input_dependent=False) == {"head": {"matmul": 1}, "m.0.conv": {"conv": 1}}
     assert graph.inputs == ("x",) and graph.constants == {"w": (1, 1, 1, 1), "flag": ()}
 
 

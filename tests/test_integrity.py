@@ -262,7 +262,7 @@ def frozen(graph: Graph, kind: Kind, scope: str, shape: tuple[int, ...]) -> Grap
     return replace(rewired(graph, given), constants={**graph.constants, "frozen": shape})
 
 
-def test_baked_in_activation() -> None:
+def test_constant_folded_activation() -> None:
     subject, graph = math_graph()
     found = findings(subject, frozen(graph, Kind.CONV, f"{ATTN}.proj", (2, 8, 8, 12)))
     assert f"{ATTN}.proj: conv 1 -> 0" in found

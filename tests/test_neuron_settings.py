@@ -11,7 +11,7 @@ from torch import nn
 from conformance.cases.case import Column
 from conformance.host.cores import Cores
 from conformance.programs.program import Program
-from conformance.targets.neuron import CompileSettings, Neuron, _for_one_core, _how
+from conformance.targets.neuron import CompileSettings, Neuron, _for_one_core, _settings
 from conformance.targets.neuron_host import families, require_device
 from conformance.targets.protocol import Unsupported
 
@@ -20,21 +20,22 @@ from conformance.targets.protocol import Unsupported
 def trn2(monkeypatch: pytest.MonkeyPatch) -> None:
     here = Cores("trn2", (0, 1), 2, instance="trn2.3xlarge", runtime="2.31.24.0")
     for module in ("neuron", "neuron_host"):
-        monkeypatch.setattr(f"conformance.targets.{module}.cores_here", lambda: here)
+        monkeypatch.setattr(f"conformance.targets.{module}.host_cores", lambda: here)
 
 
 def how(*settings: str, hardware: str = "trn2") -> CompileSettings:
-    return _how(hardware, settings)
+    return _settings(hardware, settings)
 
 
 def test_settings_say_how() -> None:
     assert (how().optlevel, how().lnc) == (2, 2)
     assert (how("O3", "lnc1").optlevel, how("O3", "lnc1").lnc) == (3, 1)
     assert how(hardware="inf2").lnc == 1
-    assert (
-        Neuron().cores(()) == 1 and Neuron().cores(("data-parallel",)) == 2 and Neuron().cores(("compile-only",)) == 0
-    )
-    assert Neuron().process(("O1", "lnc1")) == {"NEURON_LOGICAL_NC_CONFIG": "1"} and Neuron().process(()) == {}
+    assert Neuron().cores(()) == 1
+    assert Neuron().cores(("data-parallel",)) == 2
+    assert Neuron().cores(("compile-only",)) == 0
+    assert Neuron().process(("O1", "lnc1")) == {"NEURON_LOGICAL_NC_CONFIG": "1"}
+    assert Neuron().process(()) == {}
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,8 @@ def test_record_says_how_it_was_compiled_and_on_what(monkeypatch: pytest.MonkeyP
         return Neuron().conditions(Column("neuron", "trn2", **more), "matmult-bf16")
 
     found = conditions(settings=("O1", "lnc1"))
-    assert found["instance"] == "trn2.3xlarge" and found["aws-neuronx-runtime-lib"] == "2.31.24.0"
+    assert found["instance"] == "trn2.3xlarge"
+    assert found["aws-neuronx-runtime-lib"] == "2.31.24.0"
     assert found["compiler arguments"].startswith(
         "--target trn2 --model-type generic --optlevel 1 --auto-cast matmult --auto-cast-type bf16 "
         "--logical-nc-config 1"
@@ -80,7 +82,8 @@ def test_batch_is_parted_evenly_or_not_at_all() -> None:
 
 
 def test_host_runs_what_is_for_its_family_alone() -> None:
-    assert families(("inf2", "trn2")) == ("trn2",) and families(("inf2", "trn1")) == ("inf2", "trn1")
+    assert families(("inf2", "trn2")) == ("trn2",)
+    assert families(("inf2", "trn1")) == ("inf2", "trn1")
     require_device("trn2", "")
     with pytest.raises(Unsupported, match="this host is trn2, not inf2; or else"):
         require_device("inf2", "; or else")

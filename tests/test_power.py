@@ -367,7 +367,7 @@ def test_sums() -> None:
     assert tally.only_by_layers(RESULTS, "PCC") == 2
     (missed,) = tally.escaped(RESULTS)
     allowed = f"up to {limit('float32').outputs:g} is allowed"
-    assert tally.reason(missed).startswith(f"3 times the noise in the whole model ({allowed}), 0 in the layer")
+    assert tally.reason(missed).startswith(f"error ratio 3 in the whole model ({allowed}), 0 in the layer")
     assert [goal.reached for goal in tally.goals(RESULTS, "float32")] == [False, False, False]
     many = Results(RESULTS.findings[:1], RESULTS.cells[1:2] * 200)
     assert [goal.reached for goal in tally.goals(many, "float32")] == [True, True, True]

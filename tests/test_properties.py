@@ -24,7 +24,7 @@ from conformance.compare.limits import limit
 from conformance.core.errors import UserError
 from conformance.programs.program import Program as Whole
 from conformance.properties.accepted import accept, read_accepted
-from conformance.properties.fuzz import hunt
+from conformance.properties.fuzz import fuzz
 from conformance.properties.generate import programs
 from conformance.properties.module import Steps, example_inputs
 from conformance.properties.operators import OPERATORS
@@ -218,7 +218,7 @@ def test_planted_fault_is_found_and_shrunk(
     scratch_runner: ScratchRunner, target: str, operator: str, status: Status
 ) -> None:
     search = at(scratch_runner, f"test_properties:{target}")
-    found = hunt(search, settings(SAME_EVERY_TIME, max_examples=600))
+    found = fuzz(search, settings(SAME_EVERY_TIME, max_examples=600))
     assert found is not None, search.tried
     program, outcome = found
     assert outcome.status == status
@@ -229,7 +229,7 @@ def test_planted_fault_is_found_and_shrunk(
 def test_crash_is_found_and_the_search_goes_on(scratch_runner: ScratchRunner) -> None:
     """Not shrunk here: each crash costs the start of another child."""
     search = at(scratch_runner, "test_properties:CRASH")
-    found = hunt(search, settings(SAME_EVERY_TIME, max_examples=600, phases=[Phase.generate]))
+    found = fuzz(search, settings(SAME_EVERY_TIME, max_examples=600, phases=[Phase.generate]))
     assert found is not None, search.tried
     assert found[1].status == Status.CRASH and found[1].signature == "exit 70"
     assert {step.operator for step in found[0].steps} & {"topk", "gather_best"}
@@ -238,7 +238,7 @@ def test_crash_is_found_and_the_search_goes_on(scratch_runner: ScratchRunner) ->
 
 def test_healthy_target_has_no_failure(scratch_runner: ScratchRunner) -> None:
     search = at(scratch_runner, "toys:HEALTHY")
-    assert hunt(search, settings(SAME_EVERY_TIME, max_examples=60)) is None
+    assert fuzz(search, settings(SAME_EVERY_TIME, max_examples=60)) is None
     assert set(search.tried) == {"pass"}
 
 
@@ -246,10 +246,10 @@ def test_known_defect_is_passed_over_unless_it_is_to_fail(scratch_runner: Scratc
     """On the emulator, whose only faults are known ones."""
     search = at(scratch_runner, "emulator", "emulator", hardware="inf2", sdk="2.31.0")
     profile = settings(SAME_EVERY_TIME, max_examples=100)
-    assert hunt(search, profile) is None
+    assert fuzz(search, profile) is None
     assert search.tried["known: split-with-sizes"] > 0
     search.known_fails = True
-    found = hunt(search, profile)
+    found = fuzz(search, profile)
     assert found is not None and search.known(*found) and len(found[0].steps) == 1
 
 

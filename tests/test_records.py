@@ -235,7 +235,7 @@ def test_no_records_says_how_to_get_some(tmp_path: Path) -> None:
 
 
 def test_worst_group_is_the_bad_one_furthest_off() -> None:
-    """Boxes of a large noise ratio but a tiny error do not hide scores that are off by half; nor a healthy group."""
+    """Boxes of a large error ratio but a tiny error do not hide scores that are off by half; nor a healthy group."""
 
     def group(noise_ratio: float, rel_l2: float, bad: bool) -> GroupFigures:
         return GroupFigures(

@@ -51,7 +51,7 @@ def test_failure_says_what_where_and_how_to_see_it_again(suite: pytest.Pytester)
     result.stdout.fnmatch_lines(
         [
             "wrong in compare",
-            "*boxes*noise ratio*per image:*,*cosine*",
+            "*boxes*error ratio*per image:*,*cosine*",
             "*scores*",
             "*first bad layer: stem (Sequential)*",
             "*again: pytest conformance --case toy1-detect/b2/16x24/fp32@planted*",

@@ -1,14 +1,15 @@
-"""Triggers: where each defect strikes, and where its neighbours do not. What can be compiled here is compared with
-what the compilers do, in files of their own."""
+"""Triggers: which nodes trigger each defect, and which that look alike do not. What can be compiled
+here is compared with what the compilers do, in files of their own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
-from striking import struck
 from torch import Tensor, nn
+from triggering import defects_of
 
 from conformance.defects.catalogue import DEFECTS, find
 from conformance.graphs.fx_match import calls
@@ -16,7 +17,7 @@ from conformance.programs.program import Program
 
 
 @pytest.mark.parametrize(
-    ("function", "strikes"),
+    ("function", "triggered"),
     [
         (lambda x: x.topk(2, -1), True),
         (lambda x: x.sort(-1), True),
@@ -25,8 +26,8 @@ from conformance.programs.program import Program
         (lambda x: x.amax(-1), False),
     ],
 )
-def test_sort_trigger(function: Callable[[Tensor], object], strikes: bool) -> None:
-    assert struck(function, torch.zeros(2, 6)) == (["sort-refused"] if strikes else [])
+def test_sort_trigger(function: Callable[[Tensor], object], triggered: bool) -> None:
+    assert defects_of(function, torch.zeros(2, 6)) == (["sort-refused"] if triggered else [])
 
 
 def resized(mode: str, **given: object) -> Callable[[Tensor], object]:
@@ -34,7 +35,7 @@ def resized(mode: str, **given: object) -> Callable[[Tensor], object]:
 
 
 @pytest.mark.parametrize(
-    ("function", "strikes"),
+    ("function", "triggered"),
     [
         (resized("bilinear", scale_factor=1.5), ["resize-scale-factor"]),  # 4 x 7 to 6 x 10
         (resized("nearest", scale_factor=1.7), ["resize-scale-factor"]),
@@ -56,12 +57,12 @@ def resized(mode: str, **given: object) -> Callable[[Tensor], object]:
         (resized("bilinear", size=(4, 19), align_corners=True), ["xla-cpu-resize"]),
     ],
 )
-def test_resize_triggers(function: Callable[[Tensor], object], strikes: list[str]) -> None:
-    assert struck(function, torch.zeros(1, 2, 4, 7)) == strikes
+def test_resize_triggers(function: Callable[[Tensor], object], triggered: list[str]) -> None:
+    assert defects_of(function, torch.zeros(1, 2, 4, 7)) == triggered
 
 
 @pytest.mark.parametrize(
-    ("function", "strikes"),
+    ("function", "triggered"),
     [
         (lambda x: x.unsqueeze(1).index_select(1, torch.tensor([0])), True),
         (lambda x: x.unsqueeze(2).index_select(-1, torch.arange(1)), True),
@@ -73,12 +74,12 @@ def test_resize_triggers(function: Callable[[Tensor], object], strikes: list[str
         (lambda x: x.index_select(1, torch.tensor([0])), False),
     ],
 )
-def test_unsqueeze_trigger(function: Callable[[Tensor], object], strikes: bool) -> None:
-    assert struck(function, torch.zeros(2, 6)) == (["openvino-unsqueeze-gather"] if strikes else [])
+def test_unsqueeze_trigger(function: Callable[[Tensor], object], triggered: bool) -> None:
+    assert defects_of(function, torch.zeros(2, 6)) == (["openvino-unsqueeze-gather"] if triggered else [])
 
 
 @pytest.mark.parametrize(
-    ("arguments", "strikes"),
+    ("arguments", "triggered"),
     [
         ({"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True}, True),
         ({"kernel_size": (1, 3), "stride": (1, 2), "padding": (0, 1), "ceil_mode": True}, True),
@@ -90,9 +91,9 @@ def test_unsqueeze_trigger(function: Callable[[Tensor], object], strikes: bool) 
         ({"kernel_size": 3, "stride": 1, "padding": 1, "ceil_mode": True}, False),
     ],
 )
-def test_pooling_trigger(arguments: dict[str, object], strikes: bool) -> None:
+def test_pooling_trigger(arguments: dict[str, Any], triggered: bool) -> None:
     function = lambda x: nn.functional.avg_pool2d(x, **arguments)  # noqa: E731
-    assert struck(function, torch.zeros(1, 2, 4, 6)) == (["openvino-avg-pool-ceil"] if strikes else [])
+    assert defects_of(function, torch.zeros(1, 2, 4, 6)) == (["openvino-avg-pool-ceil"] if triggered else [])
 
 
 def conv(kernel: int, **arguments: int) -> nn.Module:
@@ -115,7 +116,7 @@ FIRST = torch.zeros(2, 1, 2, dtype=torch.int64)
 
 
 @pytest.mark.parametrize(
-    ("defect", "function", "x", "strikes"),
+    ("defect", "function", "x", "triggered"),
     [
         ("topk-integers", lambda x: x.int().topk(3).values, ROW, True),
         ("topk-integers", lambda x: x.topk(3).values, ROW, False),
@@ -219,13 +220,15 @@ FIRST = torch.zeros(2, 1, 2, dtype=torch.int64)
     ],
 )
 def test_operator_triggers(
-    defect: str, function: Callable[[Tensor], object] | nn.Module, x: Tensor, strikes: bool
+    defect: str, function: Callable[[Tensor], object] | nn.Module, x: Tensor, triggered: bool
 ) -> None:
-    assert bool(struck(function, x, among=[DEFECTS[defect]])) == strikes
+    assert bool(defects_of(function, x, among=[DEFECTS[defect]])) == triggered
 
 
 def test_openvino_is_explained_where_a_strided_or_a_rounded_value_is_bfloat16() -> None:
     class Net(torch.nn.Module):
+        table: Tensor
+
         def __init__(self, strided: bool, dtype: torch.dtype) -> None:
             super().__init__()
             table = torch.rand(5, 3, dtype=dtype)

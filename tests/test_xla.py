@@ -109,14 +109,14 @@ def came_to(target: Target, hardware: str, minimal: MinimalCase) -> tuple[torch.
 @pytest.mark.parametrize("name", FRONT_END)
 def test_emulator_is_torch_xla_on_every_front_end_defect(name: str) -> None:
     minimal = FRONT_END[name]
-    played, real = came_to(Emulator(), "inf2", minimal), came_to(XLA, "cpu", minimal)
+    emulated, real = came_to(Emulator(), "inf2", minimal), came_to(XLA, "cpu", minimal)
     if minimal.status not in (Status.WRONG, Status.MISMATCH):
-        assert played == real == minimal.signature
+        assert emulated == real == minimal.signature
         return
-    assert not isinstance(played, str) and not isinstance(real, str)
+    assert not isinstance(emulated, str) and not isinstance(real, str)
     right = minimal.build().eval()(*minimal.inputs(0))
     right = right if isinstance(right, tuple) else (right,)
-    for given, wanted in zip(played, real, strict=True):
+    for given, wanted in zip(emulated, real, strict=True):
         assert given.shape == wanted.shape
         assert (rel_l2(by_image([given]), by_image([wanted])) <= 1e-3).all()
     assert not all(

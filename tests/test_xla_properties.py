@@ -7,7 +7,7 @@ from hypothesis import settings
 
 from conformance.cases.case import Column
 from conformance.cases.outcome import Outcome
-from conformance.properties.fuzz import hunt
+from conformance.properties.fuzz import fuzz
 from conformance.properties.program import Program
 from conformance.properties.search import ScratchRunner, Search
 from conformance.properties.setups import Setup
@@ -34,7 +34,7 @@ def test_the_split_defect_is_found_within_200_programs_by_one_who_does_not_know_
 ) -> None:
     """And shrunk to nothing but the split."""
     search = WithoutTheSplit(scratch_runner, SETUP, XLA, "xla")
-    found = hunt(search, PROFILE)
+    found = fuzz(search, PROFILE)
     assert found is not None, search.tried
     program, outcome = found
     assert [step.operator for step in program.steps] == ["split"]
@@ -43,5 +43,5 @@ def test_the_split_defect_is_found_within_200_programs_by_one_who_does_not_know_
 
 def test_nothing_else_is_found_by_one_who_knows_it(scratch_runner: ScratchRunner) -> None:
     search = Search(scratch_runner, SETUP, XLA, "xla")
-    assert hunt(search, PROFILE) is None, search.failed
+    assert fuzz(search, PROFILE) is None, search.failed
     assert search.tried["known: split-with-sizes"] > 0

@@ -39,12 +39,12 @@ def test_groups_cover_the_outputs_and_differ_between_images(task: str) -> None:
     assert len(model.layers) == len(model.module.model) == TASKS[task].blocks
 
 
-@pytest.mark.parametrize(("channels", "dtype", "strikes"), [(64, torch.float32, True), (32, torch.float32, False),
+@pytest.mark.parametrize(("channels", "dtype", "triggered"), [(64, torch.float32, True), (32, torch.float32, False),
                                                             (64, torch.bfloat16, False)])  # fmt: skip
-def test_float32_that_outgrows_sbuf(channels: int, dtype: torch.dtype, strikes: bool) -> None:
+def test_float32_that_outgrows_sbuf(channels: int, dtype: torch.dtype, triggered: bool) -> None:
     """The first convolution at 640 px: that of m has 64 channels, that of s 32; one image counts, not the batch."""
     conv = torch.nn.Conv2d(3, channels, 3, stride=2, padding=1).to(dtype)
     graph = Program(conv, (torch.zeros(4, 3, 640, 640, dtype=dtype),)).exported.graph
     found = {defect.id for defect, _ in find(graph, {"neuronx-cc": "2.24.8799.0"}, ())}
-    assert found == ({"sbuf-overflow"} if strikes else set())
+    assert found == ({"sbuf-overflow"} if triggered else set())
     assert not find(graph, {"neuronx-cc": "2.22.12471.0"}, ()), "no report of that release"

@@ -11,7 +11,7 @@ from benchmarks.power.edits import Edit
 class Plant:
     """What exactly is wrong, in words, and the edit that makes it so.
 
-    `where` names what it strikes, if that is more than the node it was drawn at.
+    `where` names what it changes, if that is more than the node it was drawn at.
     """
 
     detail: str

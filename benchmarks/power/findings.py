@@ -15,7 +15,7 @@ class Finding:
     `changes_detections`: in batches that no gate saw, a detection of at least the confidence that counts is lost or
     made up; None where the model does not detect. `benign`: nothing differs by a bit, for any of the batches;
     `hidden`: nothing does for the images that are compared, so that no gate can see it. `ratio` is the largest error
-    over noise of any group, layer in place and image, `ratio_alone` that of the layer compiled alone, of a fault that
+    ratio of any group, layer in place and image, `ratio_alone` that of the layer compiled alone, of a fault that
     is not caught; `apart`: not counted with the others. `error` is the largest relative error of a group and image,
     and `kept` the share of the detections in those batches that are still there.
     """

@@ -31,7 +31,7 @@ class Given:
 
     comparison: Comparison
     answers: RunOutputs
-    twin: tuple[Tensor, ...]
+    baseline: tuple[Tensor, ...]
     dtype: str
     alone: Callable[[], Sequence[Outcome]] = tuple
     unsure: str | None = None
@@ -53,7 +53,7 @@ class Given:
 
     @property
     def ratio(self) -> float:
-        """The largest ratio of error to noise of any group, layer in place and image."""
+        """The largest error ratio of any group, layer in place and image."""
         return _largest([self.outcome])
 
     @property
@@ -96,13 +96,13 @@ def _outputs_only(given: Given) -> bool:
 
 
 def _cosine(given: Given) -> bool:
-    return published_gate(given.first, given.twin).passes
+    return published_gate(given.first, given.baseline).passes
 
 
 def _pcc(given: Given) -> bool:
-    if all(_allclose(pair) for pair in zip(given.first, given.twin, strict=True)):
+    if all(_allclose(pair) for pair in zip(given.first, given.baseline, strict=True)):
         return True  # as theirs: nearly equal tensors have no sound correlation
-    return all(_correlation(*pair) >= PCC for pair in zip(given.first, given.twin, strict=True))
+    return all(_correlation(*pair) >= PCC for pair in zip(given.first, given.baseline, strict=True))
 
 
 def _correlation(answer: Tensor, reference: Tensor) -> float:
@@ -118,7 +118,7 @@ def _allclose(pair: tuple[Tensor, Tensor]) -> bool:
 
 def _assert_close(given: Given) -> bool:
     try:
-        torch.testing.assert_close(given.first, given.twin)
+        torch.testing.assert_close(given.first, given.baseline)
     except AssertionError:
         return False
     return True
@@ -127,7 +127,7 @@ def _assert_close(given: Given) -> bool:
 GATES = (
     Gate(
         "ours",
-        "error / noise of every group, layer in place, layer compiled alone and image, at every call",
+        "error ratio of every group, layer in place, layer compiled alone and image, at every call",
         "this suite",
         _ours,
     ),
@@ -144,7 +144,7 @@ GATES = (
         "Polygraphy",
         "SimpleCompareFunc() as it comes: every element within 1e-5 absolute or relative",
         "polygraphy, called",
-        lambda given: libraries.polygraphy(given.first, given.twin),
+        lambda given: libraries.polygraphy(given.first, given.baseline),
         "polygraphy",
     ),
     Gate("assert_close", "defaults of the dtype", "torch.testing.assert_close, called", _assert_close),
@@ -152,28 +152,28 @@ GATES = (
         "allclose 1e-2",
         "rtol = atol = 1e-2",
         "torch.allclose, called",
-        lambda given: all(_allclose(pair) for pair in zip(given.first, given.twin, strict=True)),
+        lambda given: all(_allclose(pair) for pair in zip(given.first, given.baseline, strict=True)),
     ),
     Gate(
         "fp64 RMSE",
         "allclose at 1e-4, or RMSE to float64 at most twice that of the CPU's own run and 1e-5",
         "torch._dynamo.utils.same, called as benchmarks/dynamo/torchbench.py does for inference",
         lambda given: libraries.dynamo_same(
-            given.first, given.twin, given.comparison.compared.reference[: given.comparison.output_count]
+            given.first, given.baseline, given.comparison.compared.reference[: given.comparison.output_count]
         ),
     ),
     Gate(
         "TorchBridge cpu",
         "largest difference <= 1e-6 and cosine >= 0.999",
         "torchbridge-ml, CrossBackendTestSuite called",
-        lambda given: libraries.torchbridge_suite(given.first, given.twin),
+        lambda given: libraries.torchbridge_suite(given.first, given.baseline),
         "torchbridge",
     ),
     Gate(
         "TorchBridge trainium",
         "largest difference <= the atol of its table for trainium (1e-4 in float32)",
         "torchbridge-ml, table called; the rule is that of tb-validate --compare, which needs the device",
-        lambda given: libraries.torchbridge_table(given.first, given.twin, given.dtype, "trainium"),
+        lambda given: libraries.torchbridge_table(given.first, given.baseline, given.dtype, "trainium"),
         "torchbridge",
     ),
 )

@@ -74,11 +74,11 @@ def _cell(cell: Cell, programs: Programs | str, made: ReferenceModel) -> Cell:
         layers = [_alone(_comparison(made, path), program, dtype) for path, program in programs.alone.items()]
     except Exception as error:  # of the target's, of any kind
         return replace(cell, error=_said(error))
-    twin, unsure = (
+    baseline, unsure = (
         run(comparison.program.module, comparison.compared.inputs, dtype),
         made.unsure(made.conditioning([dtype])),
     )
-    given = Given(comparison, answers, twin, dtype, lambda: layers, unsure)
+    given = Given(comparison, answers, baseline, dtype, lambda: layers, unsure)
     return replace(cell, flagged=flagged(given), ratio=given.ratio, ratio_alone=given.ratio_alone)
 
 

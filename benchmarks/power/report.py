@@ -36,8 +36,8 @@ _DOUBTS = """The rates depend on the mix of faults. Faults are planted in the gr
 compiler's own rounding on top. What a compiler does to a layer can depend on what surrounds it, so that a fault of
 the whole model need not be there when the layer is compiled alone: *ours, whole model* is what is caught without
 that. Healthy cells of one model are correlated: they share weights, compiled programs and
-photographs, so that no alarm in n cells does not bound the rate as n independent ones would. The noise that is
-allowed is measured on the very images that are compared, by runs of torch, not of the compilers in these cells."""
+photographs, so that no alarm in n cells does not bound the rate as n independent ones would. The baseline
+error is measured on the very images that are compared, by runs of torch, not of the compilers in these cells."""
 
 
 def as_markdown(results: Results, about: About) -> str:
@@ -129,7 +129,10 @@ def _escapes(results: Results) -> list[str]:
     lines[0] += f" {alone} only by the layer that is compiled alone."
     if near is not None:
         where = f"{near.kind}, {near.system} {near.layer} `{near.site}`, {near.detail}"
-        lines += ["", f"Smallest fault that changes a detection: {near.ratio:.3g} times the noise ({where})."]
+        lines += [
+            "",
+            f"Smallest fault that changes a detection: an error ratio of {near.ratio:.3g} ({where}).",
+        ]
     if missed:
         head = ["kind", "system", "where", "what", "changes a detection", "why it is not caught"]
         lines += ["", *_table(head, [_escape(finding) for finding in missed[:_MOST_LINES]])]
@@ -153,11 +156,11 @@ def _alarms(results: Results) -> list[str]:
     lines = [f"{len(alarms)} in {len(ratios)} cells."]
     if ratios:
         middle, largest = ratios[len(ratios) // 2], ratios[-1]
-        lines[0] += f" Largest error over noise in a cell: median {middle:.2f}, largest of all cells {largest:.2f};"
+        lines[0] += f" Largest error ratio in a cell: median {middle:.2f}, largest of all cells {largest:.2f};"
         alone = max(cell.ratio_alone for cell in results.healthy)
         lines[0] += f" of the layers compiled alone (not by inductor, for time) {alone:.2f}."
     return lines + [
-        f"- {cell.name}: {cell.ratio:.2f} times the noise, {cell.ratio_alone:.2f} in a layer alone" for cell in alarms
+        f"- {cell.name}: error ratio {cell.ratio:.2f}, {cell.ratio_alone:.2f} in a layer alone" for cell in alarms
     ]
 
 

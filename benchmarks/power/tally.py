@@ -84,7 +84,7 @@ def reason(finding: Finding) -> str:
     allowed = limit(finding.dtype)
     if finding.hidden:
         return "for the images that are compared no output differs by a bit, only for others"
-    what = f"{finding.ratio:.2g} times the noise in the whole model (up to {allowed.outputs:g} is allowed)"
+    what = f"error ratio {finding.ratio:.2g} in the whole model (up to {allowed.outputs:g} is allowed)"
     what += f", {finding.ratio_alone:.2g} in the layer alone (up to {allowed.isolated:g})"
     if max(finding.ratio, finding.ratio_alone) <= 1:
         return f"{what}: no more than equally valid CPU runs differ"

@@ -18,7 +18,7 @@ from conformance.cases.outcome import Outcome
 from conformance.core.errors import UserError
 from conformance.detections.matching import SLACK, differs, kept
 from conformance.detections.postprocess import Detections, from_cells, from_rows
-from conformance.golden.noise import baseline_runs
+from conformance.golden.baseline import baseline_runs
 from conformance.golden.reference import cast
 from conformance.running.comparison import Comparison
 from conformance.running.judgement import RunOutputs, judge
@@ -39,7 +39,7 @@ class Testbed:
     entry: Entry
     dtype: str
     comparison: Comparison
-    twin: tuple[Tensor, ...]
+    baseline: tuple[Tensor, ...]
     healthy: GraphModule
     sites: tuple[Site, ...]
     alone: Mapping[str, IsolatedLayer]
@@ -69,7 +69,7 @@ class Testbed:
 
     def given(self, answers: RunOutputs, alone: Callable[[], Sequence[Outcome]] = tuple) -> Given:
         """What the gates are shown."""
-        return Given(self.comparison, answers, self.twin, self.dtype, alone, self.unsure)
+        return Given(self.comparison, answers, self.baseline, self.dtype, alone, self.unsure)
 
 
 @torch.no_grad()
@@ -92,9 +92,11 @@ def make_testbed(entry: Entry, dtype: str) -> Testbed:
         pairs = zip(batches, answers, strict=True)
         runs = ([outputs, *dict(baseline_runs(module, batch, dtype)).values()] for batch, outputs in pairs)
         found = tuple([read(entry, outputs) for outputs in valid] for valid in runs)
-    twin, sites = run(module, comparison.compared.inputs, dtype), tuple(find_sites(healthy, comparison))
+    baseline, sites = run(module, comparison.compared.inputs, dtype), tuple(find_sites(healthy, comparison))
     alone = {path: make_isolated_layer(made.comparison(path, ()), sites) for path in model.layers}
-    testbed = Testbed(entry, dtype, comparison, twin, healthy, sites, alone, answer, batches, answers, found, unsure)
+    testbed = Testbed(
+        entry, dtype, comparison, baseline, healthy, sites, alone, answer, batches, answers, found, unsure
+    )
     if OURS in flagged(
         testbed.given(alike(comparison, answer, answers[0]), lambda: [_alone(one, dtype) for one in alone.values()])
     ):

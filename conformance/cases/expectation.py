@@ -53,7 +53,7 @@ class Expectation(Strict):
         return ": ".join(filter(None, (self.link, self.reason)))
 
     @property
-    def named(self) -> str:
+    def summary(self) -> str:
         """`wrong in compare, first in model.10`."""
         return describe_outcome(self.status, self.stage, self.signature, self.layer)
 
@@ -64,7 +64,7 @@ class Expectation(Strict):
 
     def met_by(self, record: Record) -> bool:
         """Whether a case ended as is expected."""
-        return _how(record) == (self.status, self.stage, self.signature, self.layer)
+        return _parts(record) == (self.status, self.stage, self.signature, self.layer)
 
 
 class _File(Strict):
@@ -82,10 +82,10 @@ def read_expectations(path: Path) -> dict[str, Expectation]:
     return {entry.case: entry for entry in found}
 
 
-def how(record: Record) -> str:
+def outcome_of(record: Record) -> str:
     """How a case ended, in the words of an expectation."""
-    return describe_outcome(*_how(record))
+    return describe_outcome(*_parts(record))
 
 
-def _how(record: Record) -> tuple[Status, Stage, str | None, str | None]:
+def _parts(record: Record) -> tuple[Status, Stage, str | None, str | None]:
     return record.status, record.stage, record.signature, record.first_bad_layer

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from conformance.commands.arguments import AsJson, console, trace_spec
-from conformance.commands.model_loading import TraceSpec, named_program
+from conformance.commands.model_loading import TraceSpec, load_program
 from conformance.core.errors import UserError
 from conformance.report.formatting import share
 from conformance.targets.neuron import Neuron
@@ -39,12 +39,12 @@ class _Said(BaseModel):
     unsupported_operators: list[_Failing]
 
 
-def analyze(model: str, look: TraceSpec) -> list[Operator]:
+def analyze(model: str, spec: TraceSpec) -> list[Operator]:
     """The operators of a model, those that fail first. Raises UserError where there is no torch-neuronx that traces,
     or where it says something else than is documented."""
     if reason := Neuron().missing():
         raise UserError(reason)
-    program = named_program(model, look)
+    program = load_program(model, spec)
     import torch_neuronx
 
     try:

@@ -61,7 +61,7 @@ def _objects(found: Iterable[Defect]) -> list[dict[str, Any]]:
             "certainty": defect.evidence.value,
             "seen": defect.seen,
             "stage": defect.stage.value,
-            "signature": defect.refusal,
+            "signature": defect.error_code,
             "packages": dict(defect.packages),
             "hardware": list(defect.hardware),
             "dtypes": list(defect.dtypes),

@@ -71,8 +71,8 @@ def described(error: Exception) -> tuple[int, str]:
         return FORESEEN, one_line(f"{name}{error.strerror or error}")
     if isinstance(error, MemoryError):
         return FORESEEN, "there is not enough memory for this"
-    place = traceback.extract_tb(error.__traceback__)[-1:]
-    where = "".join(f" at {Path(frame.filename).name}:{frame.lineno}" for frame in place)
+    frames = traceback.extract_tb(error.__traceback__)[-1:]
+    where = "".join(f" at {Path(frame.filename).name}:{frame.lineno}" for frame in frames)
     return INTERNAL, f"internal error: {first_line(error)}{where}; {_kept(error)}"
 
 

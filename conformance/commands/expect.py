@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from conformance.cases import options
-from conformance.cases.expectation import Expectation, how, read_expectations
+from conformance.cases.expectation import Expectation, outcome_of, read_expectations
 from conformance.cases.outcome import Record
 from conformance.commands.arguments import RECORDS, console
 from conformance.results import accepting
@@ -25,7 +25,7 @@ def expectations_table(expected: Iterable[Expectation], records: Sequence[Record
     for entry in expected:
         runs = [record for record in records if record.id == entry.case]
         met = f"{sum(map(entry.met_by, runs))} of {len(runs)} runs" if runs else "-"
-        table.add_row(entry.case, entry.named, entry.why, _until(entry), _last(entry, runs), met)
+        table.add_row(entry.case, entry.summary, entry.why, _until(entry), _last(entry, runs), met)
     return table
 
 
@@ -37,7 +37,7 @@ def _last(entry: Expectation, runs: Sequence[Record]) -> str:
     if not runs:
         return "not run"
     (last,) = latest(runs)
-    return "as expected" if entry.met_by(last) else how(last)
+    return "as expected" if entry.met_by(last) else outcome_of(last)
 
 
 EXPECTATIONS = Path("matrices/expectations.toml")
@@ -65,7 +65,7 @@ def main(
     found = read_all(records) if accept else []
     for pattern in accept or ():
         for entry in accepting.accept(expectations, found, pattern, why, last):
-            typer.echo(f"expected: {entry.case} {entry.named}")
+            typer.echo(f"expected: {entry.case} {entry.summary}")
     if not (accept or drop):
         _list_expectations(expectations, records)
 

@@ -46,10 +46,10 @@ def findings(path: Path, packages: Mapping[str, str], hardware: str, dtype: str,
 
 def _asked(path: Path, request: Mapping[str, Any]) -> dict[str, Any]:
     """The answer of a process of its own. Raises UserError where it has none."""
-    places = [place for place in sys.path if Path(place).is_absolute()]  # the current folder may be anyone's
+    folders = [folder for folder in sys.path if Path(folder).is_absolute()]  # the current folder may be anyone's
     environment = {name: value for name, value in os.environ.items() if name.startswith(_VARIABLES)}
     process = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("lint_child.py")), json.dumps(places)],
+        [sys.executable, str(Path(__file__).with_name("lint_child.py")), json.dumps(folders)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -67,8 +67,8 @@ def _asked(path: Path, request: Mapping[str, Any]) -> dict[str, Any]:
         return dict(cleaned(json.loads(answer)))
     except (ValueError, TypeError, RecursionError):
         code = process.returncode
-        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        raise UserError(f"{path} cannot be read: the process that read it ended with {how}") from None
+        ending = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        raise UserError(f"{path} cannot be read: the process that read it ended with {ending}") from None
 
 
 def _spoken(process: subprocess.Popen[bytes], question: bytes) -> bytes:

@@ -22,7 +22,7 @@ from conformance.cases import options
 from conformance.cases.releases import releases, resolve
 from conformance.commands import isolated
 from conformance.commands.arguments import AsJson, console, trace_spec
-from conformance.commands.model_loading import TraceSpec, named_program
+from conformance.commands.model_loading import TraceSpec, load_program
 from conformance.compare.limits import limit
 from conformance.core.errors import UserError, check, first_line
 from conformance.core.text import one_line
@@ -68,7 +68,7 @@ class Finding:
     seen_in: str = "graph"
 
 
-def lint(model: str, look: TraceSpec, hardware: str, sdk: str) -> list[Finding]:
+def lint(model: str, spec: TraceSpec, hardware: str, sdk: str) -> list[Finding]:
     """Every known defect that a model meets on hardware with an SDK release, in the order of its graph.
 
     A model is one of a system, `yolo26x-detect`; a callable that returns an nn.Module, or one and its inputs,
@@ -76,32 +76,32 @@ def lint(model: str, look: TraceSpec, hardware: str, sdk: str) -> list[Finding]:
     torch-xla does not lower is named. Raises UserError for what is none of them.
     """
     check("hardware", hardware, Emulator.hardware)
-    limit(look.dtype)
-    for name in look.workarounds:
+    limit(spec.dtype)
+    for name in spec.workarounds:
         check("workaround", name, WORKAROUNDS)
     packages = releases()[resolve(sdk)].packages
     if Path(model).suffix == ".pt2":
-        return _of_file(Path(model), packages, look, hardware)
-    program = named_program(model, look)
+        return _of_file(Path(model), packages, spec, hardware)
+    program = load_program(model, spec)
     try:
         with _quiet(), seen_whole():
             exported = program.exported
     except Exception as error:  # torch.export has many
-        return _of_a_run(model, program, packages, look, hardware, error.__cause__ or error)
-    where = {"packages": packages, "hardware": hardware, "dtype": look.dtype}
+        return _of_a_run(model, program, packages, spec, hardware, error.__cause__ or error)
+    where = {"packages": packages, "hardware": hardware, "dtype": spec.dtype}
     with _quiet(), seen_whole():
-        helping = Tried(program, look.workarounds, where).helping
-        return findings(exported, program.paths, packages, look, hardware, helping)
+        helping = Tried(program, spec.workarounds, where).helping
+        return findings(exported, program.paths, packages, spec, hardware, helping)
 
 
 def _of_a_run(
-    model: str, program: Program, packages: Mapping[str, str], look: TraceSpec, hardware: str, reason: BaseException
+    model: str, program: Program, packages: Mapping[str, str], spec: TraceSpec, hardware: str, reason: BaseException
 ) -> list[Finding]:
     """What torch-xla does not lower of a model that torch.export cannot capture. Raises UserError where it does not
     run either, or nothing is found."""
     from conformance.defects.eager import met
 
-    functionalization = "functionalization" in look.workarounds
+    functionalization = "functionalization" in spec.workarounds
     try:
         with _quiet(), seen_whole():
             found = met(program, functionalization)
@@ -109,7 +109,7 @@ def _of_a_run(
     except Exception:  # the model's own
         raise UserError(f"{model} cannot be exported: {first_line(reason)}") from reason
     defects = {Fate.CPU: FROZEN_FALLBACK, Fate.REFUSED: VIEWS_REFUSED}
-    known = present(packages, look.workarounds, hardware, look.dtype)
+    known = present(packages, spec.workarounds, hardware, spec.dtype)
     found = [one for one in found if defects[one.fate] in known]
     if not found:
         raise UserError(f"{model} cannot be exported: {first_line(reason)}; of its operators nothing is known")
@@ -126,10 +126,10 @@ def _of_a_run(
     ]
 
 
-def _of_file(path: Path, packages: Mapping[str, str], look: TraceSpec, hardware: str) -> list[Finding]:
+def _of_file(path: Path, packages: Mapping[str, str], spec: TraceSpec, hardware: str) -> list[Finding]:
     """Those of an exported program, which a process of its own reads."""
 
-    said = isolated.findings(path, packages, hardware, look.dtype, look.workarounds)
+    said = isolated.findings(path, packages, hardware, spec.dtype, spec.workarounds)
     try:
         return TypeAdapter(list[Finding]).validate_python(said)
     except ValidationError:
@@ -140,7 +140,7 @@ def findings(
     exported: ExportedProgram,
     paths: frozenset[str],
     packages: Mapping[str, str],
-    look: TraceSpec,
+    spec: TraceSpec,
     hardware: str,
     helping: Helping | None = None,
 ) -> list[Finding]:
@@ -149,10 +149,10 @@ def findings(
     for node in exported.graph.find_nodes(op="placeholder"):
         node.meta["is_input"] = node.name in exported.graph_signature.user_inputs
     if helping is None:
-        helping = lambda defect, node: offered(defect, look.workarounds, [node])  # noqa: E731
+        helping = lambda defect, node: offered(defect, spec.workarounds, [node])  # noqa: E731
     return [
         _finding(defect, node_scope(node, paths) or "", operator(node), _shape(node), helping(defect, node))
-        for defect, node in find(exported.graph, packages, look.workarounds, hardware, look.dtype)
+        for defect, node in find(exported.graph, packages, spec.workarounds, hardware, spec.dtype)
     ]
 
 
@@ -270,8 +270,8 @@ def main(
 ) -> None:
     """Name what of a model is known to go wrong on a device: no compile, no run. Exit code 1 where there is any."""
     options.at_most_one(as_json=as_json, sarif=sarif)
-    exported_here = not model.endswith(".pt2")
-    options.only_with("a model that is exported here", exported_here, batch=batch, resolution=resolution is not None)
+    is_exported = not model.endswith(".pt2")
+    options.only_with("a model that is exported here", is_exported, batch=batch, resolution=resolution is not None)
     spec = trace_spec(batch or 1, "640x640" if resolution is None else resolution, dtype, workarounds)
     found = lint(model, spec, hardware, sdk)
     if as_json or sarif:

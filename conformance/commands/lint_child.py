@@ -53,8 +53,8 @@ def _findings(request: dict[str, Any]) -> list[dict[str, Any]]:
         raise UserError(f"torch {torch.__version__} cannot read it: {first_line(error)}") from None
     stacks = [(node.meta.get("nn_module_stack") or {}).values() for node in exported.graph.nodes]
     paths = frozenset(str(path) for stack in stacks for path, _ in stack if path)
-    look = TraceSpec((1, 0, 0), request["dtype"], tuple(request["workarounds"]))
-    return [asdict(one) for one in findings(exported, paths, request["packages"], look, request["hardware"])]
+    spec = TraceSpec((1, 0, 0), request["dtype"], tuple(request["workarounds"]))
+    return [asdict(one) for one in findings(exported, paths, request["packages"], spec, request["hardware"])]
 
 
 if __name__ == "__main__":

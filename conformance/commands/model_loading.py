@@ -35,30 +35,30 @@ class TraceSpec:
     workarounds: tuple[str, ...] = ()
 
 
-def named_program(model: str, look: TraceSpec) -> Program:
+def load_program(model: str, spec: TraceSpec) -> Program:
     """The program of `yolo26x-detect`, with uncalibrated weights, or of `package.module:factory`, a callable that
     returns an nn.Module, or one and its inputs. Raises UserError for what is neither."""
     from conformance.programs.program import Program, Whole
 
-    check_size(*look.shape)
-    module, inputs = _made(model, look) if _FACTORY.fullmatch(model) else _of_a_system(model, look)
-    dtype = getattr(torch, stored_dtype(look.dtype))
+    check_size(*spec.shape)
+    module, inputs = _made(model, spec) if _FACTORY.fullmatch(model) else _of_a_system(model, spec)
+    dtype = getattr(torch, stored_dtype(spec.dtype))
     try:
         module = module.to(dtype)
     except Exception as error:  # a module may do anything there
-        raise UserError(f"{model} cannot be in {look.dtype}: {first_line(error)}") from error
+        raise UserError(f"{model} cannot be in {spec.dtype}: {first_line(error)}") from error
     inputs = tuple(x.to(dtype) if x.is_floating_point() else x for x in inputs)
-    return Program(Whole(module, look.workarounds), inputs)
+    return Program(Whole(module, spec.workarounds), inputs)
 
 
-def _made(model: str, look: TraceSpec) -> tuple[Any, tuple[Tensor, ...]]:
+def _made(model: str, spec: TraceSpec) -> tuple[Any, tuple[Tensor, ...]]:
     """What a factory returns: a module, which is given images of the shape, or a module and its inputs."""
     made = _called(model)
     module, inputs = made if isinstance(made, tuple | list) and len(made) == 2 else (made, None)
     if not isinstance(module, torch.nn.Module):
         raise UserError(f"{model} returns {type(made).__name__}; expected an nn.Module, or one and its inputs")
     if inputs is None:
-        return module.eval(), (torch.zeros(look.shape[0], 3, *look.shape[1:]),)
+        return module.eval(), (torch.zeros(spec.shape[0], 3, *spec.shape[1:]),)
     inputs = (inputs,) if isinstance(inputs, torch.Tensor) else inputs
     if not isinstance(inputs, tuple | list) or not all(isinstance(x, torch.Tensor) for x in inputs):
         raise UserError(f"{model} returns inputs that are {type(inputs).__name__}; expected a tuple of tensors")
@@ -84,7 +84,7 @@ def _called(model: str) -> Any:
         raise UserError(f"{model} cannot be built: {first_line(error)}") from error
 
 
-def _of_a_system(model: str, look: TraceSpec) -> tuple[Any, tuple[Tensor, ...]]:
+def _of_a_system(model: str, spec: TraceSpec) -> tuple[Any, tuple[Tensor, ...]]:
     """A model under test with uncalibrated weights, and its inputs."""
     from conformance.systems.building.calibration import graph_only
 
@@ -103,7 +103,7 @@ def _of_a_system(model: str, look: TraceSpec) -> tuple[Any, tuple[Tensor, ...]]:
     system = systems[name]
     if reason := why_missing(system):
         raise UserError(reason)
-    check_stride(*look.shape[1:], system.stride(task))
+    check_stride(*spec.shape[1:], system.stride(task))
     with graph_only():
         module = system.build(variant, task).module
-        return module, system.inputs(Subject(system.name, variant, task, *look.shape, "float32"), 0)
+        return module, system.inputs(Subject(system.name, variant, task, *spec.shape, "float32"), 0)

@@ -23,7 +23,7 @@ _PACKAGES = {
     "inductor": ("torch",),
     "xla": ("torch-xla",),
 }
-# Unit roundoff of what is compared: the smallest relative noise that a ratio is formed with.
+# Unit roundoff of what is compared: the smallest relative baseline error that a ratio is formed with.
 FLOORS = {
     "float32": 2.0**-24,
     "bfloat16": 2.0**-9,
@@ -32,7 +32,7 @@ FLOORS = {
     "all-bf16": 2.0**-9,
 }
 _HEAD = """\
-# Above which ratio of error to noise an answer is wrong, and the smallest relative noise a ratio is formed with.
+# Above which error ratio an answer is wrong, and the smallest relative baseline error a ratio is formed with.
 # A limit belongs to a dtype, never to a model. `healthy` are the ratios, per image and group or layer, of compilers
 # whose answers are right; a limit is twice the largest of them, rounded up. `faulty` is the smallest ratio, in the
 # worst group, that a known defect gave. Written by `conformance calibrate-limits --write`, from the ratios in

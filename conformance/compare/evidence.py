@@ -1,4 +1,4 @@
-"""The ratios of error to noise that the limits come from (`matrices/published/limits.json`): of every dtype, system
+"""The error ratios that the limits come from (`matrices/published/limits.json`): of every dtype, system
 and compiler.
 
 They are kept as histograms, from which the limits are computed again, and what they would have been without one of

@@ -13,7 +13,7 @@ from conformance.core.reading import read_toml
 
 
 class Distribution(Strict):
-    """That of ratios of error to noise."""
+    """That of error ratios."""
 
     count: int
     median: float
@@ -37,8 +37,8 @@ class Faulty(Strict):
 
 
 class Limit(Strict):
-    """Ratios of error to noise, of outputs, of layers in place and of layers compiled alone; `floor` is the smallest
-    relative noise a ratio is formed with."""
+    """Error ratios, of outputs, of layers in place and of layers compiled alone; `floor` is the smallest
+    relative baseline error a ratio is formed with."""
 
     outputs: float
     in_place: float

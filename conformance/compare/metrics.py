@@ -78,5 +78,5 @@ def cosine(answer: Tensor, reference: Tensor) -> Tensor:
 
 
 def sqnr_db(rel: float) -> float:
-    """Signal to quantisation noise ratio in dB, `-20 log10` of a relative error."""
+    """Signal to quantisation error ratio in dB, `-20 log10` of a relative error."""
     return float(-20 * torch.tensor(rel, dtype=torch.float64).log10())

@@ -41,7 +41,7 @@ def without_ties(aligned: Tensor, reference: Tensor) -> Tensor:
 
 
 def _order(answer: Tensor, reference: Tensor) -> Tensor:
-    """For each row of the reference, the place of the answer's row that is matched with it."""
+    """For each row of the reference, the index of the answer's row that is matched with it."""
     spread = reference.double().std(dim=0).clamp_min(1e-12)
     distances = torch.cdist(reference.double() / spread, answer.double() / spread)
     distances = distances.nan_to_num(nan=0, posinf=0)  # a row that is not finite costs the same wherever it is put

@@ -12,7 +12,7 @@ from conformance.compare.metrics import MEASURES, by_image, cosine, rel_l2, sqnr
 from conformance.core.groups import Group
 
 # Of one group or layer, by every measure it is judged by: the largest error, per image, of equally valid CPU runs.
-Noise = Mapping[str, Sequence[float]]
+BaselineErrors = Mapping[str, Sequence[float]]
 
 PUBLISHED_COSINE = 0.98
 
@@ -24,13 +24,13 @@ def split_groups(outputs: Sequence[Tensor], groups: Sequence[Group], images: int
 
 def each_output(count: int) -> tuple[Group, ...]:
     """A group for each output."""
-    return tuple(Group(f"output.{place}" if count > 1 else "output", place) for place in range(count))
+    return tuple(Group(f"output.{index}" if count > 1 else "output", index) for index in range(count))
 
 
 def compare_images(
     answer: Tensor,
     reference: Tensor,
-    noise: Noise,
+    baseline: BaselineErrors,
     floor: float,
     allowed_ratio: float,
     apart: Sequence[float] | None = None,
@@ -40,16 +40,16 @@ def compare_images(
     `apart` is given where rounding looks like another image: how far that is from the reference. Then an image is bad
     only where its answer is further away still.
     """
-    errors = {name: MEASURES[name](answer, reference).tolist() for name in noise}
+    errors = {name: MEASURES[name](answer, reference).tolist() for name in baseline}
     ratios = [
         [error / max(allowed, floor) for error, allowed in zip(errors[name], allowed_errors, strict=True)]
-        for name, allowed_errors in noise.items()
+        for name, allowed_errors in baseline.items()
     ]
     worst, which = torch.tensor(ratios, dtype=torch.float64).max(dim=0)  # NaN is the largest
     return [
         ImageFigures(
             noise_ratio=float(worst[image]),
-            measure=list(noise)[int(which[image])],
+            measure=list(baseline)[int(which[image])],
             rel_l2=errors["L2"][image],
             rel_peak=errors["peak"][image] if "peak" in errors else None,
             cosine=similarity,
@@ -62,13 +62,13 @@ def compare_images(
 def compare_group(
     answer: Tensor,
     reference: Tensor,
-    noise: Noise,
+    baseline: BaselineErrors,
     floor: float,
     allowed_ratio: float,
     apart: Sequence[float] | None = None,
 ) -> GroupFigures:
     """The figures of one output group or layer, over the batch and per image, and whether it is bad."""
-    images = compare_images(answer, reference, noise, floor, allowed_ratio, apart)
+    images = compare_images(answer, reference, baseline, floor, allowed_ratio, apart)
     ratio = float(torch.tensor([image.noise_ratio for image in images], dtype=torch.float64).max())
     flat, flat_reference = answer.reshape(1, -1), reference.reshape(1, -1)
     rel = rel_l2(flat, flat_reference).item()

@@ -23,9 +23,9 @@ def suite_revision() -> str:
 
 def _described() -> str | None:
     """`7de8371` or `7de8371.dirty`; None where git cannot say."""
-    words = ["git", "-C", str(_CHECKOUT), "describe", "--always", "--exclude=*", "--dirty=.dirty"]
+    command = ["git", "-C", str(_CHECKOUT), "describe", "--always", "--exclude=*", "--dirty=.dirty"]
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=10, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None

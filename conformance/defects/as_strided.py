@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _MOST = 2**26  # places that are laid out to compare them; a view of more is taken to be one that is wrong
 
 
-def reads_other_places(node: Node) -> bool:
+def reads_other_values(node: Node) -> bool:
     """Whether the node is a view by strides that is not refused, and a dense reading gives other values."""
     if operator(node) != "as_strided" or refused(node):
         return False
@@ -29,9 +29,9 @@ def reads_other_places(node: Node) -> bool:
     last = max(_last(x.shape, x.stride(), x.storage_offset()), _last(size, stride, offset or 0))
     if last >= _MOST:
         return True
-    places = torch.arange(last + 1)
-    seen = places.as_strided(x.shape, x.stride(), x.storage_offset())
-    right = places.as_strided(size, stride, x.storage_offset() if offset is None else offset)
+    indices = torch.arange(last + 1)
+    seen = indices.as_strided(x.shape, x.stride(), x.storage_offset())
+    right = indices.as_strided(size, stride, x.storage_offset() if offset is None else offset)
     return not torch.equal(read_densely(seen, size, stride, offset), right)
 
 
@@ -64,7 +64,7 @@ AS_STRIDED = Defect(
         "https://github.com/pytorch/xla/blob/v2.9.0/torch_xla/csrc/ops/as_strided.cpp",
     ),
     packages={"torch-xla": ">=2.9"},
-    trigger=reads_other_places,
+    trigger=reads_other_values,
     stage=Stage.COMPARE,
     fault=read_densely,
     workarounds=("functionalization",),

@@ -42,7 +42,7 @@ AUTO_CAST_NAN = Defect(
         "is reported of the LoRA products in S3Diff's VAE and UNet, where --model-type=unet-inference helped.)"
     ),
     evidence=Evidence.REPORT,
-    seen="README of the published YOLO26 port; where it strikes is inferred",
+    seen="README of the published YOLO26 port; what triggers it is inferred",
     links=(
         "https://github.com/aws-neuron/neuronx-distributed-inference/pull/151",
         "https://github.com/jimburtoft/neuronx-distributed-inference",

@@ -46,7 +46,7 @@ BATCH4_SPLIT = Defect(
     hardware=("inf2", "trn1"),
     trigger=halves_a_small_map,
     stage=Stage.COMPILE,
-    refusal="NCC_IPCC901",
+    error_code="NCC_IPCC901",
     workarounds=("chunk",),
     minimal_cases=(
         MinimalCase(

@@ -36,7 +36,7 @@ BATCH_256 = Defect(
     history=True,
     trigger=convolves_a_large_batch,
     stage=Stage.COMPILE,
-    refusal="SIGSEGV",
+    error_code="SIGSEGV",
     workarounds=(),
     minimal_cases=(
         MinimalCase(

@@ -1,4 +1,4 @@
-"""All known defects, and where they strike in an exported graph."""
+"""All known defects, and what triggers them in an exported graph."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def find(
     """Every node of an exported graph, and of those inside it, at which a target of these package versions is known
     to go wrong, on any hardware and at any dtype, or on a family and at one."""
     known = present(packages, workarounds, hardware, dtype)
-    return [(defect, node) for node in nodes_of(graph) for defect in known if defect.strikes(node, workarounds)]
+    return [(defect, node) for node in nodes_of(graph) for defect in known if defect.triggered_at(node, workarounds)]
 
 
 def nodes_of(graph: Graph) -> list[Node]:

@@ -6,7 +6,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
-from conformance.defects.defect import UNSAID, Defect, Evidence, MinimalCase
+from conformance.defects.defect import Defect, EmulatedFault, Evidence, MinimalCase
 from conformance.graphs.fx_match import arguments, calls, images, operator
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ CLAMP_INFINITY = Defect(
     fixed_in="2.29.0",
     trigger=clamps_at_minus_infinity,
     stage=Stage.COMPARE,
-    fault=UNSAID,
+    fault=EmulatedFault.UNPUBLISHED,
     workarounds=(),
     minimal_cases=(
         MinimalCase(

@@ -34,7 +34,7 @@ COMPLEX_NUMBERS = Defect(
     packages={"neuronx-cc": ">=2.21"},
     trigger=is_complex,
     stage=Stage.COMPILE,
-    refusal="NCC_EVRF004",
+    error_code="NCC_EVRF004",
     workarounds=(),
     minimal_cases=(
         MinimalCase(

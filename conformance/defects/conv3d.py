@@ -35,7 +35,7 @@ CONV3D = Defect(
     packages={"neuronx-cc": ">=2.24"},
     trigger=convolves_volumes,
     stage=Stage.COMPILE,
-    refusal="NCC_IBIR158",
+    error_code="NCC_IBIR158",
     workarounds=(),
     minimal_cases=(
         MinimalCase(

@@ -75,8 +75,8 @@ def fate(func: Any, args: Any, kwargs: Any, functionalization: bool = False) -> 
     fates = table().fates(func.name(), functionalization)
     if len(fates) < 2:
         return next(iter(fates), None)
-    strikes = CONDITIONS[func.name()](schema_arguments(func, args, kwargs))
-    return next(iter(fates - {Fate.LOWERED})) if strikes else Fate.LOWERED
+    triggered = CONDITIONS[func.name()](schema_arguments(func, args, kwargs))
+    return next(iter(fates - {Fate.LOWERED})) if triggered else Fate.LOWERED
 
 
 def read_there(func: Any, args: Any, kwargs: Any) -> list[Tensor]:

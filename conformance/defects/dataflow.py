@@ -25,7 +25,7 @@ def depends_on_input(node: Node) -> bool:
 
 def reachable(node: Node) -> bool:
     """Whether an output of the program depends on the node."""
-    return node in _dataflow(node.graph).live
+    return node in _dataflow(node.graph).reachable
 
 
 class _Dataflow:
@@ -36,7 +36,7 @@ class _Dataflow:
         for node in graph.nodes:
             self._roots[node] = self._roots[base] if (base := _base(node)) is not None else node
         self.reading = frozenset(self._forward(graph))
-        self.live = frozenset(self._backward(graph))
+        self.reachable = frozenset(self._backward(graph))
 
     def _forward(self, graph: Graph) -> Iterator[Node]:
         dependent: set[Node] = set()  # roots, as of the node that is reached

@@ -26,15 +26,15 @@ class Evidence(str, Enum):
     REPORT = "report"
 
 
-def UNSAID(*arguments: Any) -> Any:  # noqa: N802
-    """The fault of a defect of which no report says what comes out. It is played as an answer that is wrong: see
-    `conformance.targets.emulator`. Not called."""
-    raise NotImplementedError
+class EmulatedFault(Enum):
+    """What comes out at a node, where that is no function of what the node is given.
 
+    `UNPUBLISHED`: no report says; an answer that is certainly wrong stands for it, and the record says that it was
+    made up. `FROZEN`: the answer to the inputs that the program was compiled for, whatever it is called with.
+    """
 
-def FROZEN(*arguments: Any) -> Any:  # noqa: N802
-    """The fault of a defect that gives the answer to another input, whatever the input. Not called."""
-    raise NotImplementedError
+    UNPUBLISHED = "unpublished"
+    FROZEN = "frozen"
 
 
 def unseen(node: Node) -> bool:
@@ -75,7 +75,7 @@ class Defect:
     `fixed_in` is the first release without it, SDK or package. A range is open upwards until such a release was seen.
     `history`: reported of compilers before SDK 2.26 alone, not known of later ones, and not expected there.
     `trigger` recognises it in a node of an exported graph; what it does there is either a `fault` (called in
-    the node's place, it returns the wrong answer) or a `refusal` (the compiler's code), and it shows in `stage`;
+    the node's place, it returns the wrong answer) or a `error_code` (the compiler's code), and it shows in `stage`;
     where neither is known it can be named, and not played. `prevented_by` are workarounds that leave the graph
     alone and switch the bug off from outside; `triggers_with` are other triggers, where one of these is on.
     `evidence` says how sure it is and `seen` what was seen, by whom.
@@ -92,8 +92,8 @@ class Defect:
     stage: Stage
     workarounds: tuple[str, ...]
     minimal_cases: tuple[MinimalCase, ...]
-    fault: Callable[..., Any] | None = None
-    refusal: str | None = None
+    fault: Callable[..., Any] | EmulatedFault | None = None
+    error_code: str | None = None
     prevented_by: tuple[str, ...] = ()
     triggers_with: Mapping[str, Callable[[Node], bool]] = field(default_factory=dict)
     hardware: tuple[str, ...] = ()
@@ -107,10 +107,9 @@ class Defect:
         ranges = {name: SpecifierSet(versions) for name, versions in self.packages.items()}
         object.__setattr__(self, "_ranges", ranges)
 
-    def strikes(self, node: Node, workarounds: tuple[str, ...]) -> bool:
-        """Whether it strikes at a node of an exported graph, with these workarounds on; not where that depends on a
-        size that is not fixed and has no example. Where no output depends on the node, only a refusal while it is
-        traced is met."""
+    def triggered_at(self, node: Node, workarounds: tuple[str, ...]) -> bool:
+        """Whether a node of an exported graph triggers it, with these workarounds on; not where that depends on a
+        size that is not fixed and has no example. A node that no output depends on can only fail to be lowered."""
         trigger = next((self.triggers_with[name] for name in workarounds if name in self.triggers_with), self.trigger)
         try:
             return trigger(node) and (self.stage is Stage.LOWER or reachable(node))

@@ -39,7 +39,7 @@ DEPTHWISE_TRANSPOSED = Defect(
     packages={"neuronx-cc": ">=2.22"},
     trigger=transposes_channels_alone,
     stage=Stage.COMPILE,
-    refusal="NCC_ITEN404",
+    error_code="NCC_ITEN404",
     workarounds=(),
     minimal_cases=(
         MinimalCase(

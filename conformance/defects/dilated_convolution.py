@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
 from conformance.core.deferred import nn
-from conformance.defects.defect import UNSAID, Defect, Evidence, MinimalCase
+from conformance.defects.defect import Defect, EmulatedFault, Evidence, MinimalCase
 from conformance.graphs.fx_match import arguments, images, layer, operator
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ DILATED_CONVOLUTION = Defect(
     fixed_in="2.30.0",
     trigger=dilates_more_than_the_kernel,
     stage=Stage.COMPARE,
-    fault=UNSAID,
+    fault=EmulatedFault.UNPUBLISHED,
     workarounds=(),
     minimal_cases=(
         MinimalCase(

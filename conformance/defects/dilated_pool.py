@@ -37,7 +37,7 @@ DILATED_POOL = Defect(
     packages={"torch-neuronx": ">=2.13"},
     trigger=pools_dilated,
     stage=Stage.COMPILE,
-    refusal="NCC_EVRF018",
+    error_code="NCC_EVRF018",
     workarounds=(),
     minimal_cases=(
         MinimalCase(

@@ -39,7 +39,7 @@ DILATED_TRANSPOSED = Defect(
     packages={"neuronx-cc": ">=2.21"},
     trigger=dilates_input_and_kernel,
     stage=Stage.COMPILE,
-    refusal="NCC_EVRF010",
+    error_code="NCC_EVRF010",
     workarounds=(),
     minimal_cases=(
         MinimalCase(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Outcome, Status
 from conformance.defects.catalogue import nodes_of, present
-from conformance.defects.defect import FROZEN, Defect, unseen
+from conformance.defects.defect import Defect, EmulatedFault, unseen
 from conformance.graphs.exported import node_scope
 
 _NUMERIC = (Status.WRONG, Status.NONFINITE, Status.MISMATCH)
@@ -29,14 +29,14 @@ def explain(
     layer: str | None,
     frozen: Sequence[Fallback] | None = None,
 ) -> list[str]:
-    """Ids of the defects that these package versions have, that show as this outcome does, and that strike in the
-    first bad layer; anywhere, if none is known. Those that no graph shows are known by the signature alone.
+    """Ids of the defects that these package versions have, that show as this outcome does, and that something in the
+    first bad layer triggers; anywhere, if none is known. Those that no graph shows are known by the signature alone.
 
     `frozen` is what the front end was seen to compute itself while it traced, where it says so.
     """
     known = present(packages, workarounds, hardware, dtype)
     alike = [defect for defect in known if shows_as(defect, outcome)]
-    return sorted({defect.id for defect in alike if _strikes(defect, program, workarounds, layer, frozen)})
+    return sorted({defect.id for defect in alike if _is_triggered(defect, program, workarounds, layer, frozen)})
 
 
 def shows_as(defect: Defect, outcome: Outcome) -> bool:
@@ -49,10 +49,10 @@ def shows_as(defect: Defect, outcome: Outcome) -> bool:
         if defect.fault is not None:
             statuses.add(Status.WRONG)
         return outcome.stage is defect.stage and _first_status(outcome) in statuses
-    refusals = {(minimal.status, minimal.signature) for minimal in defect.minimal_cases}
-    if defect.refusal is not None:
-        refusals.add((Status.CRASH if defect.refusal.startswith("SIG") else Status.ERROR, defect.refusal))
-    if (outcome.status, outcome.signature) in refusals:
+    codes = {(minimal.status, minimal.signature) for minimal in defect.minimal_cases}
+    if defect.error_code is not None:
+        codes.add((Status.CRASH if defect.error_code.startswith("SIG") else Status.ERROR, defect.error_code))
+    if (outcome.status, outcome.signature) in codes:
         return outcome.stage is defect.stage
     return outcome.signature in {minimal.or_error for minimal in defect.minimal_cases if minimal.or_error}
 
@@ -65,7 +65,7 @@ def _first_status(outcome: Outcome) -> Status:
     return outcome.status
 
 
-def _strikes(
+def _is_triggered(
     defect: Defect,
     program: Program,
     workarounds: tuple[str, ...],
@@ -73,8 +73,8 @@ def _strikes(
     frozen: Sequence[Fallback] | None,
 ) -> bool:
     if defect.trigger is unseen:
-        return defect.refusal is not None
-    if defect.fault is FROZEN and frozen is not None:
+        return defect.error_code is not None
+    if defect.fault is EmulatedFault.FROZEN and frozen is not None:
         # What was moved is a constant for all that reads it on the device as well, and so is what comes before.
         return any(fallback.moved or _within(fallback.scope, layer) for fallback in frozen)
     try:
@@ -82,7 +82,7 @@ def _strikes(
     except Exception:  # a failure that cannot be explained is still a failure, and is recorded
         return False
     return any(
-        defect.strikes(node, workarounds) and _within(node_scope(node, program.paths), layer) for node in nodes
+        defect.triggered_at(node, workarounds) and _within(node_scope(node, program.paths), layer) for node in nodes
     )
 
 

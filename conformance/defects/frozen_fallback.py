@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from conformance.cases.outcome import Stage, Status
 from conformance.core.deferred import functional
 from conformance.defects.cpu_fallback import frozen
-from conformance.defects.defect import FROZEN, Defect, Evidence, MinimalCase
+from conformance.defects.defect import Defect, EmulatedFault, Evidence, MinimalCase
 from conformance.defects.resizing import interpolate
 from conformance.graphs.fx_match import calls, images
 
@@ -53,7 +53,7 @@ FROZEN_FALLBACK = Defect(
     trigger=frozen,
     triggers_with={"functionalization": partial(frozen, functionalization=True)},
     stage=Stage.COMPARE,
-    fault=FROZEN,
+    fault=EmulatedFault.FROZEN,
     workarounds=(),
     minimal_cases=tuple(
         MinimalCase(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage, Status
 from conformance.core.deferred import torch
-from conformance.defects.defect import UNSAID, Defect, Evidence, MinimalCase
+from conformance.defects.defect import Defect, EmulatedFault, Evidence, MinimalCase
 from conformance.graphs.fx_match import arguments, calls, operator
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ def _broadcast(factor: object, dim: int, shape: tuple[int, ...]) -> bool:
     value = getattr(factor, "meta", {}).get("val")
     if value is None:
         return False
-    place = dim - (len(shape) - value.dim())
-    return shape[dim] > 1 and (place < 0 or value.shape[place] == 1)
+    axis = dim - (len(shape) - value.dim())
+    return shape[dim] > 1 and (axis < 0 or value.shape[axis] == 1)
 
 
 def _weighted(x: Tensor, weights: Tensor) -> Tensor:
@@ -60,7 +60,7 @@ MULTIPLY_REDUCE = Defect(
     fixed_in="2.32.0",
     trigger=reduces_a_broadcast_product,
     stage=Stage.COMPARE,
-    fault=UNSAID,
+    fault=EmulatedFault.UNPUBLISHED,
     workarounds=(),
     minimal_cases=(
         MinimalCase(

@@ -1,4 +1,4 @@
-"""Which workarounds help at a place: tried on the graph, or told from the node where there is no module."""
+"""Which workarounds help at a node: tried on the graph, or told from the node where there is no module."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from conformance.programs.program import Program
 
-# Takes a defect and a node at which it strikes, gives the workarounds that help there.
+# Takes a defect and a node that triggers it, gives the workarounds that help there.
 Helping = Callable[[Defect, "Node"], tuple[str, ...]]
 
 
@@ -42,7 +42,7 @@ def _fits(name: str, node: Node) -> bool:
 
 
 class Tried:
-    """The workarounds that defects of a program name, each tried once: captured with it, is a place still struck?"""
+    """The workarounds that defects of a program name, each tried once: is a node still a trigger with it?"""
 
     def __init__(self, program: Program, on: tuple[str, ...], where: Mapping[str, Any]) -> None:
         """`on` are those that are on, `where` the packages, hardware and dtype, as `find` takes them."""
@@ -52,14 +52,14 @@ class Tried:
         self._left: dict[str, Counter[Any]] = {}
 
     def helping(self, defect: Defect, node: Node) -> tuple[str, ...]:
-        """The workarounds that leave nothing of a defect at a place."""
-        place = _place(defect, node)
+        """The workarounds that leave nothing of a defect at a node."""
+        site = _site(defect, node)
         return tuple(
-            name for name in defect.workarounds if name not in self._on and not self._struck_with(name)[place]
+            name for name in defect.workarounds if name not in self._on and not self._triggered_with(name)[site]
         )
 
-    def _struck_with(self, name: str) -> Counter[Any]:
-        """The places that are struck with another workaround on."""
+    def _triggered_with(self, name: str) -> Counter[Any]:
+        """The sites that are triggers with another workaround on."""
         if name not in self._left:
             on = (*self._on, name)
             try:
@@ -68,7 +68,7 @@ class Tried:
             except Exception:  # torch.export has many; what cannot be captured helps nowhere
                 self._left[name] = _Everywhere()
             else:
-                self._left[name] = Counter(_place(defect, node) for defect, node in found)
+                self._left[name] = Counter(_site(defect, node) for defect, node in found)
         return self._left[name]
 
     def _with(self, on: tuple[str, ...]) -> Program:
@@ -80,11 +80,11 @@ class Tried:
 
 
 class _Everywhere(Counter[Any]):
-    def __missing__(self, place: Any) -> int:
+    def __missing__(self, site: Any) -> int:
         return 1
 
 
-def _place(defect: Defect, node: Node) -> Any:
+def _site(defect: Defect, node: Node) -> Any:
     """What is the same of a node when its program is captured again: its module, and what it is given. Nodes that
     are alike in this are rewritten alike."""
     scope = tuple(path for path, _ in (node.meta.get("nn_module_stack") or {}).values())

@@ -36,7 +36,7 @@ class _Axis:
         read = {
             start + step * self.dilation for start in range(0, last, self.stride) for step in range(self.kernel)
         }  # fmt: skip
-        return any(place in read and place not in image for place in padded)
+        return any(index in read and index not in image for index in padded)
 
     @property
     def refused(self) -> bool:

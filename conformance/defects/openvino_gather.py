@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from torch.fx import Node
 
 
-def gathers_from_the_first_places(node: Node) -> bool:
-    """Whether the node gathers along one dimension from the first places along another."""
+def gathers_from_the_first_columns(node: Node) -> bool:
+    """Whether the node gathers along one dimension from the first columns along another."""
     if operator(node) != "gather":
         return False
     sliced: Node = node.args[0]  # type: ignore[assignment]
@@ -44,7 +44,7 @@ OPENVINO_GATHER = Defect(
     id="openvino-slice-gather",
     title="x[..., :n].gather(1, index) reads what was cut off, and beyond the tensor",
     known=(
-        "OpenVINO leaves out a slice of the first places in front of a gather. That is right where the places are "
+        "OpenVINO leaves out a slice of the first columns in front of a gather. That is right where the places are "
         "those along which is gathered, and wrong along any other dimension: with several threads it fails "
         "for the shapes when it is run, with one it gives numbers of other rows, of memory that is none of its own, "
         "or an output of other sizes. Use take_along_dim, or split in the place of slices."
@@ -58,7 +58,7 @@ OPENVINO_GATHER = Defect(
         "https://github.com/openvinotoolkit/openvino/blob/master/src/common/transformations/src/transformations/common_optimizations/nop_elimination.cpp",
     ),
     packages={"openvino": ">=2025.1"},
-    trigger=gathers_from_the_first_places,
+    trigger=gathers_from_the_first_columns,
     stage=Stage.COMPARE,
     workarounds=(),
     minimal_cases=(

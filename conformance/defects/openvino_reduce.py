@@ -38,8 +38,8 @@ def scales_channels_of_a_reduced_row(node: Node) -> bool:
     if gone not in ({0}, {2}) or (gone == {2} and shape[0] == 1):
         return False
     channels = 1 if given.get("keepdim") or gone == {2} else 0
-    place = channels - (len(node.meta["val"].shape) - len(constant))
-    return place >= 0 and constant[place] == shape[1] == constant.numel() > 1
+    axis = channels - (len(node.meta["val"].shape) - len(constant))
+    return axis >= 0 and constant[axis] == shape[1] == constant.numel() > 1
 
 
 def _scaled_mean() -> nn.Module:

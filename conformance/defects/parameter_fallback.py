@@ -52,7 +52,7 @@ PARAMETER_FALLBACK = Defect(
     packages={"torch-neuronx": ">=2.9.0.2.11,<2.10"},  # beyond, it is another library
     trigger=falls_back_on_a_parameter,
     stage=Stage.LOWER,
-    refusal="SIGSEGV",
+    error_code="SIGSEGV",
     workarounds=(),
     minimal_cases=(
         MinimalCase(

@@ -34,7 +34,7 @@ REPLICATE_PAD = Defect(
     packages={"neuronx-cc": ">=2.24"},
     trigger=repeats_the_border,
     stage=Stage.COMPILE,
-    refusal="NCC_IDLO901",
+    error_code="NCC_IDLO901",
     workarounds=(),
     minimal_cases=(
         MinimalCase(

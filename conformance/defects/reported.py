@@ -23,7 +23,7 @@ class _Reported(Strict):
     links: tuple[str, ...]
     packages: dict[str, str]
     stage: Stage
-    refusal: str | None = None
+    error_code: str | None = None
     hardware: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ()
     fixed_in: str | None = None

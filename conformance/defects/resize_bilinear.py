@@ -36,7 +36,7 @@ RESIZE_BILINEAR = Defect(
     history=True,
     trigger=resizes_bilinearly,
     stage=Stage.COMPILE,
-    refusal="ResizeBilinear",
+    error_code="ResizeBilinear",
     workarounds=(),
     minimal_cases=(
         MinimalCase(

@@ -29,13 +29,13 @@ RESIZE_NEAREST = Defect(
         "which is a rule of our own."
     ),
     evidence=Evidence.REPORT,
-    seen="aws-neuron-sdk#844: facebook/detr-resnet-50, neuronx-cc 2.12.68; where it strikes is inferred",
+    seen="aws-neuron-sdk#844: facebook/detr-resnet-50, neuronx-cc 2.12.68; what triggers it is inferred",
     links=("https://github.com/aws-neuron/aws-neuron-sdk/issues/844",),
     packages={"neuronx-cc": "==2.12.*"},
     history=True,
     trigger=resizes_to_an_odd_multiple,
     stage=Stage.COMPILE,
-    refusal="resize_nearest_fixed_dma_kernel",
+    error_code="resize_nearest_fixed_dma_kernel",
     workarounds=(),
     minimal_cases=(
         MinimalCase(

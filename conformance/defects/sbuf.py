@@ -44,7 +44,7 @@ SBUF = Defect(
         "one dimension at some lengths (SDK 2.27), which the rule does not know."
     ),
     evidence=Evidence.REPORT,
-    seen="README of the published YOLO26 port; where it strikes is inferred",
+    seen="README of the published YOLO26 port; what triggers it is inferred",
     links=(
         "https://github.com/aws-neuron/neuronx-distributed-inference/pull/151",
         "https://github.com/aws-neuron/neuronx-distributed-inference/pull/116",
@@ -53,7 +53,7 @@ SBUF = Defect(
     packages={"neuronx-cc": ">=2.23"},
     trigger=outgrows_sbuf,
     stage=Stage.COMPILE,
-    refusal="NCC_IGCA030",
+    error_code="NCC_IGCA030",
     workarounds=(),
     minimal_cases=(
         MinimalCase(

@@ -33,7 +33,7 @@ SORT = Defect(
     fixed_in="2.30.0",
     trigger=sorts,
     stage=Stage.COMPILE,
-    refusal="NCC_EVRF029",
+    error_code="NCC_EVRF029",
     workarounds=(),
     minimal_cases=tuple(
         MinimalCase(

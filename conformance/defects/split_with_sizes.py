@@ -32,7 +32,7 @@ def splits_across_rows(node: Node) -> bool:
     given = arguments(node)
     shape, sizes = given["self"].meta["val"].shape, given["split_sizes"]
     rows, total = prod(shape[: given["dim"] % len(shape)]), shape[given["dim"]]
-    wrong = [place for place, size in enumerate(sizes) if rows > 1 and 0 < size < total]
+    wrong = [index for index, size in enumerate(sizes) if rows > 1 and 0 < size < total]
     used = {user.args[1] if operator(user) == "getitem" else None for user in node.users if reachable(user)}
     return bool(wrong) and (None in used or not used.isdisjoint(wrong))
 

@@ -27,7 +27,7 @@ TOPK_INTEGERS = Defect(
     packages={"neuronx-cc": ">=2.21"},
     trigger=ranks_integers,
     stage=Stage.COMPILE,
-    refusal="NCC_EVRF013",
+    error_code="NCC_EVRF013",
     workarounds=(),
     minimal_cases=(
         MinimalCase(

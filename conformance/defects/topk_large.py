@@ -36,7 +36,7 @@ TOPK_LARGE = Defect(
     packages={"neuronx-cc": ">=2.25"},
     trigger=ranks_too_many,
     stage=Stage.COMPILE,
-    refusal="NCC_EVRF014",
+    error_code="NCC_EVRF014",
     workarounds=(),
     minimal_cases=(
         MinimalCase(

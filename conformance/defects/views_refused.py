@@ -48,7 +48,7 @@ VIEWS_REFUSED = Defect(
     trigger=refused,
     triggers_with={"functionalization": partial(refused, functionalization=True)},
     stage=Stage.LOWER,
-    refusal="RuntimeError",
+    error_code="RuntimeError",
     workarounds=("functionalization",),
     minimal_cases=(
         MinimalCase(

@@ -34,13 +34,13 @@ WINDOWS_STRIDES = Defect(
         "does not name the operator: the cut into windows is expected to be it, which is a rule of our own."
     ),
     evidence=Evidence.REPORT,
-    seen="aws-neuron-sdk#1080; where it strikes is inferred",
+    seen="aws-neuron-sdk#1080; what triggers it is inferred",
     links=("https://github.com/aws-neuron/aws-neuron-sdk/issues/1080",),
     packages={"neuronx-cc": "==2.16.*"},
     history=True,
     trigger=cuts_a_batch_into_windows,
     stage=Stage.COMPILE,
-    refusal="TEN404",
+    error_code="TEN404",
     workarounds=(),
     minimal_cases=(
         MinimalCase(

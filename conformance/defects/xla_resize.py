@@ -42,16 +42,16 @@ def _first(found: Resizing, axis: int, kind: dtype) -> tuple[Tensor, Tensor]:
     corners = found.align_corners and after > 1
     sizes = torch.tensor([before - 1, after - 1] if corners else [before, after], dtype=torch.float32)
     half = found.mode == "bilinear" and not found.align_corners
-    places = torch.arange(after).to(kind) + (0.5 if half else 0)
-    return places, (sizes[0] / sizes[1]).to(kind)
+    positions = torch.arange(after).to(kind) + (0.5 if half else 0)
+    return positions, (sizes[0] / sizes[1]).to(kind)
 
 
 def _starts_differ(found: Resizing, axis: int) -> bool:
-    """Whether ceil(place * ratio - 1.5), or - 1 with aligned corners, is another number with one rounding less."""
-    places, ratio = _first(found, axis, torch.float32)
+    """Whether ceil(position * ratio - 1.5), or - 1 with aligned corners, is another number with one rounding less."""
+    positions, ratio = _first(found, axis, torch.float32)
     offset = 1 if found.align_corners else 1.5
-    twice = (places * ratio - offset).ceil()
-    once = (places.double() * ratio.double() - offset).float().ceil()
+    twice = (positions * ratio - offset).ceil()
+    once = (positions.double() * ratio.double() - offset).float().ceil()
     last = max(found.before[axis] - 3, 0)
     return not torch.equal(twice.clamp(0, last), once.clamp(0, last))
 
@@ -62,18 +62,18 @@ def _coarse(found: Resizing, axis: int) -> bool:
     row = torch.rand(before, generator=torch.Generator().manual_seed(0)).bfloat16().double()
     corners = {"align_corners": found.align_corners} if found.mode == "bilinear" else {}
     right = functional.interpolate(row[None, None, None], size=(1, after), mode=found.mode, **corners).flatten()
-    places, weights = _window(found, axis)
-    error = ((row[places] * weights).sum(1) - right).norm() / right.norm()
+    positions, weights = _window(found, axis)
+    error = ((row[positions] * weights).sum(1) - right).norm() / right.norm()
     return not bool(error < _VISIBLE)
 
 
 def _window(found: Resizing, axis: int) -> tuple[Tensor, Tensor]:
-    """The places that each new row or column is made of in bfloat16, and their weights."""
+    """The positions that each new row or column is made of in bfloat16, and their weights."""
     before, bilinear = found.before[axis], found.mode == "bilinear"
     size = min(3, before) if bilinear else 1
-    places, ratio = _first(found, axis, torch.bfloat16)
+    positions, ratio = _first(found, axis, torch.bfloat16)
     half = 0.5 if bilinear and not found.align_corners else 0
-    coordinates = places * ratio
+    coordinates = positions * ratio
     start = (coordinates - 1 - half).ceil() if bilinear else coordinates.floor()
     start = start.clamp(0, before - size)
     distance = (start - coordinates)[:, None] + torch.arange(size).bfloat16() + half

@@ -96,7 +96,7 @@ def find_pictures(folder: Path) -> list[Picture]:
 def _read(file: Path) -> dict[str, Labels]:
     """The labels of each picture by its name."""
     content = read_json(file, _Annotations)
-    classes = {number: place for place, number in enumerate(sorted({kind.id for kind in content.categories}))}
+    classes = {number: index for index, number in enumerate(sorted({kind.id for kind in content.categories}))}
     found: dict[int, list[_Annotation]] = defaultdict(list)
     for annotation in content.annotations:
         if annotation.category_id not in classes:

@@ -53,9 +53,9 @@ class Detections:
         """Those that score at least this."""
         return self.take(np.flatnonzero(self.scores >= confidence))
 
-    def take(self, places: np.ndarray) -> Detections:
-        """Those at these places, in that order."""
-        return replace(self, boxes=self.boxes[places], scores=self.scores[places], classes=self.classes[places])
+    def take(self, indices: np.ndarray) -> Detections:
+        """Those at these indices, in that order."""
+        return replace(self, boxes=self.boxes[indices], scores=self.scores[indices], classes=self.classes[indices])
 
 
 def from_cells(
@@ -81,15 +81,15 @@ def from_cells(
 
 
 def _suppressed(found: Detections, overlap: float, most: int) -> np.ndarray:
-    """The places of the first survivors, class by class: by torchvision where its kernels load, as PyPI's do not
+    """The indices of the first survivors, class by class: by torchvision where its kernels load, as PyPI's do not
     beside a torch for the CPU; else by our own, which gives the same, as figures must not depend on it."""
     if (nms := suppression()) is None:
         return np.fromiter(islice(survivors(found.boxes, found.classes, overlap), most), dtype=np.int64)
     kept = []
     for kind in np.unique(found.classes):
-        places = np.flatnonzero(found.classes == kind)
-        ranks = torch.arange(len(places), 0, -1, dtype=torch.float64)
-        kept.append(places[nms(torch.from_numpy(found.boxes[places]), ranks, overlap).numpy()])
+        indices = np.flatnonzero(found.classes == kind)
+        ranks = torch.arange(len(indices), 0, -1, dtype=torch.float64)
+        kept.append(indices[nms(torch.from_numpy(found.boxes[indices]), ranks, overlap).numpy()])
     return np.sort(np.concatenate([*kept, np.empty(0, dtype=np.int64)]))[:most]
 
 

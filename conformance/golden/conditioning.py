@@ -29,28 +29,28 @@ def conditioning(
     others: Golden,
     dtypes: Iterable[str],
     of: Of,
-    fed: Callable[[str], bool] = lambda path: True,
+    input_dependent: Callable[[str], bool] = lambda path: True,
 ) -> dict[str, Conditioning]:
     """For each dtype, the layer at which another image is nearest to the reference, in units of the dtype's rounding.
 
     `exact` and `others` are the float64 runs of `inputs` and of other images; `of` gives a layer's outputs in a run,
-    (batch, values). A layer that is the same for both, and that is not `fed` with the image, has no part in it: a
-    table of positions. There is nothing for a dtype that the model cannot be run in.
+    (batch, values). A layer that is the same for both, and not `input_dependent`, has no part in it: a table of
+    positions. There is nothing for a dtype that the model cannot be run in.
     """
-    apart = (path for path in layers if not torch.equal(of(exact, path), of(others, path)) or fed(path))
+    apart = (path for path in layers if not torch.equal(of(exact, path), of(others, path)) or input_dependent(path))
     layers, found = tuple(apart), {}
     for dtype in dtypes if layers else ():
         try:
-            twin = _twin(module, layers, inputs, dtype)
+            baseline = _baseline(module, layers, inputs, dtype)
         except Exception:  # the model's own: a constant that is too large for the dtype
             continue
-        ratios = {path: _ratio(*(of(run, path) for run in (exact, others, twin))) for path in layers}
+        ratios = {path: _ratio(*(of(run, path) for run in (exact, others, baseline))) for path in layers}
         weakest = min(ratios, key=lambda path: ratios[path])
         found[dtype] = Conditioning(layer=weakest, ratio=ratios[weakest], sufficient=ratios[weakest] >= ENOUGH)
     return found
 
 
-def _twin(module: nn.Module, layers: tuple[str, ...], inputs: tuple[Tensor, ...], dtype: str) -> Golden:
+def _baseline(module: nn.Module, layers: tuple[str, ...], inputs: tuple[Tensor, ...], dtype: str) -> Golden:
     stored: torch.dtype = getattr(torch, stored_dtype(dtype))
     with auto_cast(dtype):
         return record(copy.deepcopy(module).to(stored), layers, tuple(cast(x, stored) for x in inputs))

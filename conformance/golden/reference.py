@@ -53,8 +53,8 @@ class Golden:
     def isolated(self, path: str, module: nn.Module, workarounds: tuple[str, ...] = ()) -> Isolated:
         """A program of one layer of the module, whose inputs are `into_layer`."""
         used = self._used(path)
-        structure = renumbered(self.arguments[path], {number: place for place, number in enumerate(used)})
-        written = [place for place, number in enumerate(used) if number in self.written]
+        structure = renumbered(self.arguments[path], {number: index for index, number in enumerate(used)})
+        written = [index for index, number in enumerate(used) if number in self.written]
         return Isolated(module.get_submodule(path), structure, workarounds, written)
 
     def of_layer(self, path: str) -> tuple[Tensor, ...]:
@@ -278,7 +278,7 @@ def named_outputs(output: Any) -> dict[str, Tensor]:
         raise ModelError(f"it gives a tensor of layout {odd}, which cannot be compared")
     names = [_name(path) for path, _ in found]
     if None in names or len(set(names)) < len(names):
-        names = ["output"] if len(found) == 1 else [f"output.{place}" for place in range(len(found))]
+        names = ["output"] if len(found) == 1 else [f"output.{index}" for index in range(len(found))]
     return {str(name): leaf for name, (_, leaf) in zip(names, found, strict=True)}
 
 

@@ -70,10 +70,10 @@ def scopes(module: nn.Module, enter: Any, leave: Any) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class _Stranger:
-    """A tensor that no operator made, and the place of the operator that stands for what did."""
+class _Untracked:
+    """A tensor that no operator made, and the index of the operator that stands for what did."""
 
-    place: int
+    index: int
     tensor: Tensor
 
 
@@ -84,7 +84,7 @@ class _Run(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.operators: list[Operator] = []
         self.shapes: dict[str, set[Shape]] = defaultdict(set)
-        self.untracked: list[_Stranger] = []
+        self.untracked: list[_Untracked] = []
         self._given: list[tuple[str, Shape, str]] = []  # value, shape, scope
         self._called: list[tuple[str, str, tuple[str, ...]]] = []  # operator, scope, what it reads
         self._returned: list[tuple[str, str]] = []  # scope, value
@@ -122,7 +122,7 @@ class _Run(TorchDispatchMode):  # type: ignore[no-untyped-call]
         scope, seen = self._frames[-1]
         read = tuple(seen)
         value = self._new(tensor)
-        self.untracked.append(_Stranger(len(self.operators), tensor.detach().clone()))
+        self.untracked.append(_Untracked(len(self.operators), tensor.detach().clone()))
         self.operators.append(Operator(None, scope, read, (value,)))
         return value
 
@@ -151,32 +151,36 @@ class _Run(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """An operator or a module gives this."""
         self._given += [(self.value(x), tuple(x.shape), self._frames[-1][0]) for x in _tensors(results)]
 
-    def resolve(self, others: list[_Stranger]) -> None:
+    def resolve(self, others: list[_Untracked]) -> None:
         """Cut off the untracked that are the same in a run with other inputs."""
         for mine, other in zip(self.untracked, others, strict=False):
             if torch.equal(mine.tensor, other.tensor):
-                self.operators[mine.place] = replace(self.operators[mine.place], inputs=())
+                self.operators[mine.index] = replace(self.operators[mine.index], inputs=())
 
     def source(self) -> Source:
         """What was written down."""
         constants = {value: min(self.shapes[value]) for value in self.constants}
         graph = Graph(tuple(self.operators), self.inputs, self.outputs, constants)
         activations: dict[Shape, dict[str, None]] = defaultdict(dict)
-        for stranger in self.untracked:
-            maker = self.operators[stranger.place]
-            if maker.outputs[0] in graph.fed:
-                activations[tuple(stranger.tensor.shape)][maker.scope or ""] = None
+        for untracked in self.untracked:
+            maker = self.operators[untracked.index]
+            if maker.outputs[0] in graph.input_dependent:
+                activations[tuple(untracked.tensor.shape)][maker.scope or ""] = None
         named = set(activations)
         for value, shape, scope in self._given:
-            if value in graph.fed and shape not in named:
+            if value in graph.input_dependent and shape not in named:
                 activations[shape][scope] = None
-        constant = {shape for value, shapes in self.shapes.items() if value not in graph.fed for shape in shapes}
+        constant = {
+            shape for value, shapes in self.shapes.items() if value not in graph.input_dependent for shape in shapes
+        }
         return Source(
             graph,
             {shape: tuple(found) for shape, found in activations.items()},
             frozenset(constant),
-            frozenset((name, scope) for name, scope, read in self._called if not graph.fed.isdisjoint(read)),
-            frozenset(scope for scope, value in self._returned if value in graph.fed),
+            frozenset(
+                (name, scope) for name, scope, read in self._called if not graph.input_dependent.isdisjoint(read)
+            ),
+            frozenset(scope for scope, value in self._returned if value in graph.input_dependent),
         )
 
 

@@ -56,7 +56,7 @@ class Graph:
     constants: Mapping[str, Shape] = field(default_factory=dict)
 
     @cached_property
-    def fed(self) -> frozenset[str]:
+    def input_dependent(self) -> frozenset[str]:
         """The values that depend on an input."""
         found = set(self.inputs)
         for operator in self.operators:
@@ -65,7 +65,7 @@ class Graph:
         return frozenset(found)
 
     @cached_property
-    def live(self) -> frozenset[str]:
+    def reachable(self) -> frozenset[str]:
         """The values that an output depends on."""
         found = set(self.outputs)
         for operator in reversed(self.operators):
@@ -73,20 +73,20 @@ class Graph:
                 found.update(operator.inputs)
         return frozenset(found)
 
-    def anchors(self, fed: bool = True) -> list[Operator]:
-        """The operators of a kind that an output depends on; `fed`: those that depend on an input, too."""
+    def anchors(self, input_dependent: bool = True) -> list[Operator]:
+        """The operators of a kind that an output depends on; by default those alone that depend on an input."""
         return [
             operator
             for operator in self.operators
             if operator.kind is not None
-            and not self.live.isdisjoint(operator.outputs)
-            and not (fed and self.fed.isdisjoint(operator.outputs))
+            and not self.reachable.isdisjoint(operator.outputs)
+            and not (input_dependent and self.input_dependent.isdisjoint(operator.outputs))
         ]
 
-    def census(self, fed: bool = True) -> Census:
+    def census(self, input_dependent: bool = True) -> Census:
         """How many of `anchors` there are of each kind, per scope."""
         found: dict[str | None, Counter[Kind]] = {}
-        for operator in self.anchors(fed):
+        for operator in self.anchors(input_dependent):
             if operator.kind is not None:
                 found.setdefault(operator.scope, Counter()).update(_PARTS[operator.kind])
         return found

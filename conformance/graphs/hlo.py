@@ -18,24 +18,24 @@ _KINDS = {"convolution": Kind.CONV, "dot": Kind.MATMUL, "sort": Kind.TOPK, "topk
 
 
 def from_hlo(text: str, inputs: Mapping[int, int]) -> Graph:
-    """The graph of a module's entry. `inputs` are the places of the program's inputs by parameter number; all other
+    """The graph of a module's entry. `inputs` are the indices of the program's inputs by parameter number; all other
     parameters are constants. An instruction's name in its metadata is expected to begin with `SCOPE#CALL#`, the
     module and the running number of the operator of torch that it belongs to."""
     entry = text[text.index("\nENTRY ") :]
     found = [match for line in entry.splitlines() if (match := _INSTRUCTION.match(line))]
     reader = _Reader({match["name"]: match for match in found})
     root = next(match for match in found if match["root"])
-    places: dict[int, str] = {}
+    names: dict[int, str] = {}
     constants = {}
     for match in found:
         number = int(match["rest"].partition(")")[0]) if match["opcode"] == "parameter" else -1
         if number in inputs:
-            places[inputs[number]] = match["name"]
+            names[inputs[number]] = match["name"]
         elif match["opcode"] in ("parameter", "constant") and not _WHOLE.match(match["type"]):
             constants[match["name"]] = _shape(match["type"])
     return Graph(
         operators=tuple(reader.operator(match) for match in found if match["opcode"] != "parameter"),
-        inputs=tuple(places.get(place, f"unused input {place}") for place in sorted(inputs.values())),
+        inputs=tuple(names.get(index, f"unused input {index}") for index in sorted(inputs.values())),
         outputs=reader.operands(root) if root["opcode"] == "tuple" else (root["name"],),
         constants=constants,
     )

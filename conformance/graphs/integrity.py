@@ -10,7 +10,7 @@ from difflib import SequenceMatcher
 from conformance.graphs.graph import Census, Graph, Kind, Shape, Source
 
 DROPPED = "dropped"
-BAKED_IN = "baked-in"
+CONSTANT_FOLDED = "constant-folded"
 # A norm may be folded into the convolution before it.
 _MUST_STAY = tuple(kind for kind in Kind if kind not in (Kind.NORM, Kind.ATTENTION))
 _SAME = {Kind.CONV: Kind.MATMUL, Kind.MATMUL: Kind.CONV}  # a 1x1 convolution is a product of matrices
@@ -31,7 +31,7 @@ def check(source: Source, lowered: Graph) -> list[Finding]:
     return [
         *(list(_missing(source.graph, lowered)) or _cut_off(source.graph, lowered)),
         *_constant_outputs(source.graph, lowered),
-        *_baked_in(source, lowered),
+        *_constant_folded(source, lowered),
     ]
 
 
@@ -58,7 +58,7 @@ def table(source: Source, lowered: Graph) -> str:
 
 def _missing(source: Graph, lowered: Graph) -> Iterator[Finding]:
     """Operators of which a scope has fewer than it had. Those whose scope is not known may be of any."""
-    wanted, constant = source.census(), lowered.census(fed=False)
+    wanted, constant = source.census(), lowered.census(input_dependent=False)
     found = _unfolded(source, lowered.census())
     short = {scope: _short(counts, found.get(scope, Counter())) for scope, counts in wanted.items()}
     fewer = _short(sum(short.values(), Counter[Kind]()), found.get(None, Counter()))
@@ -72,7 +72,7 @@ def _missing(source: Graph, lowered: Graph) -> Iterator[Finding]:
             text = f"{kind.value} {had} -> {had - number}"
             text += " that depend on an input" if still else ""
             text += " (scope inferred from the order of the operators)" if inferred else ""
-            yield Finding(BAKED_IN if still else DROPPED, scope or "", text)
+            yield Finding(CONSTANT_FOLDED if still else DROPPED, scope or "", text)
 
 
 def _cut_off(source: Graph, lowered: Graph) -> Iterator[Finding]:
@@ -80,7 +80,7 @@ def _cut_off(source: Graph, lowered: Graph) -> Iterator[Finding]:
     if len(source.outputs) == 1:  # all that is missing is missing for it
         return
     for index, (before, after) in enumerate(zip(source.outputs, lowered.outputs, strict=False)):
-        if after in lowered.fed:
+        if after in lowered.input_dependent:
             for lost in _missing(replace(source, outputs=(before,)), replace(lowered, outputs=(after,))):
                 yield replace(lost, text=f"{lost.text} for output {index}")
 
@@ -125,11 +125,11 @@ def _by_order(source: Graph, lowered: Graph, fewer: Counter[Kind]) -> dict[str |
 def _constant_outputs(source: Graph, lowered: Graph) -> Iterator[Finding]:
     """Outputs that depend on no input any more."""
     for index, (before, after) in enumerate(zip(source.outputs, lowered.outputs, strict=False)):
-        if before in source.fed and after not in lowered.fed:
-            yield Finding(BAKED_IN, "", f"output {index} depends on no input")
+        if before in source.input_dependent and after not in lowered.input_dependent:
+            yield Finding(CONSTANT_FOLDED, "", f"output {index} depends on no input")
 
 
-def _baked_in(source: Source, lowered: Graph) -> Iterator[Finding]:
+def _constant_folded(source: Source, lowered: Graph) -> Iterator[Finding]:
     """Constants that have the shape of an activation and, transposed or not, that of no constant of the module.
 
     Named after the module that reads it or, where the graph does not say, the first that gives this shape.
@@ -137,10 +137,10 @@ def _baked_in(source: Source, lowered: Graph) -> Iterator[Finding]:
     honest = {_extents(shape) for shape in source.constants}
     for name, shape in lowered.constants.items():
         givers = source.activations.get(shape, ())
-        if givers and name in lowered.live and len(shape) > 1 and _extents(shape) not in honest:
+        if givers and name in lowered.reachable and len(shape) > 1 and _extents(shape) not in honest:
             readers = (op.scope for op in lowered.operators if name in op.inputs and op.scope is not None)
             text = f"reads a constant of an activation's shape, {'x'.join(map(str, shape))}"
-            yield Finding(BAKED_IN, next(readers, givers[0]), text)
+            yield Finding(CONSTANT_FOLDED, next(readers, givers[0]), text)
 
 
 def _extents(shape: Shape) -> Shape:

@@ -34,13 +34,13 @@ def traced(module: nn.Module, inputs: tuple[Tensor, ...]) -> Traced:
     import torch_xla
 
     fallbacks: dict[Fallback, None] = {}
-    places = {torch_xla._XLAC._xla_get_tensor_id(x): place for place, x in enumerate(inputs)}
-    with _named_operators(module, places.keys(), fallbacks):
+    index_of = {torch_xla._XLAC._xla_get_tensor_id(x): index for index, x in enumerate(inputs)}
+    with _named_operators(module, index_of.keys(), fallbacks):
         outputs = [output for output in module(*(x.clone() for x in inputs)) if output.device.type == "xla"]
         if not outputs:  # each is a constant
             return Traced(Graph((), (), ()), tuple(fallbacks))
         text = torch_xla._XLAC._get_xla_tensors_hlo(outputs)
-    numbers = {number: places[id_] for number, id_ in enumerate(_held(outputs)) if id_ in places}
+    numbers = {number: index_of[id_] for number, id_ in enumerate(_held(outputs)) if id_ in index_of}
     return Traced(from_hlo(text, numbers), tuple(fallbacks))
 
 

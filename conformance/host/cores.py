@@ -30,7 +30,7 @@ class Cores:
 
 
 @cache
-def cores_here() -> Cores:
+def host_cores() -> Cores:
     """Those of this host. Raises UserError for a variable that is none."""
     return find_cores(Host())
 

@@ -109,9 +109,9 @@ def _installed_driver(host: Host) -> str | None:
 def _installed_packages(host: Host) -> dict[str, str]:
     """AWS's packages of the operating system, without the builds of their versions."""
     found: dict[str, str] = {}
-    for manager, words in _MANAGERS.items():
+    for manager, command in _MANAGERS.items():
         if tool := host.tool(manager):
             with suppress(ToolError):  # there are none
-                lines = (line.split() for line in host.output(tool, *words).splitlines())
+                lines = (line.split() for line in host.output(tool, *command).splitlines())
                 found |= {line[0]: line[1].partition("-")[0] for line in lines if len(line) == 2}
     return found

@@ -18,7 +18,7 @@ def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def survivors(boxes: np.ndarray, classes: np.ndarray, overlap: float) -> Iterator[int]:
-    """The places of the boxes (n, 4), best first, that overlap no better survivor of their class by more: greedy
+    """The indices of the boxes (n, 4), best first, that overlap no better survivor of their class by more: greedy
     suppression, one survivor after the other."""
     left = np.arange(len(boxes))
     while len(left):

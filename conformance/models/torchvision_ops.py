@@ -90,7 +90,7 @@ def _pooled(x: Tensor, regions: Tensor, _: float, height: int, width: int, *more
     return x.new_empty((len(regions), x.shape[1], height, width))
 
 
-def _with_places(*given: Any) -> tuple[Tensor, Tensor]:
+def _with_indices(*given: Any) -> tuple[Tensor, Tensor]:
     pooled = _pooled(*given)
     return pooled, torch.empty_like(pooled, dtype=torch.int32)
 
@@ -103,9 +103,9 @@ def _convolved(x: Tensor, weight: Tensor, offset: Tensor, *more: Any) -> Tensor:
 _REGIONS = "Tensor input, Tensor rois, float spatial_scale, SymInt pooled_height, SymInt pooled_width"
 _SHAPES: dict[str, tuple[str, Callable[..., Any]]] = {
     "roi_align": (f"({_REGIONS}, int sampling_ratio, bool aligned) -> Tensor", _pooled),
-    "roi_pool": (f"({_REGIONS}) -> (Tensor, Tensor)", _with_places),
-    "ps_roi_align": (f"({_REGIONS}, int sampling_ratio) -> (Tensor, Tensor)", _with_places),
-    "ps_roi_pool": (f"({_REGIONS}) -> (Tensor, Tensor)", _with_places),
+    "roi_pool": (f"({_REGIONS}) -> (Tensor, Tensor)", _with_indices),
+    "ps_roi_align": (f"({_REGIONS}, int sampling_ratio) -> (Tensor, Tensor)", _with_indices),
+    "ps_roi_pool": (f"({_REGIONS}) -> (Tensor, Tensor)", _with_indices),
     "deform_conv2d": (
         "(Tensor input, Tensor weight, Tensor offset, Tensor mask, Tensor bias, SymInt stride_h, SymInt stride_w, "
         "SymInt pad_h, SymInt pad_w, SymInt dilation_h, SymInt dilation_w, SymInt groups, SymInt offset_groups, "

@@ -34,8 +34,8 @@ def _deformed(x: Tensor) -> Tensor:
     return deform_conv2d(x, weights(x, 2, 18, 7, 9), weights(x, 4, 8, 3, 3))
 
 
-def _resized(mode: str, view: Callable[[Tensor], Tensor] = lambda x: x, **how: object) -> Call:
-    return lambda x: F.interpolate(view(x), mode=mode, **how)  # type: ignore[arg-type]
+def _resized(mode: str, view: Callable[[Tensor], Tensor] = lambda x: x, **options: object) -> Call:
+    return lambda x: F.interpolate(view(x), mode=mode, **options)  # type: ignore[arg-type]
 
 
 MOVING: dict[str, Call] = {
@@ -95,8 +95,8 @@ MOVING: dict[str, Call] = {
     "scatter_add": lambda x: x.scatter_add(1, x.argmax(1, keepdim=True), x),
     "scatter_reduce": lambda x: x.scatter_reduce(1, x.argmax(1, keepdim=True), x, "amax"),
     **{
-        f"scatter_reduce_{how}": lambda x, how=how: x.scatter_reduce(1, x.argmax(1, keepdim=True), x, how)  # type: ignore[misc]
-        for how in ("sum", "mean", "prod", "amin")
+        f"scatter_reduce_{reduce}": lambda x, reduce=reduce: x.scatter_reduce(1, x.argmax(1, keepdim=True), x, reduce)  # type: ignore[misc]
+        for reduce in ("sum", "mean", "prod", "amin")
     },
     "index_reduce": lambda x: x.index_reduce(1, index(x, 0, 3), x[:, :2], "prod"),
     "scatter_reduce_alone": lambda x: x.scatter_reduce(1, x.argmax(1, keepdim=True), x, "sum", include_self=False),

@@ -131,15 +131,15 @@ def _in_place(func: Any, args: Any, kwargs: Any) -> Iterator[tuple[Any, Any, Any
     """The same operator that writes its result over what it is given, if there is one and it can be."""
     namespace, name = func._schema.name.split("::")
     packet = getattr(getattr(torch.ops, namespace), f"{name}_", None)
-    twin = getattr(packet, func._schema.overload_name or "default", None)
-    if twin is None or torch.Tag.inplace_view in twin.tags:
+    overload = getattr(packet, func._schema.overload_name or "default", None)
+    if overload is None or torch.Tag.inplace_view in overload.tags:
         return
     try:
         given, options = _copied((args, kwargs))
-        twin(*given, **options)
+        overload(*given, **options)
     except Exception:  # shapes, dtypes or arguments that do not go with it
         return
-    yield twin, args, kwargs
+    yield overload, args, kwargs
 
 
 def _fate(func: Any, args: Any, kwargs: Any) -> tuple[Fate, str | None]:

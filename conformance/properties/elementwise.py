@@ -83,7 +83,7 @@ ELEMENTWISE = (
     Operator(
         "gelu",
         Function("F.gelu"),
-        arguments=lambda _: st.sampled_from(["none", "tanh"]).map(lambda how: {"approximate": how}),
+        arguments=lambda _: st.sampled_from(["none", "tanh"]).map(lambda form: {"approximate": form}),
     ),
     Operator(
         "softmax",

@@ -16,7 +16,7 @@ class Found(Exception):
     """A program failed, and nothing that is known explains it."""
 
 
-def hunt(search: Search, profile: settings, folder: str | None = None) -> tuple[Program, Outcome] | None:
+def fuzz(search: Search, profile: settings, folder: str | None = None) -> tuple[Program, Outcome] | None:
     """The smallest program that was found to fail, and how; None where there is none.
 
     Only float32 is fine enough for inputs without ties; where a target casts, or stores less, nothing is looked up

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from hypothesis import strategies as st
 
-from conformance.golden.noise import as_channels_last
+from conformance.golden.baseline import as_channels_last
 from conformance.properties.module import results_of, zeros
 from conformance.properties.operator import MOST_DIMENSIONS, Arguments, Operator, Shaped
 from conformance.properties.operators import NAMES, OPERATORS
@@ -26,12 +26,12 @@ class Building:
     values: list[Shaped]
     steps: list[Step] = field(default_factory=list)
 
-    def add(self, operator: Operator, places: Sequence[int], arguments: Arguments) -> None:
+    def add(self, operator: Operator, indices: Sequence[int], arguments: Arguments) -> None:
         """One more step; its results by torch's own rules, in every layout."""
-        given = [self.values[place] for place in places]
+        given = [self.values[index] for index in indices]
         weights = operator.weights([value.shape for value in given], arguments)
         constants = [zeros(weight) for weight in weights.values()]
-        step = Step(operator=operator.name, inputs=tuple(places), arguments=arguments)
+        step = Step(operator=operator.name, inputs=tuple(indices), arguments=arguments)
         plain = results_of(operator, step, [*(value.plain for value in given), *constants])
         turned = results_of(operator, step, [*(value.turned for value in given), *map(as_channels_last, constants)])
         axis, each = operator.batch(given[0], arguments)
@@ -43,10 +43,10 @@ class Building:
         """The program; outputs that do not have the batch first are turned."""
         if not self.steps:
             self.add(OPERATORS["relu"], [0], {})
-        read = {place for step in self.steps for place in step.inputs}
-        for place in range(len(self.inputs), len(self.values)):
-            if place not in read and (axis := self.values[place].axis):
-                self.add(OPERATORS["transpose"], [place], {"dim0": 0, "dim1": axis})
+        read = {index for step in self.steps for index in step.inputs}
+        for index in range(len(self.inputs), len(self.values)):
+            if index not in read and (axis := self.values[index].axis):
+                self.add(OPERATORS["transpose"], [index], {"dim0": 0, "dim1": axis})
         return Program(inputs=tuple(self.inputs), steps=tuple(self.steps)).without_unused_inputs()
 
 
@@ -81,15 +81,15 @@ def _steps(draw: st.DrawFn, building: Building, ranking: bool) -> None:
     fitting = [i for i, value in enumerate(values) if _fits(operator, value, ranking)]
     if not fitting:
         return
-    places = [draw(_place(fitting))]
+    indices = [draw(_index(fitting))]
     for number in range(operator.most_partners if operator.partner else 0):
-        partners = [i for i in range(len(values)) if _goes_with(operator, building, places, i)]
+        partners = [i for i in range(len(values)) if _goes_with(operator, building, indices, i)]
         if not partners or (number and not draw(st.booleans())):
             break
-        places.append(draw(_place(partners)))
-    if operator.partner and len(places) == 1:
+        indices.append(draw(_index(partners)))
+    if operator.partner and len(indices) == 1:
         return
-    building.add(operator, places, draw(operator.arguments([values[place] for place in places])))
+    building.add(operator, indices, draw(operator.arguments([values[index] for index in indices])))
 
 
 def _fits(operator: Operator, value: Shaped, ranking: bool) -> bool:
@@ -98,12 +98,12 @@ def _fits(operator: Operator, value: Shaped, ranking: bool) -> bool:
     return value.rank <= MOST_DIMENSIONS and operator.accepts(value)
 
 
-def _goes_with(operator: Operator, building: Building, places: list[int], other: int) -> bool:
+def _goes_with(operator: Operator, building: Building, indices: list[int], other: int) -> bool:
     """Whether a value can be one more of those a step reads."""
     assert operator.partner is not None
-    return all(operator.partner(building.values[place], building.values[other]) for place in places)
+    return all(operator.partner(building.values[index], building.values[other]) for index in indices)
 
 
-def _place(fitting: list[int]) -> st.SearchStrategy[int]:
+def _index(fitting: list[int]) -> st.SearchStrategy[int]:
     """One of the values; half of the time the last one, so that programs become deep."""
     return st.sampled_from([*fitting, *fitting[-1:] * len(fitting)])

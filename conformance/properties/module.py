@@ -29,9 +29,9 @@ def weight_name(step: int, name: str) -> str:
     return f"{name}{step}"
 
 
-def seed_of(step: int, place: int) -> int:
-    """The seed of a step's constant: by its place among them."""
-    return 100 * step + place
+def seed_of(step: int, index: int) -> int:
+    """The seed of a step's constant: by its index among them."""
+    return 100 * step + index
 
 
 class Steps(nn.Module):
@@ -43,18 +43,18 @@ class Steps(nn.Module):
         self.operators = [operator_of(step) for step in program.steps]
         self.weights: list[list[str]] = []
         for number, made in enumerate(weights(program)):
-            for place, (name, weight) in enumerate(made.items()):
-                self.register_buffer(weight_name(number, name), weight.make(seed_of(number, place)))
+            for index, (name, weight) in enumerate(made.items()):
+                self.register_buffer(weight_name(number, name), weight.make(seed_of(number, index)))
             self.weights.append([weight_name(number, name) for name in made])
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """The values that no step reads."""
         values = [*map(self.seen, inputs)]
         for step, operator, names in zip(self.program.steps, self.operators, self.weights, strict=True):
-            given = [values[place] for place in step.inputs] + [getattr(self, name) for name in names]
+            given = [values[index] for index in step.inputs] + [getattr(self, name) for name in names]
             results = results_of(operator, step, given)
             values += results if operator.moves else map(self.seen, results)
-        return tuple(values[place] for place in self.program.outputs)
+        return tuple(values[index] for index in self.program.outputs)
 
     def seen(self, value: Tensor) -> Tensor:
         """A computed value as later steps read it."""
@@ -67,7 +67,7 @@ def weights(program: Program) -> list[dict[str, Weight]]:
     made = []
     for step in program.steps:
         operator = operator_of(step)
-        given = [values[place] for place in step.inputs]
+        given = [values[index] for index in step.inputs]
         made.append(dict(operator.weights([tuple(x.shape) for x in given], step.arguments)))
         values += results_of(operator, step, [*given, *map(zeros, made[-1].values())])
     return made
@@ -81,7 +81,7 @@ def zeros(weight: Weight) -> Tensor:
 def example_inputs(program: Program, index: int) -> tuple[Tensor, ...]:
     """Float32 in -1.3 .. 2.7, all values of one input different and evenly spread, so that ranking them is no matter
     of rounding; and no few of them sum to nothing. Another index gives other inputs."""
-    return tuple(spread(shape, 1000 + 100 * index + place) for place, shape in enumerate(program.inputs))
+    return tuple(spread(shape, 1000 + 100 * index + number) for number, shape in enumerate(program.inputs))
 
 
 def spread(shape: tuple[int, ...], seed: int) -> Tensor:

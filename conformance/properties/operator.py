@@ -96,7 +96,7 @@ class Spelling(Protocol):
         """Spell it."""
 
 
-def words(arguments: Mapping[str, Any], positional: Sequence[str] = ()) -> list[str]:
+def written(arguments: Mapping[str, Any], positional: Sequence[str] = ()) -> list[str]:
     """Arguments as they are written in a call."""
     return [
         *(spelled(arguments[name]) for name in positional if name in arguments),
@@ -128,7 +128,7 @@ class Function:
     def source(self, names: Sequence[str], arguments: Arguments) -> str:
         """Spell it."""
         given = [f"[{', '.join(names)}]"] if self.as_list else list(names)
-        return f"{self.path}({', '.join([*given, *words(self._passed(arguments))])})"
+        return f"{self.path}({', '.join([*given, *written(self._passed(arguments))])})"
 
     def _passed(self, arguments: Arguments) -> Arguments:
         return {name: value for name, value in arguments.items() if name not in self.of_weights}
@@ -151,7 +151,7 @@ class Method:
 
     def source(self, names: Sequence[str], arguments: Arguments) -> str:
         """Spell it."""
-        given = ", ".join([*names[1:], *words(arguments, self.positional)])
+        given = ", ".join([*names[1:], *written(arguments, self.positional)])
         return f"{names[0]}.{self.name}({given})" + (f".{self.then}" if self.then else "")
 
 
@@ -193,7 +193,7 @@ class Operator:
     the values. `batch` says where the batch is in its results. `moves`: no value is changed or doubled, only moved.
     `ranks`: its result jumps where two values are nearly equal, so that it only takes values that are apart. `many`:
     it gives a sequence, if only of one. `weight`: how much more often than others it is drawn: what vision models
-    are full of, and what known defects strike.
+    are full of, and what triggers known defects.
     """
 
     name: str

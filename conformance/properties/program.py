@@ -16,7 +16,7 @@ Choice = tuple[str, frozenset[tuple[str, str]]]
 
 
 class Step(Strict):
-    """One operator. `inputs` are places of earlier values: the program's inputs come first, then the results of each
+    """One operator. `inputs` are indices of earlier values: the program's inputs come first, then the results of each
     step in order. `results` is how many values it gives."""
 
     operator: str
@@ -57,7 +57,7 @@ class Program(Strict):
             raise ValueError("the inputs are not of one batch")
         values = len(self.inputs)
         for number, step in enumerate(self.steps):
-            if bad := [place for place in step.inputs if not 0 <= place < values]:
+            if bad := [index for index in step.inputs if not 0 <= index < values]:
                 raise ValueError(f"step {number} ({step.operator}) reads value {bad[0]}; there are 0 to {values - 1}")
             values += step.results
         return self
@@ -69,10 +69,10 @@ class Program(Strict):
 
     @property
     def outputs(self) -> tuple[int, ...]:
-        """The places of the values that no step reads."""
-        read = {place for step in self.steps for place in step.inputs}
+        """The indices of the values that no step reads."""
+        read = {index for step in self.steps for index in step.inputs}
         count = len(self.inputs) + sum(step.results for step in self.steps)
-        return tuple(place for place in range(len(self.inputs), count) if place not in read)
+        return tuple(index for index in range(len(self.inputs), count) if index not in read)
 
     @property
     def choices(self) -> Counter[Choice]:
@@ -85,11 +85,11 @@ class Program(Strict):
 
     def without_unused_inputs(self) -> Program:
         """The same, without inputs that no step reads."""
-        used = sorted({place for step in self.steps for place in step.inputs if place < len(self.inputs)})
+        used = sorted({index for step in self.steps for index in step.inputs if index < len(self.inputs)})
         removed = len(self.inputs) - len(used)
-        place_of = {place: used.index(place) for place in used}
+        index_of = {index: used.index(index) for index in used}
         steps = [
-            step.model_copy(update={"inputs": tuple(place_of.get(p, p - removed) for p in step.inputs)})
+            step.model_copy(update={"inputs": tuple(index_of.get(p, p - removed) for p in step.inputs)})
             for step in self.steps
         ]
-        return Program(inputs=tuple(self.inputs[place] for place in used), steps=tuple(steps))
+        return Program(inputs=tuple(self.inputs[index] for index in used), steps=tuple(steps))

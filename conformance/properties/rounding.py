@@ -10,7 +10,7 @@ from conformance.cases.outcome import Aspect, GroupFigures, Outcome
 from conformance.compare.limits import limit
 from conformance.compare.metrics import OF_WHOLE
 from conformance.compare.verdict import each_output, split_groups
-from conformance.golden.noise import largest_errors
+from conformance.golden.baseline import largest_errors
 from conformance.properties.module import Steps, example_inputs
 from conformance.properties.program import Program
 
@@ -21,7 +21,8 @@ def only_rounding(program: Program, outcome: Outcome, dtype: str) -> bool:
     """Whether rounding every value of the program once explains a wrong outcome.
 
     The reference is computed again with every value that is computed, constants and inputs too, moved at random by up
-    to one rounding of the dtype. What is wrong must be no further from it than the limit allows, were that the noise.
+    to one rounding of the dtype. What is wrong must be no further from it than the limit allows, were that the
+    baseline error.
     """
     check = outcome.checked(Aspect.MODEL)
     even = check is not None and check.call is not None and check.call % 2 == 0
@@ -61,6 +62,6 @@ class Rounded(Steps):
 
 
 def _explained(group: GroupFigures, moved: dict[str, list[float]], allowed: float) -> bool:
-    wrong = [place for place, image in enumerate(group.per_image) if image.bad]
+    wrong = [index for index, image in enumerate(group.per_image) if image.bad]
     errors = {name: [getattr(image, f"rel_{name.lower()}") for image in group.per_image] for name in OF_WHOLE}
     return bool(wrong) and all(errors[name][i] <= allowed * moved[name][i] for name in OF_WHOLE for i in wrong)

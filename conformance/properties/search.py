@@ -54,7 +54,7 @@ class ScratchRunner:
 class Search:
     """Programs on one target at one setup. `tried` counts what became of them, `failed` is the last unknown failure.
 
-    What is known is passed over: `defects` of the catalogue that strike in the program, and `accepted` failures that
+    What is known is passed over: `defects` of the catalogue that the program triggers, and `accepted` failures that
     it contains. With `known_fails` it counts as a failure, too.
     """
 
@@ -102,6 +102,6 @@ class Search:
 
     def known(self, program: Program, outcome: Outcome) -> list[str]:
         """The defects that explain a failure, and the accepted programs it contains that fail alike."""
-        here = [case for case in self.accepted if case.expected_at(self.setup, self.target)]
-        alike = [case.name for case in here if case.fails_alike(outcome) and program.contains(case.program)]
+        expected = [case for case in self.accepted if case.expected_at(self.setup, self.target)]
+        alike = [case.name for case in expected if case.fails_alike(outcome) and program.contains(case.program)]
         return [*outcome.defects, *alike]

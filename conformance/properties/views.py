@@ -15,13 +15,13 @@ from conformance.properties.operator import MOST_DIMENSIONS, Arguments, Method, 
 def _runs_on(x: Shaped, dim: int) -> bool:
     """Whether a dimension and the next lie in memory as one, in every layout."""
     for layout in (x.plain, x.turned):
-        size, step, next_size, next_step = *_place(layout, dim), *_place(layout, dim + 1)
+        size, step, next_size, next_step = *_dimension(layout, dim), *_dimension(layout, dim + 1)
         if 1 in (size, next_size) or step != next_size * next_step:
             return False
     return True
 
 
-def _place(layout: Tensor, dim: int) -> tuple[int, int]:
+def _dimension(layout: Tensor, dim: int) -> tuple[int, int]:
     return layout.shape[dim], layout.stride(dim)
 
 

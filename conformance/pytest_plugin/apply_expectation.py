@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from conformance.cases.expectation import Expectation, how
+from conformance.cases.expectation import Expectation, outcome_of
 from conformance.cases.outcome import Record, Status
 
 
@@ -24,7 +24,7 @@ def failed(record: Record, failure: str, expectation: Expectation | None, option
             f"{failure}\n  it was accepted until {expectation.until} ({expectation.why})\n{accept}", pytrace=False
         )
     if not expectation.met_by(record):
-        headline = f"another failure than is expected: {how(record)} instead of {expectation.named}"
+        headline = f"another failure than is expected: {outcome_of(record)} instead of {expectation.summary}"
         pytest.fail(f"{headline}\n{failure}\n{accept}", pytrace=False)
     flaky = expectation.flaky
     pytest.xfail(expectation.why + (f"; flaky, failed {flaky.failed} of {flaky.runs} runs" if flaky else ""))
@@ -37,7 +37,7 @@ def passed(record: Record, expectation: Expectation | None, options: str) -> Non
         return
     if record.status is Status.PASS:
         pytest.fail(
-            f"unexpected pass: {expectation.named} is expected ({expectation.why})\n"
+            f"unexpected pass: {expectation.summary} is expected ({expectation.why})\n"
             f"  expect nothing: conformance expect --drop {shlex.quote(record.id)}{options}",
             pytrace=False,
         )

@@ -66,7 +66,7 @@ def require_failure(record: Record, defect: Defect, expected: MinimalCase) -> No
     if record.status == Status.NOT_RUN and defect.stage in (Stage.LOAD, Stage.RUN, Stage.COMPARE):
         _require_verdict(record)
     if record.status in (Status.PASS, Status.NOT_RUN):
-        _fail(record, [f"unexpected pass: {defect.id} is known to strike here; if it is fixed, narrow its packages"])
+        _fail(record, [f"unexpected pass: {defect.id} is known to be met here; if it is fixed, narrow its packages"])
     if expected.or_error and (record.status, record.signature) == (Status.ERROR, expected.or_error):
         return
     wanted = describe_outcome(expected.status, defect.stage, expected.signature)
@@ -96,8 +96,8 @@ def _skip(verdict: Record | Check) -> NoReturn:
 
 
 def _wrong_images(record: Record) -> tuple[int, ...]:
-    """The places in the batch at which any group is wrong."""
-    bad = {place for group in record.groups.values() for place, image in enumerate(group.per_image) if image.bad}
+    """The indices in the batch at which any group is wrong."""
+    bad = {index for group in record.groups.values() for index, image in enumerate(group.per_image) if image.bad}
     return tuple(sorted(bad))
 
 

@@ -74,8 +74,8 @@ def add(parser: pytest.Parser) -> None:
         "each has its short name, too: --profile, --target, ...",
     )
 
-    def option(name: str, **how: Any) -> None:
-        group.addoption(f"{PREFIX}{name}", dest=_dest(name), **how)
+    def option(name: str, **settings: Any) -> None:
+        group.addoption(f"{PREFIX}{name}", dest=_dest(name), **settings)
 
     option("profile", default="quick", metavar="NAME", help="quick, full, or a TOML file (default: quick)")
     option("target", metavar="NAMES", help="devices under test: emulator, xla, neuron, neuron-native, "

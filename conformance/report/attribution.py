@@ -13,7 +13,7 @@ _COMPILER = (Stage.CAPTURE, Stage.LOWER, Stage.COMPILE)
 
 def first_tiers(records: Iterable[Record]) -> dict[str, str]:
     """By the id of each failure of a tier of Neuron's: where it comes in, as far as the other tiers' records tell.
-    What is played is no tier."""
+    What is emulated is no tier."""
     programs: dict[object, list[Record]] = {}
     for record in records:
         if record.decided and not record.emulated:

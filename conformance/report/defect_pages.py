@@ -58,7 +58,7 @@ class KnownDefect:
         """`compile: NCC_IGCA030`: the stage, and what the compiler says there."""
         if self.defect is None:
             return ""
-        return self.defect.stage.value + (f": {self.defect.refusal}" if self.defect.refusal else "")
+        return self.defect.stage.value + (f": {self.defect.error_code}" if self.defect.error_code else "")
 
     @property
     def packages(self) -> tuple[str, ...]:

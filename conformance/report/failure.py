@@ -62,7 +62,7 @@ def known(record: Record) -> Iterator[str]:
 
 
 def group_lines(groups: Mapping[str, GroupFigures]) -> Iterator[str]:
-    """`✗ scores noise ratio 48.2 of the peak (per image: 1, 48.2), error 4.9e-05 (negligible for detections), cosine
+    """`✗ scores error ratio 48.2 of the peak (per image: 1, 48.2), error 4.9e-05 (negligible for detections), cosine
     0.9999`: a line for each group."""
     width = max(map(len, groups), default=0)
     for name, group in groups.items():
@@ -75,9 +75,9 @@ def _ratio(figures: GroupFigures | LayerFigures) -> str:
     """The L2 norm is not named."""
     worst = max(figures.per_image, key=lambda image: (isnan(image.noise_ratio), image.noise_ratio), default=None)
     by = "" if worst is None or worst.measure == "L2" else f" of the {worst.measure}"
-    return f"noise ratio {figures.noise_ratio:.3g}{by}"
+    return f"error ratio {figures.noise_ratio:.3g}{by}"
 
 
 def layer_line(layer: LayerFigures) -> str:
-    """`  model.10 (C2PSA) noise ratio 48211, error 0.45 (visible), cosine 0.4512`."""
+    """`  model.10 (C2PSA) error ratio 48211, error 0.45 (visible), cosine 0.4512`."""
     return f"  {layer.path} ({layer.type}) {_ratio(layer)}, error {error_text(layer)}, cosine {layer.cosine:.4f}"

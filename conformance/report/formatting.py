@@ -72,11 +72,11 @@ def _where(record: Record) -> str:
 
 
 def check_text(check: Check) -> str:
-    """`model, call 2: wrong (call 2), noise ratio 48.2`."""
+    """`model, call 2: wrong (call 2), error ratio 48.2`."""
     what = check.of.value + (f", call {check.call}" if check.call else "")
     signature = f" ({one_line(check.signature)})" if check.signature else ""
-    noise = "" if check.noise_ratio is None else f", noise ratio {ratio(check.noise_ratio)}"
-    return f"{what}: {check.status.value.replace('_', ' ')}{signature}{noise}"
+    of_error = "" if check.noise_ratio is None else f", error ratio {ratio(check.noise_ratio)}"
+    return f"{what}: {check.status.value.replace('_', ' ')}{signature}{of_error}"
 
 
 def layer_type(record: Record, path: str) -> str:
@@ -114,7 +114,7 @@ def plural(count: int, noun: str) -> str:
 
 
 def ratio(value: float) -> str:
-    """A noise ratio or an error, to three digits: `0.93`, `1,240`, `3.1e+07`, `∞`."""
+    """A error ratio or an error, to three digits: `0.93`, `1,240`, `3.1e+07`, `∞`."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
@@ -133,8 +133,8 @@ def error_text(figures: GroupFigures | LayerFigures) -> str:
 
 
 def ratio_and_error(figures: GroupFigures | LayerFigures) -> str:
-    """`noise ratio 1,240, error 4.9e-05 (negligible for detections)`."""
-    return f"noise ratio {ratio(figures.noise_ratio)}, error {error_text(figures)}"
+    """`error ratio 1,240, error 4.9e-05 (negligible for detections)`."""
+    return f"error ratio {ratio(figures.noise_ratio)}, error {error_text(figures)}"
 
 
 def cosine(value: float) -> str:

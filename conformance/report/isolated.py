@@ -26,7 +26,7 @@ class LayerCell:
 
     @property
     def text(self) -> str:
-        """`✗ wrong: model.10 (C2PSA), noise ratio 1,240, error 0.12 (destroyed)`."""
+        """`✗ wrong: model.10 (C2PSA), error ratio 1,240, error 0.12 (destroyed)`."""
         figure = f", {ratio_and_error(self.figures)}" if self.figures else ""
         text = self.cell.text
         return f"{text.mark} {text.word}: {self.name}{figure}"

@@ -179,7 +179,7 @@ def _compared(compared: Compared) -> dict[str, Any]:
         "worst_group": worst,
         "worst_cosine": _number(record.groups[worst].cosine) if record and worst else None,
         "first_bad_layer": record.first_bad_layer if record else None,
-        "defect_strikes": compared.strikes,
+        "defect_strikes": compared.triggered,
         "with_workarounds": compared.with_workarounds,
         "defect_explains": answer.value,
         "why": why,

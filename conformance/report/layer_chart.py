@@ -1,4 +1,4 @@
-"""A picture of where a network starts to go wrong: one bar a layer, its noise ratio on a log scale."""
+"""A picture of where a network starts to go wrong: one bar a layer, its error ratio on a log scale."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Bar:
 
 @dataclass(frozen=True)
 class Line:
-    """A noise ratio that is marked on the scale."""
+    """A error ratio that is marked on the scale."""
 
     y: float
     label: str
-    noise: bool
+    baseline: bool
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def _bar(layer: LayerFigures, label: str, index: int, decades: int, first_bad: b
 
 
 def _y(value: float, decades: int) -> float:
-    """How far from the top a noise ratio is; what is beyond the scale fills the whole height."""
+    """How far from the top a error ratio is; what is beyond the scale fills the whole height."""
     if not math.isfinite(value):
         return float(_TOP)
     share = (math.log10(max(value, _LOWEST)) + 1) / (decades + 1)

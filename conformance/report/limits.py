@@ -17,7 +17,7 @@ _LEFT_OUT: dict[str, Callable[[Ratios], str]] = {
     "system": lambda ratios: ratios.system,
     "compiler": lambda ratios: ratios.target,
 }
-_ABOUT = f"""An answer is wrong where its error exceeds the noise of equally valid CPU runs by more than a limit,
+_ABOUT = f"""An answer is wrong where its error exceeds that of equally valid CPU runs by more than a limit,
 which is {FACTOR} times the largest ratio that a compiler whose answers are right has given, rounded up. The ratios
 are in `limits.json` beside this page; a test of the suite computes the limits from them again. How far such a limit
 holds for what it was not measured on: below, each system and each compiler is left out in turn, the limit is computed

@@ -165,7 +165,7 @@ def _gate(gate: Gate) -> Iterator[str]:
     yield f"{gate.summary}."
     if not gate.missed:
         return
-    worst = ("worst group", "its noise ratio", "its error", "its cosine")
+    worst = ("worst group", "its error ratio", "its error", "its cosine")
     head = ["model", "column", "gate's rule", "gate's cosine", *worst]
     yield markdown_table(
         head,

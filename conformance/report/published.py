@@ -24,12 +24,12 @@ SYSTEM = "yolo26"
 TARGET = "xla"
 ABOUT = (
     "Weights and inputs of the published figures are not known, and those here are others: figures are not expected "
-    f"to be equal. What can be told is whether the defect {DEFECT.id} strikes the same model in {TARGET}, the real "
-    "front end of torch-neuronx, and whether the same output is right with it worked around."
+    f"to be equal. What can be told is whether {DEFECT.id} is triggered by the same model in {TARGET}, the "
+    "real front end of torch-neuronx, and whether the same output is right with it worked around."
 )
 HEADINGS = (
-    *("published", "its cosine", "case here", "cosine here", "worst group", "first bad layer", "the defect strikes"),
-    *("with a workaround", "can the defect explain it"),
+    *("published", "its cosine", "case here", "cosine here", "worst group", "first bad layer"),
+    *("the defect is triggered", "with a workaround", "can the defect explain it"),
 )
 
 
@@ -101,7 +101,7 @@ class Compared:
         return {"whole output": record.published_gate.cosine} if record.published_gate else {}
 
     @property
-    def strikes(self) -> bool | None:
+    def triggered(self) -> bool | None:
         """Whether the defect is what is wrong there; None where nothing came to figures."""
         return DEFECT.id in self.cell.record.defects if self.cell.record and self.cell.record.groups else None
 
@@ -120,26 +120,26 @@ class Compared:
         if right is None:
             return Answer.NOT_TESTED, f"no figures of this output, {self.cell.text}"
         if right:
-            here = record.conditioning.get(record.subject.dtype)
-            if here and not here.sufficient:
+            conditioning = record.conditioning.get(record.subject.dtype)
+            if conditioning and not conditioning.sufficient:
                 dtype = record.subject.dtype
                 return Answer.OPEN, f"{TARGET} passes, but the whole network cannot be judged in {dtype}"
             return Answer.NO, f"{TARGET} is right there"
-        if not self.strikes:
+        if not self.triggered:
             return Answer.NO, f"{TARGET} is wrong there, but not by this defect"
         return self._worked_around()
 
     def _worked_around(self) -> tuple[Answer, str]:
-        """Where the defect strikes: the answer is in the same case with nothing but this defect worked around."""
+        """Where it is triggered, the answer is in the same case with nothing but this defect worked around."""
         ways = [record for record in self.helped if set(record.column.workarounds) <= set(DEFECT.workarounds)]
         rights = {" and ".join(record.column.workarounds): _right(self.figure, record) for record in ways}
         good = [name for name, right in rights.items() if right]
         bad = [name for name, right in rights.items() if right is False]
         if good:
-            return Answer.YES, f"it strikes there, and with {' or '.join(good)} the output is right"
+            return Answer.YES, f"it is triggered there, and with {' or '.join(good)} the output is right"
         if bad:
-            return Answer.PARTLY, f"it strikes there, but with {' or '.join(bad)} the output is still wrong"
-        return Answer.OPEN, "it strikes there, and with no workaround did it come to figures"
+            return Answer.PARTLY, f"it is triggered there, but with {' or '.join(bad)} the output is still wrong"
+        return Answer.OPEN, "it is triggered there, and with no workaround did it come to figures"
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -155,7 +155,7 @@ class Compared:
             ", ".join(f"{name} {cosine(value)}" for name, value in self.cosines.items()) or untested,
             f"{worst} {cosine(record.groups[worst].cosine)}" if worst else untested,
             layer_name(first, layer_type(record, first)) if first else "none" if record.layers else untested,
-            untested if self.strikes is None else "yes" if self.strikes else "no",
+            untested if self.triggered is None else "yes" if self.triggered else "no",
             ", ".join(f"{name}: {status}" for name, status in self.with_workarounds.items()) or untested,
             f"{answer.value}: {why}",
         )
@@ -179,17 +179,17 @@ class Published:
 def published_figures(models: Iterable[Record], anchor_of: Mapping[str, str]) -> Published:
     """The figures of `fixtures/figures`, each with its records. Raises UserError for a broken file."""
     content = read_toml(fixture_path("figures", f"{SYSTEM}.toml"), Figures)
-    here = [record for record in models if _on_the_front_end(record)]
-    return Published(content.source, tuple(_compared(figure, here, anchor_of) for figure in content.figure))
+    ours = [record for record in models if _on_the_front_end(record)]
+    return Published(content.source, tuple(_compared(figure, ours, anchor_of) for figure in content.figure))
 
 
 def _on_the_front_end(record: Record) -> bool:
     return record.subject.system == SYSTEM and record.column.target == TARGET and not record.emulated
 
 
-def _compared(figure: Figure, here: list[Record], anchor_of: Mapping[str, str]) -> Compared:
+def _compared(figure: Figure, ours: list[Record], anchor_of: Mapping[str, str]) -> Compared:
     wanted = figure.variant, figure.task
-    same = [record for record in here if (record.subject.variant, record.subject.task) == wanted]
+    same = [record for record in ours if (record.subject.variant, record.subject.task) == wanted]
     record = min((record for record in same if not record.column.workarounds), key=_preferred, default=None)
     if record is None:
         return Compared(figure, Cell(), ())

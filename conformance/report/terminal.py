@@ -176,8 +176,8 @@ def _print_published(matrix: Matrix, console: Console) -> None:
         console.print(Text(f"{matrix.published.summary}", "bold"))
         console.print(Text(published.ABOUT))
     for compared in tested:
-        name, figure, case, here, *_, answer = map(one_line, compared.cells)
-        console.print(Text(f"  {name}: {figure}; {case}: {here}; {answer}"))
+        name, figure, case, ours, *_, answer = map(one_line, compared.cells)
+        console.print(Text(f"  {name}: {figure}; {case}: {ours}; {answer}"))
 
 
 def _missed(gate: Gate) -> Iterator[str]:

@@ -82,12 +82,12 @@ def _edit(path: Path, entries: dict[str, Expectation], without: str | None = Non
     document = tomlkit.parse(path.read_text(encoding="utf-8") if path.is_file() else _HEAD)
     table: Any = document.setdefault("expect", tomlkit.aot())
     assert isinstance(table, AoT)
-    for place in reversed(range(len(table))):
-        case = table[place]["case"]
+    for index in reversed(range(len(table))):
+        case = table[index]["case"]
         if case == without:
-            del table[place]
+            del table[index]
         elif case in entries:
-            _fill(table[place], entries.pop(case))
+            _fill(table[index], entries.pop(case))
     for entry in entries.values():
         table.append(_fill(tomlkit.table(), entry))
     path.parent.mkdir(parents=True, exist_ok=True)

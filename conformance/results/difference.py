@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from conformance.cases.expectation import how
+from conformance.cases.expectation import outcome_of
 from conformance.cases.outcome import Record
 from conformance.core.errors import UserError
 
@@ -47,12 +47,12 @@ def differences(before: Iterable[Record], after: Iterable[Record], common: bool 
         old, new = ({id_: side[id_] for id_ in side if id_ in both} for side in (old, new))
     found = [change for id_, record in new.items() for change in _change(old.get(id_), record)]
     gone = (record for id_, record in old.items() if id_ not in new and record.decided)
-    found += [Change(Kind.NOT_TESTED, how(record), None, record) for record in gone]
+    found += [Change(Kind.NOT_TESTED, outcome_of(record), None, record) for record in gone]
     return sorted(found, key=lambda change: list(Kind).index(change.kind))
 
 
 def _change(old: Record | None, new: Record) -> Iterator[Change]:
-    before, after = how(old) if old else None, how(new)
+    before, after = outcome_of(old) if old else None, outcome_of(new)
     if new.failed and not (old and old.decided):
         yield Change(Kind.FIRST_TESTED, before, after, new)
     elif old and new.failed and not old.failed:

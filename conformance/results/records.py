@@ -141,8 +141,8 @@ def _read_line(line: bytes, where: str, aside: Callable[[str], None]) -> Iterato
 def _record(text: bytes | str) -> Record:
     """Raises ValidationError. What an older suite did not write is not taken from this one."""
     record = Record.model_validate_json(text)
-    unsaid = {"schema_number": 0, "revision": None}.items()
-    update = {name: value for name, value in unsaid if name not in record.model_fields_set}
+    absent = {"schema_number": 0, "revision": None}.items()
+    update = {name: value for name, value in absent if name not in record.model_fields_set}
     return record.model_copy(update=update) if update else record
 
 

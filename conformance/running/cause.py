@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from conformance.cases.case import Case
 from conformance.cases.outcome import Outcome, Stage, Status
 from conformance.defects.catalogue import find
-from conformance.defects.defect import UNSAID
+from conformance.defects.defect import EmulatedFault
 from conformance.defects.explain import explain
 from conformance.graphs.graph import Fallback
-from conformance.graphs.integrity import BAKED_IN, DROPPED, check, described
+from conformance.graphs.integrity import CONSTANT_FOLDED, DROPPED, check, described
 from conformance.running.device import LONGEST_DETAIL, Device
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def with_cause(case: Case, comparison: Comparison, device: Device, outcome: Outc
         seen.append(f"a constant, computed while it was traced: {_named(frozen)}")
     elif wrong and findings and not defects:
         dropped = any(finding.signature == DROPPED for finding in findings)
-        cause = {"stage": Stage.LOWER, "status": Status.WRONG, "signature": DROPPED if dropped else BAKED_IN}
+        cause = {"stage": Stage.LOWER, "status": Status.WRONG, "signature": DROPPED if dropped else CONSTANT_FOLDED}
         return _detailed(outcome.model_copy(update=cause), *seen)
     right = "; numbers right" if outcome.status is Status.PASS else ""
     return outcome.model_copy(update={"notes": [*outcome.notes, *(f"graph: {text}{right}" for text in seen)]})
@@ -86,7 +86,7 @@ def _invented(case: Case, comparison: Comparison, device: Device, outcome: Outco
     found = find(
         comparison.program.exported.graph, packages, case.column.workarounds, case.column.hardware, case.subject.dtype
     )
-    return sorted({defect.id for defect, _ in found if defect.fault is UNSAID})
+    return sorted({defect.id for defect, _ in found if defect.fault is EmulatedFault.UNPUBLISHED})
 
 
 def _detailed(outcome: Outcome, *texts: str) -> Outcome:

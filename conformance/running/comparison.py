@@ -15,20 +15,20 @@ from conformance.cases.case import Subject, stored_dtype
 from conformance.cases.outcome import Conditioning, Outcome
 from conformance.compare.metrics import OF_ALONE, OF_WHOLE, by_image, rel_l2
 from conformance.compare.rows import align_rows, without_ties
-from conformance.compare.verdict import Noise, each_output, finite, split_groups
+from conformance.compare.verdict import BaselineErrors, each_output, finite, split_groups
 from conformance.core.errors import ModelError, UserError, first_line
 from conformance.core.groups import Group
 from conformance.core.loading import module_of
 from conformance.core.store import Store, digest
+from conformance.golden.baseline import RUNS, allowed_error
 from conformance.golden.conditioning import conditioning
-from conformance.golden.noise import RUNS, allowed_error
 from conformance.golden.reference import Golden, cast, golden, golden_key
 from conformance.programs.program import Program, Whole
 from conformance.programs.workarounds import WORKAROUNDS
 from conformance.running.surroundings import fingerprint
 from conformance.systems.protocol import Model, System
 
-_FORM = 2  # raise this when what is kept of the noise or the conditioning is made in another way
+_FORM = 2  # raise this when what is kept of the baseline or the conditioning is made in another way
 
 
 @contextmanager
@@ -50,7 +50,7 @@ class Layer:
 
     path: str
     type: str
-    places: tuple[int, ...]
+    indices: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Images:
 
     inputs: tuple[Tensor, ...]
     reference: tuple[Tensor, ...]
-    noise: Mapping[str, Noise] = field(default_factory=dict)
+    baseline: Mapping[str, BaselineErrors] = field(default_factory=dict)
     apart: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
@@ -81,7 +81,7 @@ class Comparison:
     """Programs, what they are shown, and how their answers are read.
 
     Programs are compiled for the `others`: the images that are `compared` are never those a target has met first.
-    `dtypes` are those of the reference's tensors as the CPU gives them at the case's own dtype; those at the places
+    `dtypes` are those of the reference's tensors as the CPU gives them at the case's own dtype; those at the indices
     `rows` are sets of rows. `judged` is for programs a target gives out again, by the id of the compiled program.
     """
 
@@ -108,8 +108,8 @@ class Comparison:
         for images in (self.compared, self.others):
             if not finite(images.reference[: self.output_count]):
                 return "the reference itself"
-            groups = (noise.values() for part, noise in images.noise.items() if part in self.names)
-            if not all(isfinite(error) for noise in groups for errors in noise for error in errors):
+            groups = (errors.values() for part, errors in images.baseline.items() if part in self.names)
+            if not all(isfinite(error) for group in groups for errors in group for error in errors):
                 return "the CPU's own runs at this dtype"
         return None
 
@@ -127,7 +127,7 @@ class Comparison:
         tensors = [self._ranked(t, images.reference[i]) if i in self.rows else t for i, t in enumerate(tensors)]
         named = split_groups(tensors[: self.output_count], self.groups, self.batch)
         if tapped:
-            values = ((layer, [tensors[place] for place in layer.places]) for layer in self.layers)
+            values = ((layer, [tensors[index] for index in layer.indices]) for layer in self.layers)
             named |= {f"layer/{layer.path}": by_image(found, self.batch) for layer, found in values}
         return named
 
@@ -199,8 +199,8 @@ class ReferenceModel:
             dtypes=tuple(x.dtype for x in self._run(tapped, self.others)),
             rows=self.model.rows,
         )
-        compared = self._with_noise(comparison, comparison.compared, tapped, tapped=True)
-        others = self._with_noise(comparison, comparison.others, Whole(self.module), tapped=False)
+        compared = self._with_baseline(comparison, comparison.compared, tapped, tapped=True)
+        others = self._with_baseline(comparison, comparison.others, Whole(self.module), tapped=False)
         layers = {f"layer/{path}": self._layer_apart(path) for path in paths}
         comparison.compared = replace(compared, apart=_apart(comparison, compared, others) | layers)
         comparison.others = replace(others, apart=_apart(comparison, others, compared))
@@ -227,7 +227,8 @@ class ReferenceModel:
             rows=self._rows_of(path),
         )
         comparison.compared, comparison.others = (
-            replace(images, noise=self._noise(comparison, images, plain, OF_ALONE)) for images in (compared, others)
+            replace(images, baseline=self._baseline_errors(comparison, images, plain, OF_ALONE))
+            for images in (compared, others)
         )
         return comparison
 
@@ -264,7 +265,7 @@ class ReferenceModel:
                     self.other_golden,
                     dtypes,
                     self._of_layer,
-                    fed=lambda path: path in self.comparison(None, ()).program.source.giving,
+                    input_dependent=lambda path: path in self.comparison(None, ()).program.source.giving,
                 )
                 store.save(key, {}, {dtype: figures.model_dump() for dtype, figures in found.items()})
                 return found
@@ -272,12 +273,12 @@ class ReferenceModel:
 
     def unsure(self, found: Mapping[str, Conditioning]) -> str | None:
         """Why the whole network cannot be judged at the case's dtype, by its conditioning; None where it can."""
-        here = found.get(self.precision)
-        if here is None or here.sufficient:
+        own = found.get(self.precision)
+        if own is None or own.sufficient:
             return None
         return (
-            f"the whole network cannot be judged in {self.precision}: in {here.layer} another image is only "
-            f"{here.ratio:.2g} times as far from the reference as rounding; the isolated layers are what counts"
+            f"the whole network cannot be judged in {self.precision}: in {own.layer} another image is only "
+            f"{own.ratio:.2g} times as far from the reference as rounding; the isolated layers are what counts"
         )
 
     def _of_layer(self, run: Golden, path: str) -> Tensor:
@@ -292,10 +293,10 @@ class ReferenceModel:
 
     def _rows_of(self, path: str) -> tuple[int, ...]:
         """Which of a layer's outputs are outputs of the model that are sets of rows."""
-        row_places = {self.golden.outputs[i] for i in self.model.rows}
-        return tuple(i for i, place in enumerate(self.golden.results[path]) if place in row_places)
+        row_indices = {self.golden.outputs[i] for i in self.model.rows}
+        return tuple(i for i, index in enumerate(self.golden.results[path]) if index in row_indices)
 
-    def _with_noise(self, comparison: Comparison, images: Images, module: nn.Module, tapped: bool) -> Images:
+    def _with_baseline(self, comparison: Comparison, images: Images, module: nn.Module, tapped: bool) -> Images:
         """The images with the error that the whole model is allowed for them, from disk where it was measured
         before."""
         made_from = {
@@ -308,15 +309,15 @@ class ReferenceModel:
             "measures": list(OF_WHOLE),
             "threads": torch.get_num_threads(),
         }
-        key, store = digest(made_from), Store("noise")
+        key, store = digest(made_from), Store("baseline")
         with store.lock(key):
             if (entry := store.load(key)) is None:
-                noise = self._noise(comparison, images, module, OF_WHOLE, tapped)
-                store.save(key, {}, noise)
-                return replace(images, noise=noise)
-        return replace(images, noise=entry[1])
+                baseline = self._baseline_errors(comparison, images, module, OF_WHOLE, tapped)
+                store.save(key, {}, baseline)
+                return replace(images, baseline=baseline)
+        return replace(images, baseline=entry[1])
 
-    def _noise(
+    def _baseline_errors(
         self, comparison: Comparison, images: Images, module: nn.Module, measures: Sequence[str], tapped: bool = False
     ) -> dict[str, dict[str, list[float]]]:
         """The largest error of valid CPU runs, of the groups and of the layers where these are tapped."""
@@ -337,7 +338,7 @@ def _groups(said: tuple[Group, ...] | None, reference: Golden) -> tuple[Group, .
         except (IndexError, RuntimeError) as error:
             raise ModelError(f"its output group {group.name} is not in the outputs: {first_line(error)}") from None
     covered = {group.output for group in said or ()}
-    rest = (Group(name, place) for place, name in enumerate(reference.names) if place not in covered)
+    rest = (Group(name, index) for index, name in enumerate(reference.names) if index not in covered)
     return (*(said or ()), *rest)
 
 

@@ -26,7 +26,7 @@ from conformance.detections.letterbox import Letterbox
 from conformance.detections.matching import CONFIDENCES, count_images, differs, total
 from conformance.detections.pictures import find_pictures
 from conformance.detections.postprocess import Detections, from_cells, from_rows, restored
-from conformance.golden.noise import UNCONDITIONAL, baseline_runs
+from conformance.golden.baseline import UNCONDITIONAL, baseline_runs
 from conformance.golden.reference import cast, golden_key
 from conformance.programs.program import Whole, tensors
 from conformance.scenes.labelled import as_input

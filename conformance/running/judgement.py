@@ -125,7 +125,12 @@ def _groups(
     references = comparison.parts(images.reference[: comparison.output_count], images)
     return {
         name: compare_group(
-            part, references[name], images.noise[name], limits.floor, allowed, images.apart[name] if unsure else None
+            part,
+            references[name],
+            images.baseline[name],
+            limits.floor,
+            allowed,
+            images.apart[name] if unsure else None,
         )
         for name, part in comparison.parts(answer, images).items()
     }
@@ -177,7 +182,7 @@ def _layers(
         figures = compare_group(
             given[name],
             references[name],
-            images.noise[name],
+            images.baseline[name],
             limits.floor,
             limits.in_place,
             images.apart[name] if unsure else None,

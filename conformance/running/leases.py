@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 from conformance.cases.case import Column
 from conformance.core.errors import UserError
-from conformance.host.cores import VISIBLE, Cores, cores_here
+from conformance.host.cores import VISIBLE, Cores, host_cores
 from conformance.programs.workarounds import variables
 from conformance.targets.protocol import Target
 
@@ -18,7 +18,7 @@ from conformance.targets.protocol import Target
 class Leases:
     """The cores that this process holds: as many as its last case needed, next to each other."""
 
-    def __init__(self, find: Callable[[], Cores] = cores_here, folder: Path | None = None) -> None:
+    def __init__(self, find: Callable[[], Cores] = host_cores, folder: Path | None = None) -> None:
         self._find = find
         self._folder = folder or Path(tempfile.gettempdir()) / "neuron-conformance"
         self._held: dict[int, FileLock] = {}

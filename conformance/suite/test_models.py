@@ -8,5 +8,5 @@ from conformance.pytest_plugin.case_runner import CaseRunner
 
 
 def test_model(model_case: Case, case_runner: CaseRunner) -> None:
-    """The model compiles, runs, and no output group of no image is further from the reference than noise."""
+    """The model compiles, runs, and no output group of any image is further from the reference than is allowed."""
     require_pass(case_runner.run(model_case))

@@ -21,11 +21,11 @@ from conformance.suite.message import describe
 
 def test_programs(setup: Setup, search: Search, pytestconfig: pytest.Config) -> None:
     """No program that hypothesis draws fails, but for what is known."""
-    from conformance.properties.fuzz import hunt
+    from conformance.properties.fuzz import fuzz
     from conformance.properties.profiles import chosen
 
     folder = pytestconfig.rootpath / ".hypothesis" / "programs" / str(setup)
-    found = hunt(search, chosen(pytestconfig.getoption("--hypothesis-profile", None)), str(folder))
+    found = fuzz(search, chosen(pytestconfig.getoption("--hypothesis-profile", None)), str(folder))
     print(f"{setup}: " + ", ".join(f"{n} {verdict}" for verdict, n in search.tried.most_common()))
     if found is None:
         return

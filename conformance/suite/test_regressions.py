@@ -21,7 +21,7 @@ def test_minimal(minimal_case: Case, case_runner: CaseRunner) -> None:
     if minimal_case.column.workarounds or not defect.affects(
         packages, (), minimal_case.column.hardware, minimal_case.subject.dtype
     ):
-        if not set(record.defects) - {defect.id}:  # another one that is known may strike in the same program
+        if not set(record.defects) - {defect.id}:  # another one that is known may be triggered in the same program
             require_pass(record)
         return
     expected = MinimalCases(defect).minimal(minimal_case.subject.variant)

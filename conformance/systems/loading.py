@@ -18,7 +18,7 @@ from conformance.systems.protocol import System
 def load_system(name: str) -> System:
     """The system of this name. Raises UserError."""
     found = load("system", name)
-    return cast(System, found if isinstance(found, BaseSystem) else Completed(found, _Unsaid(found)))
+    return cast(System, found if isinstance(found, BaseSystem) else Completed(found, _Defaults(found)))
 
 
 def system_names() -> list[str]:
@@ -35,7 +35,7 @@ def models_of(systems: Mapping[str, System]) -> dict[str, tuple[str, str, str]]:
     }
 
 
-class _Unsaid(BaseSystem):
+class _Defaults(BaseSystem):
     """What a system has that does not say: it takes weights where its `build` has an argument for them."""
 
     def __init__(self, system: System) -> None:

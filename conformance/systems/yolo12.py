@@ -26,7 +26,7 @@ class Yolo12(BaseSystem):
         wrong with an attention hardly shows beside the rounding of its block: each is a layer of its own."""
         pairs = 4 if variant in ("l", "x") else 2
         attention = {
-            block: [f"model.{block}.m.{pair}.{place}.attn" for pair in range(pairs) for place in (0, 1)]
+            block: [f"model.{block}.m.{pair}.{index}.attn" for pair in range(pairs) for index in (0, 1)]
             for block in (6, 8)
         }
         return tuple(path for block in range(22) for path in (*attention.get(block, ()), f"model.{block}"))

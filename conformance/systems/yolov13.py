@@ -30,7 +30,7 @@ class YoloV13(BaseSystem):
         attention hardly shows beside the rounding of its stage: each is a layer of its own."""
         pairs = 4 if variant in ("l", "x") else 2
         attention = {
-            stage: [f"{stage}.chain.{pair}.{place}.attention" for pair in range(pairs) for place in (0, 1)]
+            stage: [f"{stage}.chain.{pair}.{index}.attention" for pair in range(pairs) for index in (0, 1)]
             for stage in ("stage4", "stage5")
         }
         return tuple(path for layer in LAYERS for path in (*attention.get(layer, ()), layer))

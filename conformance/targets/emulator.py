@@ -1,7 +1,7 @@
-"""What is known of NeuronCores and SDK releases, played on the CPU. Emulated: no figure of it was measured on one.
+"""What is known of NeuronCores and SDK releases, on the CPU. Emulated: no figure of it was measured on one.
 
 The exported graph runs on the CPU with the faults of the defects that the release is known to have. A pass
-means only that none of them strikes.
+means only that none of them is triggered.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from conformance.cases.outcome import Stage
 from conformance.cases.releases import releases
 from conformance.core.deferred import torch
 from conformance.defects.catalogue import find
-from conformance.defects.defect import FROZEN, UNSAID, Defect
+from conformance.defects.defect import Defect, EmulatedFault
 from conformance.graphs.exported import from_exported, node_scope
 from conformance.targets.base import BaseTarget
 from conformance.targets.protocol import Compiled, CompileError, Crashed, Options
@@ -57,13 +57,13 @@ class Emulator(BaseTarget):
         options.enter(Stage.LOWER)
         packages = self.packages(options.hardware, options.sdk)
         found = find(graph, packages, options.workarounds, options.hardware, options.dtype)
-        refused = [(defect, node) for defect, node in found if defect.refusal]
+        refused = [(defect, node) for defect, node in found if defect.error_code]
         if refused:
             defect, node = min(refused, key=lambda pair: list(Stage).index(pair[0].stage))
             options.enter(defect.stage)
-            failed = Crashed if str(defect.refusal).startswith("SIG") else CompileError
+            failed = Crashed if str(defect.error_code).startswith("SIG") else CompileError
             where = node_scope(node, program.paths) or "the model itself"
-            raise failed(str(defect.refusal), f"{node.target} in {where}")
+            raise failed(str(defect.error_code), f"{node.target} in {where}")
         options.enter(Stage.COMPILE)
         defects = frozenset(defect for defect, _ in found)
         known = self._compiled.setdefault(program.origin, {})
@@ -87,22 +87,22 @@ def _cast(compiled: Compiled, dtype: str) -> Compiled:
 
 
 def _with_faults(program: Program, defects: frozenset[Defect], workarounds: tuple[str, ...]) -> Compiled:
-    """The program's graph, with the fault in place of every node at which its defect strikes."""
+    """The program's graph, with the fault in place of every node that triggers its defect."""
     module = program.exported.module()
-    struck = [
+    triggered = [
         (node, defect)
         for node in module.graph.nodes
         for defect in defects
-        if defect.fault is not None and defect.strikes(node, workarounds)
+        if defect.fault is not None and defect.triggered_at(node, workarounds)
     ]
-    for node, defect in struck:
-        if defect.fault is UNSAID:
+    for node, defect in triggered:
+        if defect.fault is EmulatedFault.UNPUBLISHED:
             node.target = _wrong(node.target)
-        elif defect.fault is not FROZEN:
+        elif defect.fault is not EmulatedFault.FROZEN:
             node.target = defect.fault
     module.recompile()
     for node, value in _computed(
-        [node for node, defect in struck if defect.fault is FROZEN], module, program
+        [node for node, defect in triggered if defect.fault is EmulatedFault.FROZEN], module, program
     ).items():
         node.target = _constant(value)
     module.recompile()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from conformance.cases.outcome import Stage
 from conformance.core.deferred import torch
 from conformance.host.advice import INDEX
-from conformance.host.cores import cores_here
+from conformance.host.cores import host_cores
 from conformance.host.facts import TorchNeuronx
 from conformance.host.probe import installed_version
 from conformance.host.sdk import COMPILER, FRAMEWORK, torch_neuronx_kind
@@ -83,37 +83,39 @@ class Neuron(OnNeuron):
         found = super().conditions(column, dtype)
         with suppress(Unsupported):
             found["compiler arguments"] = " ".join(
-                _words(column.hardware, dtype, _how(column.hardware, column.settings))
+                _flags(column.hardware, dtype, _settings(column.hardware, column.settings))
             )
         return found
 
     def compile(self, program: Program, options: Options) -> Compiled:
         """Trace and save, or take what was compiled before; load and place."""
-        how = _how(options.hardware, options.settings)
-        if not how.compile_only:
+        settings = _settings(options.hardware, options.settings)
+        if not settings.compile_only:
             require_device(options.hardware, "; --compile-only needs no device")
         options.enter(Stage.CAPTURE)
         import torch_neuronx  # noqa: F401 (it sets variables that say how programs are lowered, and are in their key)
 
-        words = _words(options.hardware, options.dtype, how)
-        program = _for_one_core(program, how)
+        flags = _flags(options.hardware, options.dtype, settings)
+        program = _for_one_core(program, settings)
         recipe = {
-            "arguments": words,
+            "arguments": flags,
             "packages": self.packages(options.hardware, options.sdk),
-            "weights outside": how.weights_outside,
+            "weights outside": settings.weights_outside,
         }
         with on_core(), TemporaryDirectory(prefix="conformance-neuron-") as name:
             folder = Path(name)
             path = artifact(
-                artifact_key(program, recipe), folder, lambda path: _trace(program, path, words, how, options, folder)
+                artifact_key(program, recipe),
+                folder,
+                lambda path: _trace(program, path, flags, settings, options, folder),
             )
-            if how.compile_only:
-                raise NotRun(f"compiled for {options.hardware}, as asked; nothing was run")
+            if settings.compile_only:
+                raise NotRun(f"compiled for {options.hardware}, as settings; nothing was run")
             options.enter(Stage.LOAD)
-            return _load(path, how)
+            return _load(path, settings)
 
 
-def _how(hardware: str, settings: tuple[str, ...]) -> CompileSettings:
+def _settings(hardware: str, settings: tuple[str, ...]) -> CompileSettings:
     """Raises Unsupported for settings that exclude each other."""
     asked = set(settings)
     for both in ({"O1", "O3"}, {"lnc1", "lnc2"}, {"data-parallel", "dynamic-batch"}):
@@ -121,7 +123,7 @@ def _how(hardware: str, settings: tuple[str, ...]) -> CompileSettings:
             raise Unsupported(f"{' and '.join(sorted(both))} exclude each other")
     if asked & {"lnc1", "lnc2"} and hardware in WITHOUT_LNC:
         raise Unsupported(f"{hardware} has no logical NeuronCores of more than one")
-    default = 1 if hardware in WITHOUT_LNC else (cores_here().lnc if cores_here().indices else 2)
+    default = 1 if hardware in WITHOUT_LNC else (host_cores().lnc if host_cores().indices else 2)
     return CompileSettings(
         optlevel=1 if "O1" in asked else 3 if "O3" in asked else 2,
         lnc=1 if "lnc1" in asked else 2 if "lnc2" in asked else default,
@@ -132,25 +134,25 @@ def _how(hardware: str, settings: tuple[str, ...]) -> CompileSettings:
     )
 
 
-def _words(hardware: str, dtype: str, how: CompileSettings) -> list[str]:
+def _flags(hardware: str, dtype: str, settings: CompileSettings) -> list[str]:
     """The compiler's arguments."""
-    return arguments(hardware, dtype, how.optlevel, how.lnc, str(installed_version(COMPILER)))
+    return arguments(hardware, dtype, settings.optlevel, settings.lnc, str(installed_version(COMPILER)))
 
 
-def _for_one_core(program: Program, how: CompileSettings) -> Program:
+def _for_one_core(program: Program, settings: CompileSettings) -> Program:
     """The program for the images that one core gets at a time. Raises Unsupported where they cannot be parted."""
-    if not (how.data_parallel or how.dynamic_batch):
+    if not (settings.data_parallel or settings.dynamic_batch):
         return program
     batches = {len(x) for x in program.inputs}
     count = max(batches)
-    parts = count if how.dynamic_batch else _SPLIT
+    parts = count if settings.dynamic_batch else _SPLIT
     if len(batches) > 1 or count % parts:
         raise Unsupported(f"a batch of {count} cannot be parted evenly among {_SPLIT} NeuronCores")
     return type(program)(program.module, tuple(x[: count // parts] for x in program.inputs))
 
 
 def _trace(
-    program: Program, path: Path, words: list[str], how: CompileSettings, options: Options, folder: Path
+    program: Program, path: Path, flags: list[str], settings: CompileSettings, options: Options, folder: Path
 ) -> None:
     """Trace, compile and save."""
     import torch_neuronx
@@ -161,26 +163,26 @@ def _trace(
             copy.deepcopy(program.module),
             program.inputs,
             compiler_workdir=str(folder / "work"),
-            compiler_args=[*words, "--logfile", str(folder / LOG)],
-            inline_weights_to_neff=not how.weights_outside,
-            cpu_backend=how.compile_only,
+            compiler_args=[*flags, "--logfile", str(folder / LOG)],
+            inline_weights_to_neff=not settings.weights_outside,
+            cpu_backend=settings.compile_only,
         )
     options.enter(Stage.COMPILE)
     torch.jit.save(traced, str(path))
 
 
-def _load(path: Path, how: CompileSettings) -> Compiled:
+def _load(path: Path, settings: CompileSettings) -> Compiled:
     """On the first of the cores that are visible, or on all of them."""
     import torch_neuronx
 
     from conformance.programs.program import tensors
 
     loaded: Any = torch.jit.load(str(path))  # type: ignore[no-untyped-call]
-    if how.weights_outside:
+    if settings.weights_outside:
         torch_neuronx.move_trace_to_device(loaded, 0)
-    if how.dynamic_batch:
+    if settings.dynamic_batch:
         torch_neuronx.dynamic_batch(loaded)
-    if how.data_parallel:
+    if settings.data_parallel:
         loaded = torch_neuronx.DataParallel(loaded, device_ids=list(range(_SPLIT)), set_dynamic_batching=False)
 
     def run(*inputs: Tensor) -> tuple[Tensor, ...]:

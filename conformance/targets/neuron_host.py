@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from conformance.cases.releases import releases
 from conformance.core.errors import UserError
-from conformance.host.cores import LNC, VISIBLE, cores_here
+from conformance.host.cores import LNC, VISIBLE, host_cores
 from conformance.host.probe import installed_version
 from conformance.host.sdk import COMPILER, FRAMEWORK, identify, public
 from conformance.targets.base import BaseTarget
@@ -27,17 +27,17 @@ LOGICAL_CORES = {
 
 def families(offered: tuple[str, ...]) -> tuple[str, ...]:
     """The family of this host where it is among those offered; else all of them."""
-    family = cores_here().family
+    family = host_cores().family
     return (family,) if family in offered else offered
 
 
 def require_device(hardware: str, instead: str) -> None:
     """Raises Unsupported where this host cannot run what is for a family; `instead` says what it can do."""
-    here = cores_here()
-    if here.trouble:
-        raise Unsupported(f"{here.trouble}{instead}")
-    if here.family != hardware:
-        raise Unsupported(f"this host is {here.family}, not {hardware}{instead}")
+    cores = host_cores()
+    if cores.trouble:
+        raise Unsupported(f"{cores.trouble}{instead}")
+    if cores.family != hardware:
+        raise Unsupported(f"this host is {cores.family}, not {hardware}{instead}")
 
 
 @contextmanager
@@ -79,8 +79,12 @@ class OnNeuron(BaseTarget):
 
     def conditions(self, column: Column, dtype: str) -> dict[str, str]:
         """The instance, and the driver and runtime that are installed on it."""
-        here = cores_here()
-        found = {"instance": here.instance, "aws-neuronx-dkms": here.driver, "aws-neuronx-runtime-lib": here.runtime}
+        cores = host_cores()
+        found = {
+            "instance": cores.instance,
+            "aws-neuronx-dkms": cores.driver,
+            "aws-neuronx-runtime-lib": cores.runtime,
+        }
         return {name: text for name, text in found.items() if text}
 
     def process(self, settings: tuple[str, ...]) -> dict[str, str]:

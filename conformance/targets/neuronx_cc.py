@@ -31,15 +31,15 @@ _TELLS_INTEGERS = Version("2.27.5334")
 
 def arguments(hardware: str, dtype: str, optlevel: int, lnc: int, compiler: str) -> list[str]:
     """Everything that has a default is said, so that a release with other defaults compiles the same program."""
-    words = ["--target", hardware, "--model-type", "generic", "--optlevel", str(optlevel)]
-    words += ["--auto-cast", AUTO_CAST.get(dtype, "none")]
+    flags = ["--target", hardware, "--model-type", "generic", "--optlevel", str(optlevel)]
+    flags += ["--auto-cast", AUTO_CAST.get(dtype, "none")]
     if dtype in AUTO_CAST:
-        words += ["--auto-cast-type", "bf16"]
+        flags += ["--auto-cast-type", "bf16"]
     if hardware not in WITHOUT_LNC:
-        words += ["--logical-nc-config", str(lnc)]
+        flags += ["--logical-nc-config", str(lnc)]
     if Version(compiler.partition("+")[0]) >= _TELLS_INTEGERS:
-        words += ["--native-int64", "disabled", "--implicit-integer-downcast", "all"]
-    return words
+        flags += ["--native-int64", "disabled", "--implicit-integer-downcast", "all"]
+    return flags
 
 
 @contextmanager
@@ -67,9 +67,9 @@ def compiling(folder: Path, enter: Callable[[Stage], None]) -> Iterator[None]:
 
 def _watch(done: threading.Event, enter: Callable[[Stage], None]) -> None:
     """Whether the compiler runs: a compiler that hangs or is killed is then known by its stage."""
-    here = psutil.Process()
+    own = psutil.Process()
     while not done.wait(0.2):
-        for process in here.children(recursive=True):
+        for process in own.children(recursive=True):
             try:
                 if NAME in process.name() or any(Path(word).name == NAME for word in process.cmdline()[:2]):
                     enter(Stage.COMPILE)

@@ -49,7 +49,7 @@ class CompileError(Exception):
 
 
 class Crashed(CompileError):
-    """The process would have died: `signature` is the signal. For targets that play a device."""
+    """The process would have died: `signature` is the signal. For targets that emulate a device."""
 
 
 class Unsupported(CompileError):

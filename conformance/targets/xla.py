@@ -78,16 +78,16 @@ def _lowered(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Compiled, l
         return lambda *_: outputs, computed
     context = torch_xla._XLAC.lowering.LoweringContext("conformance")
     context.build([output for output in outputs if output.device.type == "xla"])
-    places = {context.tensor_parameter_id(x): place for place, x in enumerate(inputs)}
+    index_of = {context.tensor_parameter_id(x): index for index, x in enumerate(inputs)}
     held = context.parameter_id_tensor_mapping()
-    parameters = [(places.get(number), held[number].to(device)) for number in sorted(held)]
+    parameters = [(index_of.get(number), held[number].to(device)) for number in sorted(held)]
     hlo = context.hlo()
     name = hashlib.sha256(hlo).hexdigest()[:16]
     computation: Any = torch_xla.core.xla_builder.computation_from_module_proto(name, hlo)
 
     def run(*given: Tensor) -> tuple[Tensor, ...]:
         there = [x.to(device) for x in given]
-        arguments = [own if place is None else there[place] for place, own in parameters]
+        arguments = [own if index is None else there[index] for index, own in parameters]
         found = iter(torch_xla._XLAC._xla_user_computation(f"xla::{name}", arguments, computation))
         answers = [next(found) if constant is None else constant for constant in constants]
         torch_xla.sync(wait=True)

@@ -3,16 +3,24 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from conformance.commands.doctor import examine, exit_code, facts_json
 from conformance.core.errors import UserError
+from conformance.host.probe import Host
+
+if TYPE_CHECKING:
+    from host.conftest import Part
 
 
 @pytest.fixture
-def trainium(bare, with_tool, with_file, listing):
+def trainium(
+    bare: Host, with_tool: Callable[..., str], with_file: Callable[..., None], listing: Callable[[str], str]
+) -> Host:
     """A trn2.3xlarge with SDK 2.29.1 in its environment."""
     versions = {"neuronx-cc": "2.24.8799.0+6f62ff7c", "torch-neuronx": "2.9.0.2.13.26312+8e870898"}
     with_tool("neuron-ls", listing("trn2.3xlarge"))
@@ -21,7 +29,9 @@ def trainium(bare, with_tool, with_file, listing):
     return replace(bare, version=versions.get, environ={"NEURON_RT_VISIBLE_CORES": "0-1", "HOME": "/root"})
 
 
-def test_report_of_a_trainium(trainium, registered, ready, report):
+def test_report_of_a_trainium(
+    trainium: Host, registered: Callable[..., None], ready: Part, report: Callable[..., tuple[int, str]]
+) -> None:
     registered({"neuron": ready}, {"yolo26": ready})
     code, text = report(examine(trainium))
     assert code == 0
@@ -41,7 +51,14 @@ def test_report_of_a_trainium(trainium, registered, ready, report):
     assert "HOME" not in text
 
 
-def test_devices_that_are_alike_are_one_line(bare, with_tool, listing, registered, ready, report):
+def test_devices_that_are_alike_are_one_line(
+    bare: Host,
+    with_tool: Callable[..., str],
+    listing: Callable[[str], str],
+    registered: Callable[..., None],
+    ready: Part,
+    report: Callable[..., tuple[int, str]],
+) -> None:
     registered({"neuron": ready}, {"yolo26": ready})
     with_tool("neuron-ls", listing("inf2.24xlarge"))
     _, text = report(examine(bare))
@@ -49,27 +66,49 @@ def test_devices_that_are_alike_are_one_line(bare, with_tool, listing, registere
     assert "held by" not in text
 
 
-def test_an_unreleased_combination_says_which_is_which(with_packages, registered, ready, report):
+def test_an_unreleased_combination_says_which_is_which(
+    with_packages: Callable[..., Host],
+    registered: Callable[..., None],
+    ready: Part,
+    report: Callable[..., tuple[int, str]],
+) -> None:
     registered({}, {"yolo26": ready})
     host = with_packages({"neuronx-cc": "2.24.8799.0", "torch-neuronx": "2.9.0.2.15.32035"})
     _, text = report(examine(host))
     assert "unreleased combination, closest: 2.29.1 (neuronx-cc 2.29.1, torch-neuronx 2.31.0)\n" in text
 
 
-def test_one_unknown_version_is_no_combination(with_packages, registered, ready, report):
+def test_one_unknown_version_is_no_combination(
+    with_packages: Callable[..., Host],
+    registered: Callable[..., None],
+    ready: Part,
+    report: Callable[..., tuple[int, str]],
+) -> None:
     registered({}, {"yolo26": ready})
     _, text = report(examine(with_packages({"neuronx-cc": "2.24.8800.0"})))
     assert "  SDK release         no known release, closest: 2.29.1 (neuronx-cc of none that is known)\n" in text
 
 
-def test_devices_whose_cores_are_not_known(bare, with_file, registered, ready, report):
+def test_devices_whose_cores_are_not_known(
+    bare: Host,
+    with_file: Callable[..., None],
+    registered: Callable[..., None],
+    ready: Part,
+    report: Callable[..., tuple[int, str]],
+) -> None:
     registered({}, {"yolo26": ready})
     with_file("dev/neuron0")
     with_file("dev/neuron1")
     assert "  devices             2 (/dev/neuron0, /dev/neuron1), cores not known\n" in report(examine(bare))[1]
 
 
-def test_a_tool_that_fails_is_a_line_of_the_report(bare, with_tool, registered, ready, report):
+def test_a_tool_that_fails_is_a_line_of_the_report(
+    bare: Host,
+    with_tool: Callable[..., str],
+    registered: Callable[..., None],
+    ready: Part,
+    report: Callable[..., tuple[int, str]],
+) -> None:
     registered({"emulator": ready}, {"yolo26": ready})
     with_tool("neuron-ls", "echo no driver >&2; exit 3")
     code, text = report(examine(bare))
@@ -78,7 +117,9 @@ def test_a_tool_that_fails_is_a_line_of_the_report(bare, with_tool, registered, 
     assert code == 0
 
 
-def test_what_is_missing_is_said_with_the_command_in_one_piece(bare, registered, ready, lacking, report):
+def test_what_is_missing_is_said_with_the_command_in_one_piece(
+    bare: Host, registered: Callable[..., None], ready: Part, lacking: Part, report: Callable[..., tuple[int, str]]
+) -> None:
     registered({"emulator": ready, "xla": lacking}, {"yolo26": ready})
     for terminal in (False, True):
         code, text = report(examine(bare), terminal=terminal, width=40)
@@ -87,7 +128,9 @@ def test_what_is_missing_is_said_with_the_command_in_one_piece(bare, registered,
         assert code == 0
 
 
-def test_nothing_usable_is_exit_code_1(bare, registered, ready, lacking, report):
+def test_nothing_usable_is_exit_code_1(
+    bare: Host, registered: Callable[..., None], ready: Part, lacking: Part, report: Callable[..., tuple[int, str]]
+) -> None:
     for targets, systems in (({"xla": lacking}, {"y": ready}), ({"e": ready}, {"y": lacking}), ({}, {"y": ready})):
         registered(targets, systems)
         facts = examine(bare)
@@ -96,7 +139,9 @@ def test_nothing_usable_is_exit_code_1(bare, registered, ready, lacking, report)
         assert "Nothing can be run here" in text
 
 
-def test_a_target_that_breaks_is_one_line(bare, registered, ready, report):
+def test_a_target_that_breaks_is_one_line(
+    bare: Host, registered: Callable[..., None], ready: Part, report: Callable[..., tuple[int, str]]
+) -> None:
     broken = {"mine": ImportError("no module\nnamed x"), "other": UserError("cannot load target 'other': gone")}
     registered({"emulator": ready, **broken}, {"yolo26": ready})
     code, text = report(examine(bare))
@@ -105,13 +150,17 @@ def test_a_target_that_breaks_is_one_line(bare, registered, ready, report):
     assert "  other               cannot load target 'other': gone\n" in text
 
 
-def test_what_is_emulated_is_called_that(bare, registered, ready, report):
+def test_what_is_emulated_is_called_that(
+    bare: Host, registered: Callable[..., None], ready: Part, report: Callable[..., tuple[int, str]]
+) -> None:
     ready.emulated = True
     registered({"emulator": ready}, {"yolo26": ready})
     assert "  emulator            ready, emulated\n" in report(examine(bare))[1]
 
 
-def test_a_pipe_gets_plain_text_and_whole_lines(trainium, registered, ready, report):
+def test_a_pipe_gets_plain_text_and_whole_lines(
+    trainium: Host, registered: Callable[..., None], ready: Part, report: Callable[..., tuple[int, str]]
+) -> None:
     registered({"neuron": ready}, {"yolo26": ready})
     _, text = report(examine(trainium), width=30)
     assert "\x1b" not in text
@@ -119,7 +168,9 @@ def test_a_pipe_gets_plain_text_and_whole_lines(trainium, registered, ready, rep
     assert any("and 1 more; they cannot be used until released." in line for line in text.splitlines())
 
 
-def test_json_has_facts_advice_and_verdict(trainium, registered, ready, lacking):
+def test_json_has_facts_advice_and_verdict(
+    trainium: Host, registered: Callable[..., None], ready: Part, lacking: Part
+) -> None:
     registered({"neuron": ready, "xla": lacking}, {"yolo26": ready})
     data = json.loads(facts_json(examine(trainium)))
     assert data["neuron"]["devices"][0]["physical_cores"] == 8
@@ -130,9 +181,7 @@ def test_json_has_facts_advice_and_verdict(trainium, registered, ready, lacking)
     assert data["usable"] is True
 
 
-@pytest.mark.parametrize(
-    "call", ["", "conformance.commands.doctor.facts_json(conformance.commands.doctor.examine())"]
-)
-def test_neither_import_nor_examination_loads_torch(call):
+@pytest.mark.parametrize("call", ["", "doctor.facts_json(doctor.examine())"])
+def test_neither_import_nor_examination_loads_torch(call: str) -> None:
     code = f"from conformance.commands import doctor\nimport sys\n{call}\nassert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -59,7 +59,7 @@ def group(noise_ratio: float, cosine: float, images: int = 2) -> GroupFigures:
 
 
 def layer(path: str, type_: str, noise_ratio: float, how: str = "in_place") -> LayerFigures:
-    """Figures of a layer; from a noise ratio of 4 on it is bad."""
+    """Figures of a layer; from a error ratio of 4 on it is bad."""
     return LayerFigures(
         path=path,
         type=type_,

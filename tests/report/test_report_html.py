@@ -156,8 +156,8 @@ def test_a_panel_shows_every_verdict_what_was_made_up_and_errors_of_the_suite(ma
     record = make_wrong(checks=checks, invented=["multiply-reduce"])
     panel = Page(written([record])).text.partition("Reproduce")[2]
     for expected in (
-        "Verdictsmodel, call 1: pass, noise ratio 0.91",
-        "model, call 2: wrong (call 2), noise ratio 48.2",
+        "Verdictsmodel, call 1: pass, error ratio 0.91",
+        "model, call 2: wrong (call 2), error ratio 48.2",
         "detections: not judged",
         "Made upby the emulator: what comes out of multiply-reduce is not known",
     ):
@@ -197,7 +197,7 @@ def test_the_strip_shows_where_it_starts_to_go_wrong(make_wrong):
     assert min(heights[10:]) > 2 * max(heights[:10])
     text = written([make_wrong()])
     assert text.count('<rect class="bad"') == 14
-    assert "<title>model.10 (C2PSA): noise ratio 90,000, error 9.0e-03 (" in text
+    assert "<title>model.10 (C2PSA): error ratio 90,000, error 9.0e-03 (" in text
 
 
 def test_the_strip_survives_what_is_not_finite_and_what_is_zero(make_layer):

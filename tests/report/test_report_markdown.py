@@ -89,7 +89,7 @@ def test_what_is_known_about_a_defect_is_below(sample):
 
 def test_isolated_layers_and_gate_are_listed(sample):
     text = written(sample)
-    assert "23 of 24 layers pass | [✗ wrong: model.10 (C2PSA), noise ratio 8,123, error 8.1e-04 (" in text
+    assert "23 of 24 layers pass | [✗ wrong: model.10 (C2PSA), error ratio 8,123, error 8.1e-04 (" in text
     gate = section(text, "What the published gate would have said", 2)
     assert "24 of 24 wrong cells pass the published gate." in gate
     assert "| xla | CosSim &gt;= 0.98 | 0.9917 passes | scores | 48,211 | 4.8e-03 (visible) | 0.0512 |" in gate

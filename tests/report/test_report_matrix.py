@@ -141,7 +141,7 @@ def test_isolated_layers_are_counted_and_the_failing_ones_named(sample):
         ("yolo26n-detect/b2/320x320/fp32", "xla", "23 of 24 layers pass")
     ]
     (layer,) = isolated[0].rest
-    assert layer.text.startswith("✗ wrong: model.10 (C2PSA), noise ratio 8,123, error 8.1e-04 (")
+    assert layer.text.startswith("✗ wrong: model.10 (C2PSA), error ratio 8,123, error 8.1e-04 (")
 
 
 def test_an_isolated_layer_that_did_not_compile_is_named_without_figures(make):

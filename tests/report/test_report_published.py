@@ -40,7 +40,7 @@ def test_it_strikes_and_worked_around_the_output_is_right(make_wrong, make_passi
         "model.10 (C2PSA)",
         "yes",
         "slice: pass, tensor_split: wrong",
-        "yes: it strikes there, and with slice the output is right",
+        "yes: it is triggered there, and with slice the output is right",
     )
 
 
@@ -59,11 +59,11 @@ def test_where_xla_is_right_the_defect_explains_nothing(make_passing):
 def test_what_is_wrong_by_something_else_is_not_put_down_to_it(make_wrong, make_passing):
     records = [make_wrong(defects=["another"]), make_passing(workarounds=["slice"])]
     assert explained(records) == "no: xla is wrong there, but not by this defect"
-    assert compared(records).strikes is False
+    assert compared(records).triggered is False
 
 
 def test_without_a_workaround_that_was_tested_nothing_is_claimed(make, make_wrong, make_passing):
-    assert explained([make_wrong()]) == "open: it strikes there, and with no workaround did it come to figures"
+    assert explained([make_wrong()]) == "open: it is triggered there, and with no workaround did it come to figures"
     elsewhere = make_passing(workarounds=["slice"], batch=4)
     other_defect = make_passing(workarounds=["topk-on-cpu"])
     crashed = make(Status.CRASH, workarounds=["functionalization"])
@@ -72,7 +72,7 @@ def test_without_a_workaround_that_was_tested_nothing_is_claimed(make, make_wron
 
 def test_what_stays_wrong_when_worked_around_is_explained_in_part(make_wrong):
     records = [make_wrong(), make_wrong(workarounds=["slice"], defects=[])]
-    assert explained(records) == "partly: it strikes there, but with slice the output is still wrong"
+    assert explained(records) == "partly: it is triggered there, but with slice the output is still wrong"
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_what_stays_wrong_when_worked_around_is_explained_in_part(make_wrong):
 def test_other_records_are_no_word_on_a_figure(make_wrong, elsewhere):
     found = compared([make_wrong(**elsewhere)])
     assert found.cells == ("yolo26n-detect", "0.9943", *[UNTESTED] * 7)
-    assert (found.cosines, found.strikes, found.with_workarounds) == ({}, None, {})
+    assert (found.cosines, found.triggered, found.with_workarounds) == ({}, None, {})
 
 
 def test_what_did_not_come_to_figures_is_not_tested(make):
@@ -114,7 +114,7 @@ def test_a_figure_of_one_output_is_judged_by_its_own_groups(make_wrong, make_pas
     assert explained(records, "yolo26n-segment, output 1") == "no: xla is right there"
     assert compared(records, "yolo26n-segment, output 0").cosines == dict.fromkeys(names, 0.05)
     assert explained(records, "yolo26n-segment, output 0") == (
-        "yes: it strikes there, and with functionalization the output is right"
+        "yes: it is triggered there, and with functionalization the output is right"
     )
 
 
@@ -159,7 +159,7 @@ def test_all_forms_say_the_same_and_that_weights_are_others(make_wrong, make_pas
     for form in (markdown, page, text):
         assert summary in form
         assert ABOUT in form
-        assert "yes: it strikes there, and with slice the output is right" in form
+        assert "yes: it is triggered there, and with slice the output is right" in form
         assert "no: xla is right there" in form
     line = next(line for line in markdown.splitlines() if line.startswith("| yolo26n-detect | 0.9943"))
     assert "[yolo26n-detect/b2/320x320/fp32](#cell-yolo26n-detect-b2-320x320-fp32-xla)" in line
@@ -187,7 +187,7 @@ def test_all_forms_say_the_same_and_that_weights_are_others(make_wrong, make_pas
         "defect_strikes": True,
         "with_workarounds": {"slice": "pass"},
         "defect_explains": "yes",
-        "why": "it strikes there, and with slice the output is right",
+        "why": "it is triggered there, and with slice the output is right",
     }
     assert found["figures"][2]["defect_explains"] == "not tested"
     assert found["figures"][2]["defect_strikes"] is None

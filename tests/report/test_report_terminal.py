@@ -66,7 +66,7 @@ def test_workarounds_layers_defects_gate_and_versions_are_there(sample):
     assert "The same cells with workarounds on" in text
     assert "+ functionalization" in text
     assert "yolo26n-detect/b2/320x320/fp32 @ xla: 23 of 24 layers pass" in text
-    assert "✗ wrong: model.10 (C2PSA), noise ratio 8,123" in text
+    assert "✗ wrong: model.10 (C2PSA), error ratio 8,123" in text
     assert "Known defect split-with-sizes" in text
     assert "Workaround chunk: x.chunk(n)" in text
     assert "REAL: 24 of 24 wrong cells pass the published gate" in text

@@ -1,4 +1,4 @@
-"""Which defects strike in a module, of all that are known of anything in use today."""
+"""Which defects a module triggers, of all that are known of anything in use today."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PRESENT = [  # not those of compilers before SDK 2.26 alone
 ]
 
 
-def struck(
+def defects_of(
     function: Callable[..., object] | nn.Module,
     *inputs: Tensor,
     among: Iterable[Defect] = PRESENT,
@@ -36,4 +36,4 @@ def struck(
     """Their ids, in the order of the catalogue."""
     module = function if isinstance(function, nn.Module) else calls(function)
     nodes = nodes_of(Program(Whole(module, workarounds), inputs).exported.graph)
-    return [defect.id for defect in among if any(defect.strikes(node, workarounds) for node in nodes)]
+    return [defect.id for defect in among if any(defect.triggered_at(node, workarounds) for node in nodes)]
