@@ -23,10 +23,12 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = self.qkv(x).flatten(2).transpose(1, 2).unsqueeze(1).chunk(3, -1)
         attended = getattr(self, self.how)(q * 4, k * 4, v)
-        return self.proj(attended.squeeze(1).transpose(1, 2).reshape(x.shape))
+        y: Tensor = self.proj(attended.squeeze(1).transpose(1, 2).reshape(x.shape))
+        return y
 
     def math(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        return (q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(-1) @ v
+        scores: Tensor = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
+        return scores.softmax(-1) @ v
 
     def sdpa(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         return nn.functional.scaled_dot_product_attention(q, k, v)
@@ -54,8 +56,9 @@ class AttentionNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.stem(x)
         for block in self.blocks:
-            x = x + block["attn"](x)
-        return self.head(x)
+            x = x + block["attn"](x)  # type: ignore[index]
+        y: Tensor = self.head(x)
+        return y
 
 
 class TwoHeads(nn.Module):
@@ -70,7 +73,7 @@ class TwoHeads(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         x = self.stem(x)
-        x = x + self.blocks[0]["attn"](x)
+        x = x + self.blocks[0]["attn"](x)  # type: ignore[index]
         both = self.head(x), self.other(x)
         return torch.cat(both, 1).chunk(2, 1) if self.joined else both
 
@@ -96,7 +99,7 @@ class NumpyAttention(MathAttention):
     how = "numpy"
 
 
-def net(how: str) -> nn.Module:
+def net(how: str) -> AttentionNet:
     """Weights are the same however the attention is computed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

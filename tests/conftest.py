@@ -16,7 +16,7 @@ os.environ["YOLO_AUTOINSTALL"] = "false"  # whichever test imports ultralytics f
 
 
 @pytest.fixture(autouse=True, scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A cache of our own: no test passes because of what an earlier run left behind."""
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:

@@ -38,13 +38,14 @@ def _regions(y: Tensor) -> Tensor:
 def _roi_align(y: Tensor) -> Tensor:
     from torchvision.ops import roi_align
 
-    return roi_align(y, _regions(y), 3)
+    aligned: Tensor = roi_align(y, _regions(y), 3)
+    return aligned
 
 
 def _suppressed(y: Tensor) -> Tensor:
     from torchvision.ops import nms
 
-    kept = nms(_regions(y)[:, 1:], y.flatten(1).amax(1), 0.3)
+    kept: Tensor = nms(_regions(y)[:, 1:], y.flatten(1).amax(1), 0.3)
     return y * (1 + kept.to(y.dtype).sum() + y.flatten(1)[kept].mean())
 
 
@@ -56,7 +57,8 @@ def _written_by_mask(y: Tensor) -> Tensor:
 
 def _longest_runs(y: Tensor) -> Tensor:
     steps = (y.flatten(1) > 0).int()
-    return y * torch.unique_consecutive(steps).numel()
+    runs: Tensor = torch.unique_consecutive(steps)
+    return y * runs.numel()
 
 
 # What torch-xla 2.9 computes on the CPU while it traces, and a program that was traced once has for a constant.
@@ -68,7 +70,7 @@ FROZEN: dict[str, Callable[[Tensor], Any]] = {
     "maskwritten": _written_by_mask,
     "nonzero": lambda y: y * (y < 0).nonzero().to(y.dtype).mean(),
     "argwhere": lambda y: y + torch.argwhere(y > 0.1).to(y.dtype).mean(0).sum(),
-    "unique": lambda y: y * (y * 5).round().unique().numel(),
+    "unique": lambda y: y * (y * 5).round().unique().numel(),  # type: ignore[no-untyped-call]
     "uniqueconsecutive": _longest_runs,
     "bincount": lambda y: y + (y.flatten() * 4 + 20).clamp(0, 40).long().bincount(minlength=41).to(y.dtype).std(),
     "histc": lambda y: y + torch.histc(y, 5, -1, 1).std(),

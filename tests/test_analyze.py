@@ -40,7 +40,8 @@ def test_operators_that_do_not_compile_come_first(tmp_path: Path) -> None:
         {"kind": "aten::sigmoid", "count": 1, "fails_in": None},
     ]
     said = analyze(tmp_path, "neuron_double", "test_analyze:ranked").stdout
-    assert "75.0 % of 4 operators compile" in said and "no: fails in neuronx-cc" in said
+    assert "75.0 % of 4 operators compile" in said
+    assert "no: fails in neuronx-cc" in said
 
 
 def test_model_of_a_system_and_what_all_compiles(tmp_path: Path) -> None:
@@ -58,4 +59,6 @@ def test_model_of_a_system_and_what_all_compiles(tmp_path: Path) -> None:
 )
 def test_bad_input_is_one_line(tmp_path: Path, double: str, model: str, message: str) -> None:
     done = analyze(tmp_path, double, model)
-    assert done.returncode == 2 and done.stderr.startswith(message) and done.stderr.count("\n") == 1
+    assert done.returncode == 2
+    assert done.stderr.startswith(message)
+    assert done.stderr.count("\n") == 1

@@ -14,13 +14,16 @@ from conformance.targets.artifacts import artifact, artifact_key
 
 
 class Net(nn.Module):
+    mean: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.conv = nn.Conv2d(3, 4, 3)
         self.register_buffer("mean", torch.zeros(1))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv(x) - self.mean
+        y: Tensor = self.conv(x) - self.mean
+        return y
 
 
 def program(module: nn.Module, size: int = 8) -> Program:
@@ -28,7 +31,8 @@ def program(module: nn.Module, size: int = 8) -> Program:
 
 
 def test_key_is_of_all_that_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    net, recipe = Net(), {"arguments": ["-O1"]}
+    net = Net()
+    recipe: dict[str, object] = {"arguments": ["-O1"]}
     key = artifact_key(program(net), recipe)
     assert key == artifact_key(program(copy.deepcopy(net)), recipe) is not None
     others = [copy.deepcopy(net) for _ in range(3)]
@@ -60,10 +64,14 @@ def test_made_once_and_again_where_it_is_damaged(tmp_path: Path, monkeypatch: py
         path.write_text("compiled")
 
     path = artifact("key", tmp_path, make)
-    assert artifact("key", tmp_path, make) == path and path.read_text() == "compiled" and len(made) == 1
+    assert artifact("key", tmp_path, make) == path
+    assert path.read_text() == "compiled"
+    assert len(made) == 1
     path.write_text("half of i")
-    assert artifact("key", tmp_path, make).read_text() == "compiled" and len(made) == 2
-    assert artifact(None, tmp_path, make) == tmp_path / "program.pt" and len(made) == 3
+    assert artifact("key", tmp_path, make).read_text() == "compiled"
+    assert len(made) == 2
+    assert artifact(None, tmp_path, make) == tmp_path / "program.pt"
+    assert len(made) == 3
 
 
 def test_what_failed_to_compile_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,5 +83,9 @@ def test_what_failed_to_compile_is_not_kept(tmp_path: Path, monkeypatch: pytest.
 
     with pytest.raises(RuntimeError, match="no lowering"):
         artifact("key", tmp_path, fail)
-    done = artifact("key", tmp_path, lambda path: path.write_text("compiled") and None)
+
+    def make(path: Path) -> None:
+        path.write_text("compiled")
+
+    done = artifact("key", tmp_path, make)
     assert done.read_text() == "compiled"

@@ -47,7 +47,8 @@ def without_scale(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 def over_queries(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    return (q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5).softmax(-2) @ v
+    scores: Tensor = q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5
+    return scores.softmax(-2) @ v
 
 
 @settings(max_examples=60, deadline=None)
@@ -71,7 +72,8 @@ def test_a_wrong_attention_does_not_agree(wrong: Attend, dtype: torch.dtype) -> 
 def test_a_flash_kernel_gets_its_own_layout_and_half_precision(dtype: torch.dtype, tolerance: float) -> None:
     qkv = random_qkv((2, 3, 16, 32), dtype, 0)
     given = attention.with_kernel(kernel, *qkv)
-    assert given.dtype == dtype and given.shape == qkv[0].shape
+    assert given.dtype == dtype
+    assert given.shape == qkv[0].shape
     wanted = attention.math(*(x.double() for x in qkv))
     assert (given.double() - wanted).abs().max() / wanted.abs().max() < tolerance
 
@@ -79,6 +81,7 @@ def test_a_flash_kernel_gets_its_own_layout_and_half_precision(dtype: torch.dtyp
 def area_attention(area: int, attend: Attend) -> AreaAttention:
     """Of 2 heads of 4 channels, with the values' positions left out."""
     zero = nn.Conv2d(8, 8, 1)
+    assert zero.bias is not None
     nn.init.zeros_(zero.weight)
     nn.init.zeros_(zero.bias)
     module = AreaAttention(nn.Conv2d(8, 24, 1), zero, nn.Identity(), heads=2, area=area, attend=attend)
@@ -92,22 +95,26 @@ def test_attention_stays_within_its_area() -> None:
     changed[0, :, 3, 5] += 1
     difference = (module(changed) - module(x)).abs().amax(dim=1)
     assert (difference[0, 2:4] > 0).all()
-    assert (difference[0, :2] == 0).all() and (difference[0, 4:] == 0).all() and (difference[1] == 0).all()
+    assert (difference[0, :2] == 0).all()
+    assert (difference[0, 4:] == 0).all()
+    assert (difference[1] == 0).all()
 
 
 def test_heads_are_apart() -> None:
     """The channels of a head come from its own queries, keys and values."""
     module, x = area_attention(1, attention.sdpa), torch.rand(1, 8, 4, 4, dtype=torch.float64)
     before = module(x)
-    module.qkv.weight[12:] += 0.5  # the second head's
+    module.get_parameter("qkv.weight")[12:] += 0.5  # the second head's
     changed = (module(x) - before).abs().amax(dim=(0, 2, 3))
-    assert (changed[:4] == 0).all() and (changed[4:] > 0).all()
+    assert (changed[:4] == 0).all()
+    assert (changed[4:] > 0).all()
 
 
 @pytest.mark.parametrize("asked", ["math", "sdpa"])
 def test_what_is_asked_for_is_used_and_noted(asked: str) -> None:
     assert choose(asked) == Backend(asked, asked)
-    assert choose(asked).note == f"attention: {asked}" and choose(asked).attend is ATTENTIONS[asked]
+    assert choose(asked).note == f"attention: {asked}"
+    assert choose(asked).attend is ATTENTIONS[asked]
 
 
 @pytest.fixture

@@ -26,7 +26,8 @@ def on_the_grid(x: Tensor) -> bool:
 def test_products_are_of_rounded_numbers_and_are_not_rounded_themselves() -> None:
     with auto_cast("matmult-bf16"):
         product, total = X @ W, X + X
-    assert torch.equal(product, rounded(X) @ rounded(W)) and not on_the_grid(product)
+    assert torch.equal(product, rounded(X) @ rounded(W))
+    assert not on_the_grid(product)
     assert torch.equal(total, X + X), "nothing else is cast"
     assert product.dtype == torch.float32
 
@@ -35,7 +36,8 @@ def test_products_are_of_rounded_numbers_and_are_not_rounded_themselves() -> Non
 def test_everything_is_rounded(function: object) -> None:
     with auto_cast("all-bf16"):
         y = function(X)  # type: ignore[operator]
-    assert on_the_grid(y) and y.dtype == torch.float32
+    assert on_the_grid(y)
+    assert y.dtype == torch.float32
 
 
 def test_writes_and_views_stay_what_they_are() -> None:
@@ -43,7 +45,8 @@ def test_writes_and_views_stay_what_they_are() -> None:
     with auto_cast("all-bf16"):
         x[1].add_(1 / 3)
         x.view(2, 12)[1] *= 0.3
-    assert on_the_grid(x[1]) and on_the_grid(x[2:]), "what was written is rounded, in place"
+    assert on_the_grid(x[1]), "what was written is rounded, in place"
+    assert on_the_grid(x[2:]), "what was written is rounded, in place"
     assert torch.equal(x[0], X[0]), "what was not is as it was"
 
 
@@ -72,4 +75,5 @@ def test_casts_of_convolutions_are_in_the_graph() -> None:
     cast = Program(Whole(toys.Toy().build("1", "detect").module), toys.Toy().inputs(toys.CASE.subject, 0)).with_casts
     names = [str(node.target) for node in cast.exported.graph.nodes]
     convolutions = sum("conv2d" in name for name in names)
-    assert convolutions and sum("to.dtype" in name or "_to_copy" in name for name in names) >= 4 * convolutions
+    assert convolutions
+    assert sum("to.dtype" in name or "_to_copy" in name for name in names) >= 4 * convolutions

@@ -47,7 +47,7 @@ def noisy(seed: int, labels: Sequence[Labelled]) -> list[Detections]:
         kept = random.random(len(label.boxes)) < 0.8
         moved = label.boxes[kept] + random.normal(0, 4, (kept.sum(), 4)) * [1, 1, 0, 0]
         classes = np.where(random.random(kept.sum()) < 0.9, label.classes[kept], 0)
-        others = random.integers(0, 8)
+        others = int(random.integers(0, 8))
         boxes = np.concatenate([moved, random_boxes(random, others)])
         scores = random.integers(1, 20, len(boxes)) / 20
         images.append(Detections(boxes, scores, np.concatenate([classes, random.integers(0, CLASSES, others)])))

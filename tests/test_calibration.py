@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cells import like
@@ -25,9 +26,7 @@ def figures(ratio: float) -> ImageFigures:
     return ImageFigures(noise_ratio=ratio, rel_l2=1e-6, cosine=1)
 
 
-def made(
-    ratios: Sequence[float], target: str = "openvino", in_place: Sequence[float] = (), **changes: object
-) -> Record:
+def made(ratios: Sequence[float], target: str = "openvino", in_place: Sequence[float] = (), **changes: Any) -> Record:
     group = (
         record()
         .groups["boxes"]
@@ -51,8 +50,11 @@ def test_limit_is_twice_the_largest_healthy_ratio_rounded_up() -> None:
     found = calibrated([made([0.5, 1.6], in_place=[0.9, 2.1]), made([0.8], layer="stem")])["float32"]
     assert (found.outputs, found.in_place, found.isolated, found.floor) == (4, 5, 2, 2.0**-24)
     assert found.healthy.outputs.model_dump() == {"count": 2, "median": 0.5, "p95": 1.6, "largest": 1.6}
-    assert found.healthy.isolated and found.healthy.isolated.count == 1 and found.faulty is None
-    assert found.healthy.in_place and found.healthy.in_place.count == 2
+    assert found.healthy.isolated
+    assert found.healthy.isolated.count == 1
+    assert found.faulty is None
+    assert found.healthy.in_place
+    assert found.healthy.in_place.count == 2
 
 
 def test_limit_says_which_compilers_and_models_it_is_of() -> None:
@@ -80,17 +82,20 @@ def test_every_dtype_has_limits_of_its_own() -> None:
     ],
     ids=str,
 )
-def test_what_may_be_wrong_is_not_counted(changes: dict[str, object]) -> None:
+def test_what_may_be_wrong_is_not_counted(changes: dict[str, Any]) -> None:
     found = calibrated([made([1.0]), made([50.0], **changes)])
     assert list(found) == ["float32"]
-    assert found["float32"].outputs == 2 and found["float32"].healthy.outputs.count == 1
+    assert found["float32"].outputs == 2
+    assert found["float32"].healthy.outputs.count == 1
 
 
 def test_front_end_with_a_workaround_counts_and_without_is_the_fault() -> None:
     wrong = made([300.0, 900.5], target="xla", defects=["split-with-sizes"])
     right = made([2.0], target="xla", workarounds=["slice"])
     found = calibrated([wrong, right])["float32"]
-    assert found.outputs == 4 and found.faulty is not None and found.faulty.smallest == 900
+    assert found.outputs == 4
+    assert found.faulty is not None
+    assert found.faulty.smallest == 900
 
 
 def test_nothing_to_measure_and_what_cannot_be_right_are_one_line() -> None:
@@ -165,7 +170,9 @@ def test_command_says_what_it_measured_and_writes_only_when_asked(
     monkeypatch.setattr("conformance.core.reading.data_path", lambda *parts: tmp_path.joinpath(*parts))
     options = ["calibrate-limits", "--records", str(folder)]
     shown = CliRunner().invoke(app, options)
-    assert shown.exit_code == 0 and "outputs = 2.0" in shown.stdout and not path.exists()
+    assert shown.exit_code == 0
+    assert "outputs = 2.0" in shown.stdout
+    assert not path.exists()
     written = CliRunner().invoke(app, [*options, "--write"])
     assert path.read_text() == written.stdout == shown.stdout
     assert read_json(tmp_path / "published" / "limits.json", Evidence).of("float32", "outputs")[0].ratios == {100: 1}
@@ -175,7 +182,10 @@ def test_command_says_what_it_measured_and_writes_only_when_asked(
     )
     RecordWriter(folder / "b.jsonl").write(made([99.0], id="suspect", status=Status.WRONG))
     refused = CliRunner().invoke(app, options)
-    assert refused.exit_code == 2 and refused.stderr.startswith("error: suspect should be right and is wrong")
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith("error: suspect should be right and is wrong")
     assert CliRunner().invoke(app, [*options, "--trust", "suspect"]).exit_code == 0
     empty = CliRunner().invoke(app, ["calibrate-limits", "--records", str(tmp_path / "none")])
-    assert empty.exit_code == 2 and empty.stderr.startswith("error: ") and empty.stderr.count("\n") == 1
+    assert empty.exit_code == 2
+    assert empty.stderr.startswith("error: ")
+    assert empty.stderr.count("\n") == 1

@@ -79,13 +79,15 @@ def test_figures_are_those_of_the_first_call_that_is_wrong() -> None:
 def test_longer_sequences_find_what_comes_later() -> None:
     assert judge(FROM_SEVEN).status is Status.PASS
     outcome = judge(FROM_SEVEN, calls=8)
-    assert outcome.signature == "call 7" and verdicts(outcome) == ["pass"] * 6 + ["wrong"] * 2
+    assert outcome.signature == "call 7"
+    assert verdicts(outcome) == ["pass"] * 6 + ["wrong"] * 2
 
 
 def test_answer_of_another_shape_at_a_later_call_is_a_mismatch() -> None:
     short = Remembers(choose=lambda seen: tuple(x[:, :, :-1] for x in seen[-1]) if len(seen) == 3 else seen[-1])
     outcome = judge(short)
-    assert outcome.status is Status.MISMATCH and verdicts(outcome) == ["pass", "pass", "mismatch", "pass"]
+    assert outcome.status is Status.MISMATCH
+    assert verdicts(outcome) == ["pass", "pass", "mismatch", "pass"]
 
 
 def test_calls_are_an_option_and_part_of_the_command(suite: pytest.Pytester) -> None:
@@ -93,7 +95,8 @@ def test_calls_are_an_option_and_part_of_the_command(suite: pytest.Pytester) -> 
     suites.run(suite, *options).assert_outcomes(passed=1)
     suites.run(suite, *options, "--calls", "7").assert_outcomes(failed=1)
     (record,) = suites.records(suite)
-    assert record.signature == "call 7" and "--calls 7" in record.command
+    assert record.signature == "call 7"
+    assert "--calls 7" in record.command
     suites.run(suite, *options, "--calls", "1").stderr.fnmatch_lines(
         ["ERROR: --calls 1 is impossible: a whole number, 2 to *"]
     )

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import suites
@@ -53,8 +54,8 @@ class Waves(toys.Toy):
         return Model(made, ("stem",), "waves")
 
 
-def first(outputs: tuple[Tensor, ...], other: object) -> tuple[Tensor, ...]:
-    return (other, *outputs[1:])  # type: ignore[return-value]
+def first(outputs: tuple[Tensor, ...], other: Any) -> tuple[Tensor, ...]:
+    return (other, *outputs[1:])
 
 
 def real_part(outputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -64,7 +65,8 @@ def real_part(outputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 def test_imaginary_part_counts() -> None:
     assert judge(toys.HEALTHY, "test_checks:Waves").status is Status.PASS
     outcome = judge(toys.Planted(real_part), "test_checks:Waves")
-    assert outcome.status is Status.WRONG and outcome.groups["output.0"].bad
+    assert outcome.status is Status.WRONG
+    assert outcome.groups["output.0"].bad
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,8 @@ def test_output_of_another_dtype_is_a_mismatch_at_every_dtype(dtype: str) -> Non
     assert judge(toys.HEALTHY, dtype=dtype).status is Status.PASS
     wide = toys.Planted(lambda outputs: tuple(x.double() for x in outputs))
     outcome = judge(wide, dtype=dtype)
-    assert outcome.status is Status.MISMATCH and str(outcome.detail).startswith("output 0 is float64 instead of ")
+    assert outcome.status is Status.MISMATCH
+    assert str(outcome.detail).startswith("output 0 is float64 instead of ")
 
 
 # What cannot be judged
@@ -111,9 +114,11 @@ def test_what_is_further_away_than_another_image_is_wrong_in_a_network_that_cann
     zeroed = toys.Planted(lambda outputs: tuple(torch.zeros_like(x) for x in outputs))
     for target in (zeroed, toys.ZEROED_SCORES):
         outcome = judge(target, dtype="bfloat16")
-        assert outcome.status is Status.WRONG and outcome.groups["scores"].bad
+        assert outcome.status is Status.WRONG
+        assert outcome.groups["scores"].bad
     nearer = judge(toys.ONE_PERCENT, dtype="bfloat16")
-    assert nearer.status is Status.NOT_JUDGED and not any(group.bad for group in nearer.groups.values())
+    assert nearer.status is Status.NOT_JUDGED
+    assert not any(group.bad for group in nearer.groups.values())
 
 
 @pytest.mark.usefixtures("unsure")
@@ -168,16 +173,19 @@ def worker() -> Iterator[Worker]:
 def test_tapped_program_that_crashes_costs_no_verdict(worker: Worker) -> None:
     outcome = worker.run(Job(toys.CASE, "toys:Toy", "test_checks:CRASHES_TAPPED"), {})
     assert (outcome.status, outcome.stage) == (Status.WRONG, Stage.COMPARE), "as it is without taps"
-    assert outcome.groups["scores"].bad and not outcome.groups["boxes"].bad
+    assert outcome.groups["scores"].bad
+    assert not outcome.groups["boxes"].bad
     check = outcome.checked(Aspect.IN_PLACE)
-    assert check is not None and check.status is Status.NOT_RUN
+    assert check is not None
+    assert check.status is Status.NOT_RUN
     assert check.detail == "with all layers tapped: crash in compile (SIGSEGV)"
 
 
 def test_tapped_program_that_hangs_costs_no_verdict(worker: Worker) -> None:
     outcome = worker.run(Job(toys.CASE, "toys:Toy", "test_checks:HANGS_TAPPED"), {}, timeout=15)
     check = outcome.checked(Aspect.IN_PLACE)
-    assert outcome.status is Status.PASS and check is not None
+    assert outcome.status is Status.PASS
+    assert check is not None
     assert check.detail == "with all layers tapped: timeout in compile (15 s)"
 
 
@@ -249,14 +257,16 @@ def test_lost_detections_are_wrong_for_pytest_diff_expect_and_the_matrix(
 
     command = CliRunner()
     difference = command.invoke(app, ["diff", "before", "after"])
-    assert difference.exit_code == 1 and "new failure" in difference.output
+    assert difference.exit_code == 1
+    assert "new failure" in difference.output
     accepted = command.invoke(
         app, ["expect", "--accept", record.id, "--reason", "x", "--records", "after", "--expectations", "e.toml"]
     )
     assert accepted.exit_code == 0, accepted.output
     run_on(suite, "test_checks:LOSES", "again", "--expectations", "e.toml").assert_outcomes(passed=2, xfailed=1)
     matrix = command.invoke(app, ["matrix", "--records", "after", "--output", "tables"])
-    assert matrix.exit_code == 0 and "1 cell: 1 wrong" in matrix.output
+    assert matrix.exit_code == 0
+    assert "1 cell: 1 wrong" in matrix.output
     assert "wrong: detections" in Path("tables/compatibility.md").read_text()
 
 
@@ -284,8 +294,11 @@ def test_output_of_another_shape_among_the_detections_is_a_verdict_on_them() -> 
     case = cell("toydet", "98k", "detect", 4, 64, 64, "float32", "planted", weights="shapes")
     outcome = run_case(case, "toydet", RESHAPES, lambda _: None, "shapes")
     check = outcome.checked(Aspect.DETECTIONS)
-    assert check is not None and check.status is Status.MISMATCH and outcome.status is Status.MISMATCH
-    assert outcome.checked(Aspect.MODEL) is not None and outcome.detections is None
+    assert check is not None
+    assert check.status is Status.MISMATCH
+    assert outcome.status is Status.MISMATCH
+    assert outcome.checked(Aspect.MODEL) is not None
+    assert outcome.detections is None
 
 
 def broken_reader() -> object:
@@ -306,8 +319,11 @@ UNREADABLE = Unreadable()
 def test_reader_of_ours_that_fails_is_our_own_error_and_keeps_the_figures() -> None:
     outcome = judge(UNREADABLE)
     assert (outcome.status, outcome.stage, outcome.signature) == (Status.SUITE_ERROR, Stage.LOWER, "KeyError")
-    assert outcome.groups and outcome.checks and "broken_reader" in str(outcome.traceback)
-    assert not outcome.failed and not outcome.decided
+    assert outcome.groups
+    assert outcome.checks
+    assert "broken_reader" in str(outcome.traceback)
+    assert not outcome.failed
+    assert not outcome.decided
 
 
 def test_error_of_our_own_is_red_in_every_test_never_accepted_and_not_the_devices(
@@ -326,9 +342,11 @@ def test_error_of_our_own_is_red_in_every_test_never_accepted_and_not_the_device
     accepted = command.invoke(
         app, ["expect", "--accept", record.id, "--reason", "x", "--records", "records", "--expectations", "e.toml"]
     )
-    assert accepted.exit_code == 2 and "an error of the suite's own, which cannot be accepted" in accepted.output
+    assert accepted.exit_code == 2
+    assert "an error of the suite's own, which cannot be accepted" in accepted.output
     explained = command.invoke(app, ["explain", record.id, "--records", "records"])
-    assert "an error of the suite's own" in explained.output and "broken_reader" in explained.output
+    assert "an error of the suite's own" in explained.output
+    assert "broken_reader" in explained.output
     matrix = command.invoke(app, ["matrix", "--records", "records", "--output", "tables"])
     assert "1 cell: 1 suite error" in matrix.output
     difference = command.invoke(app, ["diff", "records", "records"])

@@ -26,8 +26,10 @@ def test_whole_catalogue_has_all_that_is_known() -> None:
     found = asked()
     assert [one["defect"] for one in found] == list(DEFECTS)
     (split,) = (one for one in found if one["defect"] == "split-with-sizes")
-    assert split["packages"] == {"torch-xla": ">=2.5"} and split["certainty"] == "reproduced"
-    assert split["stage"] == "compare" and split["links"][0].startswith("https://")
+    assert split["packages"] == {"torch-xla": ">=2.5"}
+    assert split["certainty"] == "reproduced"
+    assert split["stage"] == "compare"
+    assert split["links"][0].startswith("https://")
 
 
 def test_those_of_a_release_and_of_hardware() -> None:
@@ -40,14 +42,17 @@ def test_those_of_a_release_and_of_hardware() -> None:
 
 def test_what_changed_between_two_releases() -> None:
     found = asked("--between", "2.28", "2.32.0")
-    assert "split-with-sizes" in ids(found["still there"]) and "sort-refused" in ids(found["gone"])
+    assert "split-with-sizes" in ids(found["still there"])
+    assert "sort-refused" in ids(found["gone"])
     assert {"multiply-reduce", "dilated-convolution", "clamp-minus-infinity"} <= ids(found["gone"])
     assert "topk-large" in ids(asked("--between", "2.29.1", "2.31.0")["appeared"])
 
 
 def test_table_for_people() -> None:
     shown = CliRunner().invoke(app, ["defects", "--sdk", "2.29.1"])
-    assert shown.exit_code == 0 and "known defects: SDK 2.29.1" in shown.stdout and "split-" in shown.stdout
+    assert shown.exit_code == 0
+    assert "known defects: SDK 2.29.1" in shown.stdout
+    assert "split-" in shown.stdout
 
 
 @pytest.mark.parametrize(
@@ -60,4 +65,6 @@ def test_table_for_people() -> None:
 )
 def test_bad_input_is_one_line(arguments: tuple[str, ...], message: str) -> None:
     done = CliRunner().invoke(app, ["defects", *arguments])
-    assert done.exit_code == 2 and message in done.stderr and done.stderr.count("\n") == 1
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -34,9 +34,14 @@ def figures(target: Target, case: Case = CASE) -> DetectionFigures:
 
 def test_healthy_device_keeps_everything() -> None:
     found = figures(toys.HEALTHY)
-    assert found.images == 64 and found.ap == found.reference_ap and found.ap is not None and found.ap > 0.7
+    assert found.images == 64
+    assert found.ap == found.reference_ap
+    assert found.ap is not None
+    assert found.ap > 0.7
     for count in found.counts:
-        assert count.reference == count.kept > 0 and not count.lost and not count.spurious
+        assert count.reference == count.kept > 0
+        assert not count.lost
+        assert not count.spurious
 
 
 @pytest.mark.parametrize(
@@ -47,9 +52,12 @@ def test_healthy_device_keeps_everything() -> None:
 def test_fault_loses_detections_and_precision(target: Target, keeps: float, spurious: bool) -> None:
     found = figures(target)
     highest = found.counts[-1]
-    assert highest.kept <= keeps * highest.reference and highest.lost > 0
+    assert highest.kept <= keeps * highest.reference
+    assert highest.lost > 0
     assert bool(highest.spurious) is spurious
-    assert found.ap is not None and found.reference_ap is not None and found.ap < found.reference_ap
+    assert found.ap is not None
+    assert found.reference_ap is not None
+    assert found.ap < found.reference_ap
 
 
 def test_default_of_the_sdk_loses_detections_and_the_workaround_none() -> None:
@@ -70,12 +78,16 @@ def test_without_the_library_for_precision_the_counts_stand(monkeypatch: pytest.
         "conformance.detections.average_precision.missing_packages", lambda needed, name: f"{name} needs it: install"
     )
     found = figures(toys.ZEROED_SCORES)
-    assert found.ap is None and found.no_ap == "average precision needs it: install" and found.counts[0].lost
+    assert found.ap is None
+    assert found.no_ap == "average precision needs it: install"
+    assert found.counts[0].lost
 
 
 def test_model_without_trained_weights_detects_nothing() -> None:
     outcome = run_case(toys.CASE, "toys:Toy", toys.HEALTHY, lambda _: None)
-    assert outcome.status == Status.PASS and outcome.detections is None and detecting.IMAGES == 64
+    assert outcome.status == Status.PASS
+    assert outcome.detections is None
+    assert detecting.IMAGES == 64
 
 
 @pytest.mark.parametrize(("times", "rounding"), [(2.9, True), (100.0, False)])
@@ -92,7 +104,8 @@ def test_what_rounding_decides_is_told_from_what_is_lost(times: float, rounding:
         return (reference + times * (rounded - reference),)
 
     found = detecting.detect(case.subject, system, model, ask)
-    assert found is not None and found.rounding is rounding
+    assert found is not None
+    assert found.rounding is rounding
     differ = any(count.lost or count.spurious for count in found.counts)
     assert differ or rounding, "which detections are near enough to a tie is another matter on another CPU"
     check = judge_detections(found)
@@ -108,7 +121,8 @@ def test_valid_run_that_overflows_in_one_place_excuses_no_other() -> None:
     x = torch.rand(1, 6, 40, generator=torch.Generator().manual_seed(0))
     answers = list(detecting._allowed(Whole(Overflows()), (x,), x.double(), "float32", ranked=False))
     drawn = answers[-detecting._DRAWS :]
-    assert not answers[0].isfinite().all() and all(answer.isfinite().all() for answer in drawn)
+    assert not answers[0].isfinite().all()
+    assert all(answer.isfinite().all() for answer in drawn)
     assert 0 < (drawn[0] - x).abs().max() < 0.1
 
 

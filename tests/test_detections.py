@@ -103,8 +103,8 @@ def test_slack_is_what_rounding_to_bfloat16_does() -> None:
 
 @pytest.mark.parametrize(("width", "kept"), [(50, 1), (49, 0)])
 def test_half_of_both_is_the_same_object(width: float, kept: int) -> None:
-    pair = (one(((0, 0, right, 10), 0.9, 0)) for right in (100, width))
-    assert count(*pair, 0.5) == Counts(0.5, 1, kept, 1 - kept, 1 - kept)
+    first, second = (one(((0, 0, right, 10), 0.9, 0)) for right in (100, width))
+    assert count(first, second, 0.5) == Counts(0.5, 1, kept, 1 - kept, 1 - kept)
 
 
 def test_as_many_pairs_are_made_as_can_be() -> None:
@@ -191,7 +191,8 @@ def test_cells_that_are_not_finite_or_have_no_extent_are_counted_and_no_detectio
 def test_cells_give_their_best_class_and_corners() -> None:
     output = torch.tensor([[[50.0, 60, 20, 40, 0.3, 0.7, 0.6]]]).transpose(1, 2)
     (found,) = from_cells(output.bfloat16())
-    assert found.boxes.tolist() == [[40, 40, 60, 80]] and found.classes.tolist() == [1]
+    assert found.boxes.tolist() == [[40, 40, 60, 80]]
+    assert found.classes.tolist() == [1]
     assert found.scores.tolist() == [pytest.approx(0.7, abs=SLACK)]
 
 
@@ -204,7 +205,7 @@ def test_rows_are_only_ranked_and_sifted() -> None:
     rows = [[0.0, 0, 9, 9, 0.5, 3], [0, 0, 9, 9, 0.8, 3], [0, 0, 0, 9, 0.8, 3], [0, 0, 9, nan, 0.8, 3], [0] * 6]
     (found,) = from_rows(torch.tensor([rows]))
     assert (found.scores.tolist(), found.cut) == ([pytest.approx(0.8), 0.5], -inf)
-    assert (found.classes.dtype, found.nonfinite, found.degenerate) == (np.int64, 1, 1)
+    assert (found.classes.dtype, found.nonfinite, found.degenerate) == (np.int64, 1, 1)  # type: ignore[comparison-overlap]
     assert from_rows(torch.tensor([rows[:2]]))[0].cut == 0.5, "all of them score enough: there may be more"
     assert len(from_rows(torch.zeros(1, 0, 6))[0]) == 0
 
@@ -227,7 +228,8 @@ def test_letterbox_and_back(box: Letterbox, where: list[float]) -> None:
     inside = np.array([where]) * photograph
     placed = box.place(inside)
     assert np.allclose(box.restore(placed), inside, rtol=0, atol=1e-9 * photograph.max())
-    assert (placed >= 0).all() and (placed <= np.tile([box.input_width, box.input_height], 2) * (1 + 1e-12)).all()
+    assert (placed >= 0).all()
+    assert (placed <= np.tile([box.input_width, box.input_height], 2) * (1 + 1e-12)).all()
     beyond = box.restore(np.array([[-1e4, -1e4, 1e4, 1e4]]))
     assert beyond.tolist() == [[0, 0, box.width, box.height]]
 
@@ -278,4 +280,5 @@ def test_detections_that_valid_runs_do_not_agree_on_are_none_to_lose_or_make_up(
     assert differs([found(0, 100)], found(0, cut=-inf), 0.25)
     assert not differs(full, found(0, cut=0.6), 0.25)
     broken = replace(found(0, 100), nonfinite=1)
-    assert differs([found(0, 100)], broken, 0.25) and not differs([found(0, 100), broken], broken, 0.25)
+    assert differs([found(0, 100)], broken, 0.25)
+    assert not differs([found(0, 100), broken], broken, 0.25)

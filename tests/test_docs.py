@@ -7,6 +7,7 @@ import subprocess
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cells import cell
@@ -44,7 +45,7 @@ def test_page_of_the_records_is_as_generated() -> None:
 
 def test_page_has_every_field_of_a_record() -> None:
     now, case = datetime.now(timezone.utc), cell("toy", "1", "detect", 1, 16, 16, "float32")
-    what = {"stage": Stage.COMPARE, "status": Status.PASS, "started": now, "finished": now}
+    what: dict[str, Any] = {"stage": Stage.COMPARE, "status": Status.PASS, "started": now, "finished": now}
     record = Record(id=case.id, case=case, emulated=False, command="", **what)
     page = (DOCS / "records.md").read_text(encoding="utf-8")
     fields = set(re.findall(r"^\| `(\w+)` \|", page.split("## ImageFigures")[0], re.MULTILINE))

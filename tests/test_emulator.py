@@ -95,8 +95,10 @@ def only(defect: Defect) -> Iterator[None]:
 def test_defect_of_a_family_and_a_dtype_strikes_nowhere_else() -> None:
     splits, casts = DEFECTS["batch-4-split"], DEFECTS["auto-cast-nan"]
     compiler = {"neuronx-cc": "2.24.8799.0"}
-    assert splits.affects(compiler, (), "inf2") and not splits.affects(compiler, (), "trn2")
-    assert casts.affects(compiler, (), "trn2", "matmult-bf16") and not casts.affects(compiler, (), "trn2", "float32")
+    assert splits.affects(compiler, (), "inf2")
+    assert not splits.affects(compiler, (), "trn2")
+    assert casts.affects(compiler, (), "trn2", "matmult-bf16")
+    assert not casts.affects(compiler, (), "trn2", "float32")
 
 
 def program(minimal: str) -> Program:

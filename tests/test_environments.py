@@ -20,7 +20,8 @@ pytest.importorskip("nox")
 @pytest.fixture(scope="module")
 def noxfile() -> ModuleType:
     spec = importlib.util.spec_from_file_location("noxfile", ROOT / "noxfile.py")
-    assert spec and spec.loader
+    assert spec
+    assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -31,10 +32,12 @@ def test_environments_name_what_there_is(noxfile: ModuleType) -> None:
     assert {"cpu", "xla", "sdk-2.29.1", "sdk-2.33.0"} <= set(noxfile.ENVIRONMENTS)
     for name, environment in noxfile.ENVIRONMENTS.items():
         assert set(environment) <= {"description", "targets", "extras", "pins", "sdk", "framework", "image"}, name
-        assert set(environment["targets"]) <= set(target_names()) and set(environment["extras"]) <= set(extras), name
+        assert set(environment["targets"]) <= set(target_names()), name
+        assert set(environment["extras"]) <= set(extras), name
         assert "pins" not in environment or (noxfile.MATRICES / "environments" / environment["pins"]).is_file()
         if "sdk" in environment:
-            assert environment["sdk"] in releases() and name == f"sdk-{environment['sdk']}"
+            assert environment["sdk"] in releases()
+            assert name == f"sdk-{environment['sdk']}"
             assert "pins" not in environment, "AWS's packages bring their torch"
         if "image" in environment:
             here, there = releases()[environment["sdk"]], releases()[environment["image"].split("-")[-2][3:]]

@@ -12,7 +12,7 @@ import toys
 from conformance.cases.profile import Profile, load_profile, profile_names
 from conformance.cases.releases import releases, resolve
 from conformance.core.errors import UserError
-from conformance.selection.expand import Chosen, check_offers, expand
+from conformance.selection.expand import Chosen, TargetOffer, check_offers, expand
 from conformance.selection.select import Request, select
 from conformance.targets.emulator import Emulator
 
@@ -60,7 +60,7 @@ class Switched:
 
 
 def test_settings_are_an_axis_of_the_targets_that_have_them() -> None:
-    targets = {"emulator": Emulator(), "switched": Switched()}
+    targets: dict[str, TargetOffer] = {"emulator": Emulator(), "switched": Switched()}
 
     def columns(chosen: Chosen) -> set[str]:
         return {case.id.partition("@")[2] for case in expand(PROFILE, chosen, {"toy": toys.Toy()}, targets)}
@@ -177,14 +177,16 @@ def test_every_profile_that_comes_with_the_suite_expands() -> None:
     assert set(profile_names()) >= {"quick", "full"}
     for name in profile_names():
         selection = select(Request(name))
-        assert selection.models and selection.minimal
+        assert selection.models
+        assert selection.minimal
 
 
 def test_one_case_by_its_id() -> None:
     text = "yolo26x-detect/b3/640x640/fp32@emulator/trn1/sdk-2.29.1+slice"
     selection = select(Request(case=text))
     assert [case.id for case in selection.models] == [text]
-    assert selection.layers == [] and selection.minimal == []
+    assert selection.layers == []
+    assert selection.minimal == []
 
 
 def test_releases() -> None:

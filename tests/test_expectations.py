@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 import toys
@@ -20,6 +21,7 @@ from conformance.core.errors import UserError
 from conformance.results.accepting import accept, drop
 from conformance.results.records import read_all
 from conformance.selection.possible import require_possible
+from conformance.systems.protocol import System
 
 FILE = "matrices/expectations.toml"
 CASE = "toy1-detect/b2/16x24/fp32@planted"
@@ -122,7 +124,8 @@ def test_flaky_is_what_was_measured_and_may_pass(suite: pytest.Pytester) -> None
     run(suite, *WRONG)
     command(suite, "--accept", "toy1*", "--link", LINK)
     (entry,) = read_expectations(suite.path / FILE).values()
-    assert entry.flaky is not None and (entry.flaky.failed, entry.flaky.runs) == (2, 3)
+    assert entry.flaky is not None
+    assert (entry.flaky.failed, entry.flaky.runs) == (2, 3)
     found = read_all(suite.path / "records")
     other = [r.model_copy(update={"environment": {"torch": "1"}}) if r.status is Status.PASS else r for r in found]
     (entry,) = accept(suite.path / "other.toml", other, CASE, Justification(LINK))
@@ -139,12 +142,17 @@ def test_edit_keeps_comments_and_the_other_entries(suite: pytest.Pytester) -> No
     path = expect(suite, ENTRY + OTHER)
     assert command(suite, "--accept", CASE, "--reason", "known", "--until", "2099-01-31")
     text = path.read_text()
-    assert "# Of our own." in text and 'status = "wrong" # of the scores' in text and "# kept" in text
+    assert "# Of our own." in text
+    assert 'status = "wrong" # of the scores' in text
+    assert "# kept" in text
     found = read_expectations(path)
-    assert list(found) == [CASE, "other@planted"] and found[CASE].layer == "stem" and found[CASE].link is None
+    assert list(found) == [CASE, "other@planted"]
+    assert found[CASE].layer == "stem"
+    assert found[CASE].link is None
     assert found[CASE].until == date(2099, 1, 31)
     drop(path, CASE)
-    assert list(read_expectations(path)) == ["other@planted"] and "# kept" in path.read_text()
+    assert list(read_expectations(path)) == ["other@planted"]
+    assert "# kept" in path.read_text()
     with pytest.raises(UserError, match="nothing is expected of 'othr@planted'; the nearest is 'other@planted'"):
         drop(path, "othr@planted")
 
@@ -176,7 +184,7 @@ def test_list_says_how_they_stand(suite: pytest.Pytester, monkeypatch: pytest.Mo
     ],
 )
 def test_id_of_a_case_that_cannot_be(case: str, message: str) -> None:
-    toy, target = toys.Toy(), toys.HEALTHY
+    toy, target = cast(System, toys.Toy()), toys.HEALTHY  # whether it takes weights is not asked
     require_possible(CASE, {"toy": toy}, {"planted": target})
     with pytest.raises(UserError, match=message):
         require_possible(case, {"toy": toy}, {"planted": target})
@@ -216,7 +224,9 @@ def test_bad_command_is_one_line_and_writes_nothing(suite: pytest.Pytester) -> N
         (["--drop", CASE], f"nothing is expected of '{CASE}'"),
     ):
         done = CliRunner().invoke(app, [*words, *options])
-        assert done.exit_code == 2 and done.output.strip() == f"error: {message}" and not (suite.path / FILE).exists()
+        assert done.exit_code == 2
+        assert done.output.strip() == f"error: {message}"
+        assert not (suite.path / FILE).exists()
 
 
 def test_file_that_is_named_and_is_not_there_is_an_error(suite: pytest.Pytester) -> None:

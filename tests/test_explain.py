@@ -22,7 +22,7 @@ class Everything(nn.Module):
 
     class Halves(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
-            a, b = x.split([1, 3], 1)
+            a, b = x.split([1, 3], 1)  # type: ignore[no-untyped-call]
             return torch.cat((b, a), 1)
 
     class Ranks(nn.Module):
@@ -55,13 +55,13 @@ def explained(layer: str | None = None, frozen: list[Fallback] | None = None, **
 
 
 def test_wrong_numbers_are_put_down_to_a_numeric_defect_where_it_strikes() -> None:
-    wrong = {"stage": Stage.COMPARE, "status": Status.WRONG}
+    wrong: dict[str, Any] = {"stage": Stage.COMPARE, "status": Status.WRONG}
     assert explained(**wrong) == explained("halves", **wrong) == ["split-with-sizes"]
     assert explained("ranks", **wrong) == []
 
 
 def test_refusal_is_put_down_to_the_defect_that_refuses_so_and_to_no_numeric_one() -> None:
-    refused = {"status": Status.ERROR, "signature": "NCC_EVRF029"}
+    refused: dict[str, Any] = {"status": Status.ERROR, "signature": "NCC_EVRF029"}
     assert explained(stage=Stage.COMPILE, **refused) == ["sort-refused"]
     assert explained(stage=Stage.RUN, **refused) == [], "not its stage"
     assert explained(stage=Stage.COMPILE, status=Status.ERROR, signature="NCC_IPCC901") == []
@@ -92,13 +92,13 @@ def layer(ratio: float) -> LayerFigures:
 
 
 def test_infinity_is_put_down_to_wrong_numbers_where_these_come_first() -> None:
-    infinite = {"stage": Stage.COMPARE, "status": Status.NONFINITE, "first_bad_layer": "halves"}
+    infinite: dict[str, Any] = {"stage": Stage.COMPARE, "status": Status.NONFINITE, "first_bad_layer": "halves"}
     assert explained("halves", layers=[layer(1e5)], **infinite) == ["split-with-sizes"]
     assert explained("halves", layers=[layer(float("nan"))], **infinite) == []
 
 
 def test_what_was_seen_to_be_frozen_is_the_cause_and_not_what_might_be() -> None:
-    wrong = {"stage": Stage.COMPARE, "status": Status.WRONG}
+    wrong: dict[str, Any] = {"stage": Stage.COMPARE, "status": Status.WRONG}
     seen = [Fallback("aten::grid_sampler_2d", "ranks.sampler")]
     assert explained("ranks", seen, **wrong) == ["frozen-fallback"]
     assert explained("halves", seen, **wrong) == ["split-with-sizes"]
@@ -132,4 +132,5 @@ def test_program_that_cannot_be_captured_is_explained_by_what_was_seen_alone() -
             frozen=frozen,
         )
 
-    assert of(None) == [] and of([Fallback("aten::_local_scalar_dense", "")]) == ["frozen-fallback"]
+    assert of(None) == []
+    assert of([Fallback("aten::_local_scalar_dense", "")]) == ["frozen-fallback"]

@@ -112,7 +112,8 @@ def test_box_head_is_fed_with_what_the_whole_model_pools(whole: Any) -> None:
     for image in photographs(2):
         whole([image])
     regions = SYSTEM.inputs(case("box-head", batch=2).subject, 0)[0]
-    assert regions.shape == (2, 1000, 256, 7, 7) and regions.dtype == torch.float32
+    assert regions.shape == (2, 1000, 256, 7, 7)
+    assert regions.dtype == torch.float32
     for given, wanted in zip(regions, pooled, strict=True):
         assert 50 < len(wanted) < 500
         torch.testing.assert_close(given[: len(wanted)], wanted, rtol=1e-3, atol=1e-3)
@@ -224,5 +225,5 @@ def test_building_leaves_the_random_state_and_the_kept_weights_alone() -> None:
     module = SYSTEM.build("mobilenet", "box-head").module
     construct("mobilenet", seed=0)
     assert torch.equal(torch.rand(3), expected)
-    module.fc6.weight.zero_()  # type: ignore[union-attr]
-    assert SYSTEM.build("mobilenet", "box-head").module.fc6.weight.any()  # type: ignore[union-attr]
+    module.fc6.weight.zero_()  # type: ignore[operator, union-attr]
+    assert SYSTEM.build("mobilenet", "box-head").module.fc6.weight.any()  # type: ignore[operator, union-attr]

@@ -66,8 +66,11 @@ def test_golden_is_computed_once_and_read_back_the_same() -> None:
     (again,) = golden(module, "counting", MODEL.layers, INPUTS)
     assert Counting.runs == 3, "twice as it is, to see that it gives the same again, and in float64"
     (fewer,) = golden(module, "counting", MODEL.layers[:1], INPUTS)
-    assert Counting.runs == 6 and list(fewer.results) == list(MODEL.layers[:1]), "of other layers it is another one"
-    assert first.arguments == again.arguments and first.results == again.results and first.types == again.types
+    assert Counting.runs == 6, "of other layers it is another one"
+    assert list(fewer.results) == list(MODEL.layers[:1]), "of other layers it is another one"
+    assert first.arguments == again.arguments
+    assert first.results == again.results
+    assert first.types == again.types
     assert all(torch.equal(a, b) for a, b in zip(first.values, again.values, strict=True))
 
 
@@ -76,9 +79,11 @@ def test_twins_are_valid_and_leave_the_module_as_it_is() -> None:
     exact = copy.deepcopy(MODEL.module).double()(INPUTS[0].double())
     threads = torch.get_num_threads()
     outputs = dict(baseline_runs(Whole(MODEL.module), INPUTS))
-    assert list(outputs) == list(RUNS) and len(RUNS) == 5
+    assert list(outputs) == list(RUNS)
+    assert len(RUNS) == 5
     assert all(torch.allclose(output[0].double(), exact, rtol=1e-5) for output in outputs.values())
-    assert torch.get_num_threads() == threads and torch.backends.mkldnn.flags is not None
+    assert torch.get_num_threads() == threads
+    assert torch.backends.mkldnn.flags is not None
     assert all(torch.equal(before[name], value) for name, value in MODEL.module.state_dict().items())
 
 
@@ -100,7 +105,8 @@ def test_allowed_error_is_the_largest_of_the_runs_per_image() -> None:
     errors = [
         (by_image(o) - exact).norm(dim=1) / exact.norm(dim=1) for _, o in baseline_runs(Whole(MODEL.module), INPUTS)
     ]
-    assert baseline["all"]["L2"] == torch.stack(errors).amax(0).tolist() and list(baseline["all"]) == list(OF_WHOLE)
+    assert baseline["all"]["L2"] == torch.stack(errors).amax(0).tolist()
+    assert list(baseline["all"]) == list(OF_WHOLE)
     assert all(len(found) == 4 and all(0 < error < 1e-5 for error in found) for found in baseline["all"].values())
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -21,7 +24,7 @@ X = torch.arange(24.0).reshape(2, 3, 4) / 24
 class Lambda(nn.Module):
     """A module around a function of (module, x)."""
 
-    def __init__(self, function: object, **parts: nn.Module) -> None:
+    def __init__(self, function: Callable[[Any, Tensor], Tensor], **parts: nn.Module) -> None:
         super().__init__()
         self.function = function
         for name, part in parts.items():
@@ -31,7 +34,7 @@ class Lambda(nn.Module):
         return self.function(self, x)
 
 
-def eager(function: object, x: Tensor = X, **parts: nn.Module) -> Source:
+def eager(function: Callable[[Any, Tensor], Tensor], x: Tensor = X, **parts: nn.Module) -> Source:
     return source(Whole(Lambda(function, **parts).eval()), (x,))
 
 
@@ -126,8 +129,9 @@ def test_resize_to_the_same_size_does_not_count() -> None:
 
 
 def test_detour_through_numpy_is_an_edge() -> None:
-    def detour(m: nn.Module, x: Tensor) -> Tensor:
-        return m.after(torch.from_numpy(np.tanh(m.before(x).detach().numpy()[:, :, :3])))
+    def detour(m: Any, x: Tensor) -> Tensor:
+        y: Tensor = m.after(torch.from_numpy(np.tanh(m.before(x).detach().numpy()[:, :, :3])))
+        return y
 
     found = eager(detour, before=nn.Linear(4, 4), after=nn.Linear(3, 3))
     assert counts(found.graph) == {"before": {"matmul": 1}, "after": {"matmul": 1}}
@@ -136,8 +140,10 @@ def test_detour_through_numpy_is_an_edge() -> None:
 
 def test_tensor_from_outside_torch_that_is_always_the_same_is_a_constant() -> None:
     found = eager(lambda m, x: x + m.fc(torch.tensor([[1.0, 2.0, 3.0, 4.0]])), fc=nn.Linear(4, 4))
-    assert not counts(found.graph) and counts(found.graph, input_dependent=False) == {"fc": {"matmul": 1}}
-    assert (1, 4) in found.constants and (1, 4) not in found.activations
+    assert not counts(found.graph)
+    assert counts(found.graph, input_dependent=False) == {"fc": {"matmul": 1}}
+    assert (1, 4) in found.constants
+    assert (1, 4) not in found.activations
 
 
 def test_running_leaves_the_module_as_it_was() -> None:
@@ -166,7 +172,8 @@ def test_onnx_shapes_are_no_edges_and_the_graphs_inside_an_if_are_read() -> None
     graph = from_onnx(helper.make_model(helper.make_graph(nodes, "g", [x], [z], weights)), PATHS)
     assert counts(graph) == {"m.0.conv": {"conv": 1}}
     assert counts(graph, input_dependent=False) == {"head": {"matmul": 1}, "m.0.conv": {"conv": 1}}
-    assert graph.inputs == ("x",) and graph.constants == {"w": (1, 1, 1, 1), "flag": ()}
+    assert graph.inputs == ("x",)
+    assert graph.constants == {"w": (1, 1, 1, 1), "flag": ()}
 
 
 HLO = """HloModule IrToHlo.20

@@ -17,7 +17,7 @@ from conformance.targets.xla import Xla
 
 
 def judge(target: Target, variant: str, **column: object) -> Outcome:
-    case = cell("harmless", variant, "detect", 2, 16, 16, "float32", target.name, **column)  # type: ignore[arg-type]
+    case = cell("harmless", variant, "detect", 2, 16, 16, "float32", target.name, **column)
     return run_case(case, "operators_after:Harmless", target, lambda _: None)
 
 

@@ -77,7 +77,7 @@ def test_tapped_values_are_those_of_the_module_run_out_of_place(steps: list[tupl
 
     module = Chain(steps, in_place=True)
     golden = record(module, layers, (x.clone(),))
-    assert all(same(*golden.of_layer(path), value) for path, value in zip(layers, wanted, strict=True))
+    assert all(same(*golden.of_layer(path), value) for path, value in zip(layers, wanted, strict=True))  # type: ignore[call-arg]
     outputs = golden.tapped(module)(x.clone())
     assert torch.equal(outputs[0], result)
     numbers = [*golden.outputs, *golden.shown]
@@ -121,7 +121,7 @@ class LouderNorm(toys.Planted):
 
     def compile(self, program: Program, options: Options) -> Compiled:
         module = copy.deepcopy(program.module)
-        module.get_submodule("module.norm").weight.mul_(1.3)
+        module.get_parameter("module.norm.weight").mul_(1.3)
         return module
 
 
@@ -141,7 +141,8 @@ def test_healthy_targets_pass_whole_tapped_and_alone(target: Target, layer: str 
 
 def test_norm_that_is_wrong_is_the_first_bad_layer() -> None:
     outcome = judge(LouderNorm())
-    assert outcome.status is Status.WRONG and outcome.first_bad_layer == "norm"
+    assert outcome.status is Status.WRONG
+    assert outcome.first_bad_layer == "norm"
     assert [one.bad for one in outcome.layers] == [False, True, True, True]
 
 
@@ -162,4 +163,5 @@ def test_input_that_the_model_overwrites_is_fresh_for_every_run() -> None:
         if target.missing():
             continue
         outcome = run_case(toys.CASE, "test_in_place:Normalising", target, lambda _: None)
-        assert outcome.status is Status.PASS and outcome.groups["output"].rel_l2 < 1e-5
+        assert outcome.status is Status.PASS
+        assert outcome.groups["output"].rel_l2 < 1e-5

@@ -84,14 +84,17 @@ def test_numpy_in_an_attention_is_found_though_nothing_is_left_out() -> None:
 def test_outcome_of_a_silent_export_is_wrong_in_lowering_and_keeps_its_numbers() -> None:
     outcome = run(TORCHSCRIPT, "attention_toys:NumpyAttention")
     assert (outcome.status, outcome.stage, outcome.signature) == (Status.WRONG, Stage.LOWER, "dropped")
-    assert outcome.detail and f"{ATTN}.qkv: conv 1 -> 0" in outcome.detail
-    assert outcome.groups["output"].bad and outcome.first_bad_layer == ATTN
+    assert outcome.detail
+    assert f"{ATTN}.qkv: conv 1 -> 0" in outcome.detail
+    assert outcome.groups["output"].bad
+    assert outcome.first_bad_layer == ATTN
 
 
 def test_silent_export_of_one_layer_alone_is_found_too() -> None:
     outcome = run(TORCHSCRIPT, "attention_toys:NumpyAttention", layer=ATTN)
     assert (outcome.status, outcome.stage) == (Status.WRONG, Stage.LOWER)
-    assert outcome.detail and "qkv: conv 1 -> 0" in outcome.detail
+    assert outcome.detail
+    assert "qkv: conv 1 -> 0" in outcome.detail
 
 
 def test_honest_outcome_passes() -> None:
@@ -124,7 +127,8 @@ def test_dropped_operator_is_the_cause_of_wrong_numbers() -> None:
     outcome = run(NoSoftmax())
     assert (outcome.status, outcome.stage, outcome.signature) == (Status.WRONG, Stage.LOWER, "dropped")
     assert outcome.detail == f"{ATTN}: softmax 1 -> 0"
-    assert outcome.groups["output"].bad and not outcome.notes
+    assert outcome.groups["output"].bad
+    assert not outcome.notes
 
 
 def test_dropped_operator_is_a_note_where_the_numbers_are_right() -> None:
@@ -294,7 +298,8 @@ def test_operators_behind_a_frozen_one_depend_on_no_input() -> None:
 def test_description_is_short_and_names_each_module_once() -> None:
     findings = [Finding("dropped", f"m{index // 2}", f"text {index}") for index in range(24)]
     text = described(findings)
-    assert text.startswith("m0: text 0, text 1; m1: text 2, text 3") and text.endswith("; and 4 modules more")
+    assert text.startswith("m0: text 0, text 1; m1: text 2, text 3")
+    assert text.endswith("; and 4 modules more")
 
 
 def test_table_says_what_there_was_and_is() -> None:
@@ -302,7 +307,8 @@ def test_table_says_what_there_was_and_is() -> None:
     lines = {
         line.split()[0]: line for line in table(subject.source, bypassed(graph, Kind.SOFTMAX, ATTN)).splitlines()
     }
-    assert lines[ATTN].endswith("matmul 2 -> 2, softmax 1 -> 0") and lines["head"].endswith("conv 1 -> 1")
+    assert lines[ATTN].endswith("matmul 2 -> 2, softmax 1 -> 0")
+    assert lines["head"].endswith("conv 1 -> 1")
 
 
 # YOLO12, the model that users saw it in
@@ -324,7 +330,8 @@ def test_yolo12_through_numpy() -> None:
     subject = Program(Whole(module), (images,))
     found = findings(subject, lowered(TORCHSCRIPT, subject)[1])
     for scope in ("model.6.m.0.0.attn", "model.8.m.1.1.attn"):
-        assert f"{scope}: matmul 2 -> 0" in found and f"{scope}: softmax 1 -> 0" in found
+        assert f"{scope}: matmul 2 -> 0" in found
+        assert f"{scope}: softmax 1 -> 0" in found
         assert f"{scope}.qkv.conv: conv 1 -> 0" in found
     assert all(".attn" in text or "reads a constant" in text for text in found), "all else is there"
 

@@ -24,7 +24,8 @@ def test_limits_are_by_the_rule_and_far_below_what_is_faulty(dtype: str) -> None
         (found.in_place, found.healthy.in_place),
         (found.isolated, found.healthy.isolated),
     ):
-        assert healthy is not None and healthy.median <= healthy.p95 <= healthy.largest
+        assert healthy is not None
+        assert healthy.median <= healthy.p95 <= healthy.largest
         assert allowed == ceil(FACTOR * healthy.largest)
         assert found.faulty is None or allowed < found.faulty.smallest / 1000
     assert found.floor == FLOORS[dtype]
@@ -33,7 +34,9 @@ def test_limits_are_by_the_rule_and_far_below_what_is_faulty(dtype: str) -> None
 def test_limits_in_force_are_those_of_the_committed_ratios() -> None:
     evidence = read_json(data_path(*EVIDENCE), Evidence)
     assert {dtype: limit(dtype) for dtype in DTYPES} == calibrated(evidence)
-    assert evidence.host and evidence.measured and evidence.revision
+    assert evidence.host
+    assert evidence.measured
+    assert evidence.revision
     assert set(evidence.packages) >= {"openvino", "onnxruntime", "torch", "torch-xla"}
     assert set(evidence.earlier) <= {"bfloat16", "all-bf16"}, "what a machine may lack"
     assert {one.target for one in evidence.healthy} == {"openvino", "onnxruntime", "inductor", "xla"}

@@ -20,7 +20,7 @@ def lint(*arguments: str) -> tuple[int, str, str]:
 
 class Halves(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
-        first, second = x.split([128, 128], 1)
+        first, second = x.split([128, 128], 1)  # type: ignore[no-untyped-call]
         return torch.cat((second, first), 1)
 
 
@@ -48,7 +48,8 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_defects_of_a_module_are_named_with_all_that_is_known() -> None:
     code, out, _ = lint("test_lint:net", "--batch", "2", "--resolution", "32x32", "--json")
     (found,) = json.loads(out)
-    assert code == 1 and found["links"][0].startswith("https://")
+    assert code == 1
+    assert found["links"][0].startswith("https://")
     assert (found["defect"], found["module"], found["operator"]) == ("split-with-sizes", "1", "split_with_sizes")
     assert (found["shape"], found["certainty"]) == ([2, 256, 32, 32], "reproduced")
     assert found["workarounds"] == ["slice", "chunk", "tensor_split", "functionalization"]
@@ -64,25 +65,29 @@ def test_defects_of_a_module_are_named_with_all_that_is_known() -> None:
 )
 def test_where_nothing_goes_wrong_the_exit_code_is_zero(arguments: tuple[str, ...]) -> None:
     code, out, _ = lint("test_lint:net", "--batch", "2", "--resolution", "32x32", *arguments)
-    assert code == 0 and "nothing that is known goes wrong" in out
+    assert code == 0
+    assert "nothing that is known goes wrong" in out
 
 
 def test_factory_may_bring_its_inputs() -> None:
     code, out, _ = lint("test_lint:ranked", "--sdk", "2.31", "--json")
-    assert code == 1 and [one["defect"] for one in json.loads(out)] == ["topk-integers"]
+    assert code == 1
+    assert [one["defect"] for one in json.loads(out)] == ["topk-integers"]
 
 
 def test_exported_program_of_a_file(tmp_path: Path) -> None:
     torch.export.save(torch.export.export(net().eval(), (torch.rand(2, 3, 8, 8),)), tmp_path / "net.pt2")
     code, out, _ = lint(str(tmp_path / "net.pt2"))
-    assert code == 1 and "split-with-sizes" in out
+    assert code == 1
+    assert "split-with-sizes" in out
 
 
 def test_sarif_has_a_rule_and_a_result() -> None:
     _, out, _ = lint("test_lint:net", "--batch", "2", "--resolution", "32x32", "--sarif")
     (run,) = json.loads(out)["runs"]
     (rule,), (result,) = run["tool"]["driver"]["rules"], run["results"]
-    assert rule["id"] == result["ruleId"] == "split-with-sizes" and result["level"] == "error"
+    assert rule["id"] == result["ruleId"] == "split-with-sizes"
+    assert result["level"] == "error"
     assert "Use slice or" in result["message"]["text"]
 
 
@@ -117,7 +122,10 @@ def test_hardware_release_and_dtype_decide() -> None:
 )
 def test_bad_input_is_one_line(arguments: tuple[str, ...], message: str) -> None:
     code, out, err = lint(*arguments)
-    assert code == 2 and message in err and err.count("\n") == 1 and not out
+    assert code == 2
+    assert message in err
+    assert err.count("\n") == 1
+    assert not out
 
 
 def test_yolo26_at_full_size_without_weights() -> None:

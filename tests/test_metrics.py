@@ -60,13 +60,17 @@ def test_ratio_is_by_the_measure_that_makes_it_largest() -> None:
     answer[2] *= 1.0005
     baseline = {"L2": [0.001] * 3, "peak": [0.002] * 3, "gain": [0.00003] * 3}
     found = compare_group(answer, reference, baseline, 0.0, 5.0)
-    assert [image.measure for image in found.per_image] == ["L2", "peak", "gain"] and found.bad
-    assert found.per_image[0].noise_ratio < 2 and all(image.noise_ratio > 5 for image in found.per_image[1:])
+    assert [image.measure for image in found.per_image] == ["L2", "peak", "gain"]
+    assert found.bad
+    assert found.per_image[0].noise_ratio < 2
+    assert all(image.noise_ratio > 5 for image in found.per_image[1:])
     assert all(image.rel_l2 < 0.002 for image in found.per_image), "nothing that the L2 norm would have seen"
     whole = compare_group(answer, reference, {name: baseline[name] for name in OF_WHOLE}, 0.0, 5.0)
     assert [image.noise_ratio > 5 for image in whole.per_image] == [False, True, False]
     broken = compare_group(answer.index_fill(1, torch.tensor([3]), math.nan), reference, baseline, 0.0, 5.0)
-    assert broken.bad and math.isnan(broken.noise_ratio) and tuple(MEASURES) == OF_ALONE
+    assert broken.bad
+    assert math.isnan(broken.noise_ratio)
+    assert tuple(MEASURES) == OF_ALONE
 
 
 def test_cosine_is_of_each_image() -> None:
@@ -76,15 +80,18 @@ def test_cosine_is_of_each_image() -> None:
 
 
 def test_sqnr_is_in_decibels() -> None:
-    assert sqnr_db(0.01) == pytest.approx(40, abs=1e-12) and sqnr_db(1e-3) == pytest.approx(60, abs=1e-12)
-    assert sqnr_db(0.0) == math.inf and sqnr_db(1e-50) == pytest.approx(1000)
+    assert sqnr_db(0.01) == pytest.approx(40, abs=1e-12)
+    assert sqnr_db(1e-3) == pytest.approx(60, abs=1e-12)
+    assert sqnr_db(0.0) == math.inf
+    assert sqnr_db(1e-50) == pytest.approx(1000)
 
 
 def test_group_is_as_bad_as_its_worst_image_and_a_ratio_of_just_the_limit_passes() -> None:
     reference, answer = rows([3, 4], [3, 4]), rows([3, 4.1], [3, 3.7])
     found = compare_group(answer, reference, baseline={"L2": [0.01, 0.03]}, floor=0.0, allowed_ratio=2.0)
     ratios = [image.noise_ratio for image in found.per_image]
-    assert ratios == pytest.approx([2, 2]) and found.noise_ratio == max(ratios)
+    assert ratios == pytest.approx([2, 2])
+    assert found.noise_ratio == max(ratios)
     assert found.max_abs == pytest.approx(0.3)
     for allowed, bad in ((max(ratios), False), (max(ratios) * (1 - 1e-12), True)):
         assert compare_group(answer, reference, {"L2": [0.01, 0.03]}, 0.0, allowed).bad is bad

@@ -35,7 +35,8 @@ def test_suite_runs_beside_them(tmp_path: Path) -> None:
     (tmp_path / "toy.toml").write_text(TOY)
     done = run(tmp_path, SUITE, "--profile", "toy.toml", "--records=records", "--target", "toys:HEALTHY", "-n", "2",
                "--timeout", "300", "--reruns", "1", "--cov", "toys", "-k", "test_model or in_place")  # fmt: skip
-    assert done.returncode == 0 and "4 passed" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4 passed" in done.stdout, done.stdout + done.stderr
     assert len(list((tmp_path / "records").glob("*.jsonl"))) == 2
 
 
@@ -44,14 +45,17 @@ def test_long_names_are_always_there(tmp_path: Path) -> None:
     done = run(
         tmp_path, SUITE, "--conformance-profile", "toy.toml", "--conformance-records", "records", "-k", "test_model"
     )
-    assert done.returncode == 0 and "2 passed" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_others_keep_their_names(tmp_path: Path) -> None:
     """`--profile` is pytest-profiling's in a run that is none of ours."""
     (tmp_path / "test_mine.py").write_text("def test_mine():\n    pass\n")
     done = run(tmp_path, "test_mine.py", "--profile")
-    assert done.returncode == 0 and "Profiling" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Profiling" in done.stdout, done.stdout + done.stderr
     assert (tmp_path / "prof").is_dir()
     again = run(tmp_path, "test_mine.py", "--target", "xla")
-    assert again.returncode == 4 and "unrecognized arguments: --target" in again.stderr
+    assert again.returncode == 4
+    assert "unrecognized arguments: --target" in again.stderr

@@ -51,7 +51,8 @@ def test_what_is_right_passes_whole_and_alone_and_says_what_made_it(on: pytest.P
         "neuron/trn2/sdk-2.29.1+slice",
         "neuron/trn2/sdk-2.29.1/O1/weights-outside+slice",
     }
-    assert wholes[0].environment["neuronx-cc"] == "2.24.8799.0" and not wholes[0].emulated
+    assert wholes[0].environment["neuronx-cc"] == "2.24.8799.0"
+    assert not wholes[0].emulated
     alone = [record for record in found if record.layer is not None]
     assert {record.status for record in alone if "dynamic-batch" not in record.column.settings} == {Status.PASS}
 
@@ -75,7 +76,8 @@ def test_operator_without_a_lowering_is_frozen_and_seen_with_other_inputs_than_t
 def test_refusal_has_the_compilers_code_and_is_known(on: pytest.Pytester) -> None:
     (record,) = run(on, "-k", "sort-refused and sort/")
     assert (record.status, record.stage, record.signature) == (Status.ERROR, Stage.COMPILE, "NCC_EVRF029")
-    assert record.defects == ["sort-refused"] and "Operation sort is not supported" in str(record.detail)
+    assert record.defects == ["sort-refused"]
+    assert "Operation sort is not supported" in str(record.detail)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +104,8 @@ def test_what_was_compiled_is_not_compiled_again(on: pytest.Pytester, monkeypatc
 def test_data_parallel_parts_the_batch(on: pytest.Pytester) -> None:
     found = {record.subject.batch: record for record in run(on, "-k", "test_model", "--settings", "data-parallel")}
     assert found[2].status == Status.PASS
-    assert found[1].status == Status.UNSUPPORTED and "cannot be parted evenly" in str(found[1].detail)
+    assert found[1].status == Status.UNSUPPORTED
+    assert "cannot be parted evenly" in str(found[1].detail)
 
 
 def test_compile_only_needs_no_device_and_claims_nothing(

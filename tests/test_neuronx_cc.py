@@ -42,14 +42,19 @@ def test_failure_has_the_code_in_what_the_compiler_said(tmp_path: Path, monkeypa
     stages: list[Stage] = []
     with pytest.raises(CompileError) as error, compiling(tmp_path, stages.append):
         trace(tmp_path, monkeypatch, "")
-    assert error.value.signature == "NCC_EVRF029" and "Operation sort" in error.value.detail
+    assert error.value.signature == "NCC_EVRF029"
+    assert "Operation sort" in error.value.detail
     assert stages[-1] == Stage.COMPILE
+
+
+def fails(said: bytes) -> None:
+    os.write(1, said)
+    raise RuntimeError("neuronx-cc failed with 70")
 
 
 def test_failure_without_a_code_is_its_exit_status(tmp_path: Path) -> None:
     with pytest.raises(CompileError, match=r"^exit 70: no more is known$"), compiling(tmp_path, lambda stage: None):
-        os.write(1, b"no more is known")
-        raise RuntimeError("neuronx-cc failed with 70")
+        fails(b"no more is known")
 
 
 def test_killed_compiler_is_a_crash_with_its_signal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

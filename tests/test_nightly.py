@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -31,21 +32,20 @@ if sys.argv[1:3] == ["run", "download"]:
 """
 
 
-@pytest.fixture
-def nox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Run sessions in a folder with the noxfile and the files it reads. Gives what nox says, and the calls of gh."""
-    for name in ("noxfile.py", "matrices/environments.toml", "matrices/releases.toml"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        shutil.copy(ROOT / name, tmp_path / name)
+@dataclass(frozen=True)
+class Nox:
+    """Runs sessions in a folder with the noxfile and the files it reads. Gives what nox says, and the calls of gh."""
 
-    def run(*sessions: str, runs: str = "[]") -> tuple[subprocess.CompletedProcess[str], list[list[str]]]:
-        gh, calls = tmp_path / "bin" / "gh", tmp_path / "calls"
+    folder: Path
+
+    def __call__(self, *sessions: str, runs: str = "[]") -> tuple[subprocess.CompletedProcess[str], list[list[str]]]:
+        gh, calls = self.folder / "bin" / "gh", self.folder / "calls"
         gh.parent.mkdir(exist_ok=True)
         gh.write_text(GH.format(python=sys.executable, calls=str(calls), runs=runs))
         gh.chmod(gh.stat().st_mode | stat.S_IXUSR)
         done = subprocess.run(
             [sys.executable, "-m", "nox", "-s", *sessions],
-            cwd=tmp_path,
+            cwd=self.folder,
             env={**os.environ, "PATH": f"{gh.parent}{os.pathsep}{os.environ['PATH']}"},
             capture_output=True,
             text=True,
@@ -53,11 +53,16 @@ def nox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         said = calls.read_text().splitlines() if calls.exists() else []
         return done, [json.loads(line) for line in said]
 
-    run.folder = tmp_path
-    return run
+
+@pytest.fixture
+def nox(tmp_path: Path) -> Nox:
+    for name in ("noxfile.py", "matrices/environments.toml", "matrices/releases.toml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    return Nox(tmp_path)
 
 
-def test_new_failure_is_an_issue_and_one_that_has_an_issue_a_comment(nox) -> None:
+def test_new_failure_is_an_issue_and_one_that_has_an_issue_a_comment(nox: Nox) -> None:
     issues = nox.folder / "matrices" / "issues"
     issues.mkdir()
     (issues / "000.md").write_text("a/b1@neuron: wrong in compare\n\nBefore: crash.\n")
@@ -73,20 +78,23 @@ def test_new_failure_is_an_issue_and_one_that_has_an_issue_a_comment(nox) -> Non
     ]
 
 
-def test_last_night_is_the_last_run_that_succeeded_if_there_was_any(nox) -> None:
+def test_last_night_is_the_last_run_that_succeeded_if_there_was_any(nox: Nox) -> None:
     done, calls = nox("last-night")
-    assert done.returncode == 0 and len(calls) == 1 and "no nightly run before" in done.stderr
+    assert done.returncode == 0
+    assert len(calls) == 1
+    assert "no nightly run before" in done.stderr
     done, calls = nox("last-night", runs='[{"databaseId": 42}]')
     assert calls[-1][:5] == ["run", "download", "42", "--name", "nightly"]
     assert (nox.folder / "matrices/last-night/a.jsonl").is_file()
 
 
-def test_first_night_has_nothing_to_differ_from(nox) -> None:
+def test_first_night_has_nothing_to_differ_from(nox: Nox) -> None:
     done, _ = nox("diff")
-    assert done.returncode == 0 and "no records in matrices/last-night" in done.stderr
+    assert done.returncode == 0
+    assert "no records in matrices/last-night" in done.stderr
 
 
-def test_page_has_the_matrix_at_its_root(nox) -> None:
+def test_page_has_the_matrix_at_its_root(nox: Nox) -> None:
     (nox.folder / "matrices" / "tables").mkdir()
     for name in ("tables/compatibility.html", "tables/compatibility.json", "difference.md"):
         (nox.folder / "matrices" / name).write_text(Path(name).name)

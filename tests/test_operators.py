@@ -55,11 +55,13 @@ def test_table_is_read_without_torch() -> None:
         "import sys; from conformance.operators.table import table; print(len(table().rows), 'torch' in sys.modules)"
     )
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
-    assert int(said[0]) > 400 and said[1] == "False"
+    assert int(said[0]) > 400
+    assert said[1] == "False"
 
 
 def test_table_holds_for_what_the_defects_hold_for() -> None:
-    assert table().package == "torch-xla" and table().versions["torch-xla"].startswith("2.9")
+    assert table().package == "torch-xla"
+    assert table().versions["torch-xla"].startswith("2.9")
     for defect in (FROZEN_FALLBACK, VIEWS_REFUSED):
         assert defect.packages == {"torch-xla": table().holds_for}
 
@@ -81,7 +83,8 @@ def test_operator_that_is_left_to_the_cpu_is_named_with_its_module(
     if name in ("nms", "roialign") and (reason := missing_packages({"torchvision": "rcnn"}, name)):
         pytest.skip(reason)
     found = [one for one in linted(FROZEN[name]) if one.defect == "frozen-fallback"]
-    assert found and {one.module for one in found} == {"neck"}, found
+    assert found, found
+    assert {one.module for one in found} == {"neck"}, found
     assert all(one.certainty == "reproduced" for one in found)
 
 
@@ -101,7 +104,8 @@ def _loop(y: Tensor) -> Tensor:
 
 
 def _listed(y: Tensor) -> Tensor:
-    return y * sum(y[0, 0, 0].tolist())
+    row: list[float] = y[0, 0, 0].tolist()
+    return y * sum(row)
 
 
 def _as_numpy(y: Tensor) -> Tensor:
@@ -122,7 +126,8 @@ def test_model_that_cannot_be_exported_is_run(
     neck: Callable[[Tensor], Any], operators: set[str], linted: Callable[..., list[Finding]]
 ) -> None:
     found = linted(neck)
-    assert {one.module for one in found} == {"neck"} and {one.defect for one in found} == {"frozen-fallback"}
+    assert {one.module for one in found} == {"neck"}
+    assert {one.defect for one in found} == {"frozen-fallback"}
     assert {one.operator for one in found} <= operators, found
 
 
@@ -132,7 +137,8 @@ def test_of_a_run_nothing_is_named_that_depends_on_a_shape(linted: Callable[...,
         return y * 2 if y.mean() > 0 else y
 
     found = linted(neck)
-    assert found and {one.operator for one in found} <= {"_local_scalar_dense", "is_nonzero"}
+    assert found
+    assert {one.operator for one in found} <= {"_local_scalar_dense", "is_nonzero"}
 
 
 def test_what_cannot_be_exported_and_has_nothing_known_is_one_line(linted: Callable[..., list[Finding]]) -> None:

@@ -209,22 +209,24 @@ def test_layers_of_it_are_judged_alone(variant: str) -> None:
 def test_model_is_refused_in_one_line_about_the_model(variant: str) -> None:
     outcome = judge(variant)
     assert (outcome.status, outcome.stage, outcome.signature) == (Status.ERROR, Stage.CAPTURE, MODEL)
-    assert outcome.models_own and outcome.detail
-    assert outcome.detail.startswith(str(REFUSED[variant].refused)) and "\n" not in outcome.detail
+    assert outcome.models_own
+    assert outcome.detail
+    assert outcome.detail.startswith(str(REFUSED[variant].refused))
+    assert "\n" not in outcome.detail
 
 
 def test_model_that_is_too_large_for_a_dtype_is_judged_in_those_that_hold_it() -> None:
     case = cell("own", "hugemask", "detect", 2, 16, 16, "bfloat16", "planted")
     outcome = run_case(case, "test_own_models:Own", toys.HEALTHY, lambda _: None)
-    assert outcome.signature == MODEL and str(outcome.detail).startswith(
-        "the CPU cannot run it in bfloat16: RuntimeError"
-    )
+    assert outcome.signature == MODEL
+    assert str(outcome.detail).startswith("the CPU cannot run it in bfloat16: RuntimeError")
     assert list(judge("hugemask").conditioning) == ["float32"], "bfloat16 is measured where it can be"
 
 
 def test_table_of_positions_has_no_part_in_whether_a_network_can_be_judged() -> None:
     found = judge("twice").conditioning["float32"]
-    assert found.sufficient and found.layer != "positions"
+    assert found.sufficient
+    assert found.layer != "positions"
 
 
 def test_group_that_is_not_in_the_outputs_is_the_systems_own_fault() -> None:
@@ -235,9 +237,8 @@ def test_group_that_is_not_in_the_outputs_is_the_systems_own_fault() -> None:
     globals()["Elsewhere"] = Elsewhere
     case = cell("own", "onlyhead", "detect", 2, 16, 16, "float32", "planted")
     outcome = run_case(case, "test_own_models:Elsewhere", toys.HEALTHY, lambda _: None)
-    assert outcome.signature == MODEL and str(outcome.detail).startswith(
-        "its output group boxes is not in the outputs"
-    )
+    assert outcome.signature == MODEL
+    assert str(outcome.detail).startswith("its output group boxes is not in the outputs")
 
 
 def test_output_that_no_group_names_is_judged_all_the_same() -> None:
@@ -280,4 +281,5 @@ def test_refused_model_is_a_red_line_and_a_record(suite: pytest.Pytester) -> Non
         "nosuch": Status.ERROR,
     }
     found = {record.subject.variant: record for record in suites.records(suite)}
-    assert changed(found["nosuch"].case, target="") and found["nosuch"].signature == MODEL
+    assert changed(found["nosuch"].case, target="")
+    assert found["nosuch"].signature == MODEL

@@ -32,7 +32,8 @@ class Detector(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         hidden = self.middle(self.stem(image)).mean((2, 3))
-        return (self.head(hidden) + self.head(hidden * 2)).sort().values
+        y: Tensor = self.head(hidden) + self.head(hidden * 2)
+        return y.sort().values
 
 
 @pytest.fixture(scope="module")
@@ -71,12 +72,15 @@ def test_both_sides_are_the_whole(measured: Measured, cut: Cut) -> None:
     assert (device.calls + cpu.calls, device.flops + cpu.flops) == (whole.calls, whole.flops)
     assert device.milliseconds + cpu.milliseconds == pytest.approx(whole.milliseconds)
     ratio = measured.ratio(cut)
-    assert 0 < ratio.calls < 1 and 0 < ratio.milliseconds < 1 and 0 < ratio.flops <= 1
+    assert 0 < ratio.calls < 1
+    assert 0 < ratio.milliseconds < 1
+    assert 0 < ratio.flops <= 1
 
 
 def test_ratios(measured: Measured) -> None:
     assert measured.ratio(BODY).calls == 3 / 9
-    assert measured.ratio(FUSED).calls == 5 / 9 and measured.ratio(FUSED).flops == 1
+    assert measured.ratio(FUSED).calls == 5 / 9
+    assert measured.ratio(FUSED).flops == 1
     assert measured.ratio(APART) == measured.ratio(FUSED)
     assert by_name(measured.operators)["aten::conv2d"].calls == 2
 
@@ -131,7 +135,8 @@ def test_tables_and_json() -> None:
     text = console.export_text()
     assert all(part in text for part in ("on a test", "30.0 (3)", "75.0%", "90.0%", "3.0"))
     (cut,) = json.loads(partition_json(found, [BODY]))["cuts"]
-    assert cut["ratio"] == {"calls": 0.75, "milliseconds": 0.75, "flops": 0.9} and cut["bytes_moved"] == 3_000_000
+    assert cut["ratio"] == {"calls": 0.75, "milliseconds": 0.75, "flops": 0.9}
+    assert cut["bytes_moved"] == 3_000_000
 
 
 def test_cuts_of_fasterrcnn() -> None:
@@ -144,8 +149,10 @@ def test_cuts_of_fasterrcnn() -> None:
     found = measured("mobilenet", 64, 64, runs=1)
     ratios = [found.ratio(cut) for cut in CUTS]
     assert ratios[0].calls < ratios[1].calls == ratios[2].calls < ratios[3].calls < 1
-    assert ratios[3].flops == 1 and ratios[0].flops < ratios[2].flops < ratios[3].flops
-    assert found.moved(CUTS[2]) < found.moved(CUTS[1]) and "1 image" in found.where
+    assert ratios[3].flops == 1
+    assert ratios[0].flops < ratios[2].flops < ratios[3].flops
+    assert found.moved(CUTS[2]) < found.moved(CUTS[1])
+    assert "1 image" in found.where
     (convolutions,) = (o for o in found.operators if (o.name, o.part) == ("aten::conv2d", "rpn-head"))
     assert convolutions.calls == 9, "three for each of three levels"
 

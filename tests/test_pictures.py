@@ -28,7 +28,7 @@ COUNT, HEIGHT, WIDTH = 10, 128, 192  # twice as large as in the input, of which 
 NUMBERS = (3, 10, 11, 90)  # as COCO's, with gaps
 
 
-def annotations(scenes: dict[str, Any]) -> dict[str, Any]:
+def coco_annotations(scenes: dict[str, Any]) -> dict[str, Any]:
     """COCO's, of scenes by the names of their files."""
     shapes = [(image, shape) for image, scene in enumerate(scenes.values()) for shape in scene.shapes]
     return {
@@ -51,7 +51,7 @@ def folder(tmp_path: Path) -> Path:
     scenes = {f"{place}.png": draw(HEIGHT, WIDTH, (7, place)) for place in range(COUNT)}
     for name, scene in scenes.items():
         Image.fromarray(scene.pixels.astype(np.uint8)).save(found / name)
-    (found / "labels.json").write_text(json.dumps(annotations(scenes)))
+    (found / "labels.json").write_text(json.dumps(coco_annotations(scenes)))
     (found / "notes.txt").write_text("no picture")
     return found
 
@@ -70,7 +70,9 @@ def test_what_a_healthy_device_finds_in_pictures_is_what_is_labelled(folder: Pat
     labelled = len(json.loads((folder / "labels.json").read_text())["annotations"])
     assert 0.5 * labelled < found.counts[1].reference < 1.5 * labelled
     assert all(not count.lost and not count.spurious for count in found.counts)
-    assert found.ap == found.reference_ap is not None and found.ap > 0.6
+    assert found.ap is not None
+    assert found.ap == found.reference_ap is not None
+    assert found.ap > 0.6
 
 
 def test_boxes_that_are_not_brought_back_to_the_picture_miss_the_labels(
@@ -78,19 +80,24 @@ def test_boxes_that_are_not_brought_back_to_the_picture_miss_the_labels(
 ) -> None:
     monkeypatch.setattr(Letterbox, "restore", lambda self, boxes: boxes)
     found = figures(folder)
-    assert found.reference_ap is not None and found.reference_ap < 0.3
+    assert found.reference_ap is not None
+    assert found.reference_ap < 0.3
 
 
 def test_fault_loses_detections_in_pictures(folder: Path) -> None:
     found = figures(folder, toys.ZEROED_SCORES)
     assert found.counts[0].lost == found.counts[0].reference > 0
-    assert found.ap == 0 and found.reference_ap is not None and found.reference_ap > 0.6
+    assert found.ap == 0
+    assert found.reference_ap is not None
+    assert found.reference_ap > 0.6
 
 
 def test_pictures_without_labels_are_counted_all_the_same(folder: Path) -> None:
     (folder / "labels.json").unlink()
     found = figures(folder)
-    assert found.ap is None and found.no_ap is None and found.counts[0].reference > 0
+    assert found.ap is None
+    assert found.no_ap is None
+    assert found.counts[0].reference > 0
 
 
 def test_picture_lies_in_the_middle_of_grey_and_upright(tmp_path: Path) -> None:
@@ -100,8 +107,10 @@ def test_picture_lies_in_the_middle_of_grey_and_upright(tmp_path: Path) -> None:
     (picture,) = find_pictures(tmp_path)
     pixels, box = picture.fitted(64, 96)
     assert (box.size, box.corner) == ((64, 32), (0, 32))
-    assert (pixels[:, :32] == 114).all() and (pixels[:, 64:] == 114).all()
-    assert pixels[:, 32:64, 0].min() > 250 and pixels[:, 32:64, 1:].max() < 5
+    assert (pixels[:, :32] == 114).all()
+    assert (pixels[:, 64:] == 114).all()
+    assert pixels[:, 32:64, 0].min() > 250
+    assert pixels[:, 32:64, 1:].max() < 5
 
 
 def test_classes_are_places_of_category_numbers_and_crowds_are_left_out(folder: Path) -> None:
@@ -201,7 +210,8 @@ def test_record_says_whose_pictures_they_were_and_the_command_shows_them_again(
 ) -> None:
     shown(suite, "--images", str(folder)).assert_outcomes(passed=1)
     (record,) = suites.records(suite)
-    assert record.detections and record.detections.folder == str(folder)
+    assert record.detections
+    assert record.detections.folder == str(folder)
     assert record.command.endswith(f"--images {folder}")
 
 

@@ -111,7 +111,8 @@ def planted(testbed: Testbed, plant: Plant, node: str, keeps: bool = False) -> M
 def test_every_kind_is_planted_and_caught(kind: str, testbed: Testbed) -> None:
     found = [examine(testbed, mutant) for mutant in draw(BY_NAME[kind], testbed.sites, 6, Random(1))]
     real = [finding for finding in found if not finding.benign]
-    assert real and all(finding.kind == kind for finding in found)
+    assert real
+    assert all(finding.kind == kind for finding in found)
     assert sum(gates.OURS in finding.caught for finding in real) >= 0.5 * len(real)
     assert all(finding.layer in ("", *(layer.path for layer in testbed.comparison.layers)) for finding in found)
 
@@ -142,12 +143,16 @@ def test_corruption_is_what_it_says(wrong: Tensor, right: Tensor) -> None:
 
 def test_corruption_of_a_part_leaves_the_rest() -> None:
     block = corruptions.zeroed(X, ((1, 2), (0, 4), (0, 1), (1, 3)))
-    assert torch.equal(block[0], X[0]) and not block[1, :, 0, 1:].any() and torch.equal(block[1, :, 1], X[1, :, 1])
+    assert torch.equal(block[0], X[0])
+    assert not block[1, :, 0, 1:].any()
+    assert torch.equal(block[1, :, 1], X[1, :, 1])
     value = corruptions.replaced(X.transpose(2, 3), 5, nan)
-    assert int(value.isnan().sum()) == 1 and torch.equal(X, torch.arange(48.0).reshape(X.shape))
+    assert int(value.isnan().sum()) == 1
+    assert torch.equal(X, torch.arange(48.0).reshape(X.shape))
     scores = torch.ones(2, 6, 100)
     damped = corruptions.damped(scores, 1, 4, 6, 0.55, 0.5, seed=3)
-    assert torch.equal(damped[:, :4], scores[:, :4]) and int((damped[0, 5] == 0.5).sum()) == 55
+    assert torch.equal(damped[:, :4], scores[:, :4])
+    assert int((damped[0, 5] == 0.5).sum()) == 55
 
 
 def test_previous_gives_what_was_given_before() -> None:
@@ -189,7 +194,8 @@ def test_edit_changes_the_argument(kind: str, target: str, place: int, value: ob
     mutant = only(kind, testbed)
     node = next(n for n in mutant.program(testbed.healthy).graph.nodes if n.name == mutant.node)
     before = next(n for n in testbed.healthy.graph.nodes if n.name == mutant.node)
-    assert node.target.__name__ == target and node.args[place] == value != before.args[place]
+    assert node.target.__name__ == target
+    assert node.args[place] == value != before.args[place]
 
 
 def test_scale_of_attention_is_left_out_or_twice(testbed: Testbed) -> None:
@@ -202,7 +208,8 @@ def test_bfloat16_strikes_an_operator_a_layer_or_all(testbed: Testbed) -> None:
     found = draw(BY_NAME["bf16 where fp32 was asked"], testbed.sites, 99, Random(0))
     rounds = {mutant.site: str(mutant.program(testbed.healthy).graph).count("rounded") for mutant in found}
     products = sum(mutant.detail == "one operator" for mutant in found)
-    assert products == 6 and rounds["the whole model"] > rounds["stem"] >= rounds["conv2d"] > 0
+    assert products == 6
+    assert rounds["the whole model"] > rounds["stem"] >= rounds["conv2d"] > 0
 
 
 def test_drawing_is_by_the_seed_and_spread_over_the_layers(testbed: Testbed) -> None:
@@ -227,7 +234,9 @@ def test_fewer_are_drawn_where_there_are_not_so_many(testbed: Testbed) -> None:
 
 def test_edit_that_changes_nothing_is_benign(testbed: Testbed) -> None:
     found = examine(testbed, planted(testbed, Plant("times one", after(corruptions.scaled, 1.0)), "silu"))
-    assert found.benign and not found.caught and found.changes_detections is False
+    assert found.benign
+    assert not found.caught
+    assert found.changes_detections is False
 
 
 def test_edit_that_changes_other_images_only_is_hidden(testbed: Testbed) -> None:
@@ -235,14 +244,17 @@ def test_edit_that_changes_other_images_only_is_hidden(testbed: Testbed) -> None
     others = ((outputs[0] + 1,) for outputs in testbed.answers[1:])
     healthy = replace(testbed, answers=(testbed.other_answer, *others))
     found = examine(healthy, planted(testbed, Plant("times one", after(corruptions.scaled, 1.0)), "silu"))
-    assert found.hidden and not found.benign
+    assert found.hidden
+    assert not found.benign
 
 
 def test_faults_that_matter_are_told_by_detections(testbed: Testbed) -> None:
-    assert testbed.found is not None and sum(len(image) for batch in testbed.found for image in batch[0]) > 10
+    assert testbed.found is not None
+    assert sum(len(image) for batch in testbed.found for image in batch[0]) > 10
     assert examine(testbed, only("zeroed scores", testbed, seed=2)).changes_detections
     tiny = examine(testbed, planted(testbed, Plant("", after(corruptions.scaled, 1 + 1e-6)), "silu"))
-    assert tiny.changes_detections is False and not tiny.benign
+    assert tiny.changes_detections is False
+    assert not tiny.benign
     blind = replace(testbed, found=None)
     assert examine(blind, only("1 % gain", blind)).changes_detections is None
 
@@ -259,7 +271,8 @@ def test_fault_is_planted_in_the_layer_alone_too(testbed: Testbed) -> None:
         assert str(program.graph) != str(one.healthy.graph), mutant.kind.name
         assert len(program.graph.nodes) < len(testbed.healthy.graph.nodes)
     (outcome,) = _alone(testbed, only("dropped bias", testbed))
-    assert outcome.status == Status.WRONG and [layer.how for layer in outcome.layers] == ["isolated"]
+    assert outcome.status == Status.WRONG
+    assert [layer.how for layer in outcome.layers] == ["isolated"]
     assert not _alone(testbed, replace(only("dropped bias", testbed), layer=""))
 
 
@@ -269,8 +282,10 @@ def test_stale_output_is_seen_by_asking_again_alone(testbed: Testbed) -> None:
         examine(testbed, only(kind, testbed))
         for kind in ("stale output", "stale output, warmed with the same images")
     )
-    assert {"ours", "assert_close"} <= set(warmed.caught) and not warmed.apart
-    assert set(unnoticed.caught) == {"ours", "ours, whole model", "ours, outputs only"} and unnoticed.apart
+    assert {"ours", "assert_close"} <= set(warmed.caught)
+    assert not warmed.apart
+    assert set(unnoticed.caught) == {"ours", "ours, whole model", "ours, outputs only"}
+    assert unnoticed.apart
 
 
 def spoiled(testbed: Testbed, change: Callable[[Tensor], Tensor]) -> Given:
@@ -281,8 +296,8 @@ def spoiled(testbed: Testbed, change: Callable[[Tensor], Tensor]) -> Given:
 
 @pytest.mark.parametrize("gate", GATES, ids=lambda gate: gate.name)
 def test_gate_turns_red_and_green(gate: gates.Gate, testbed: Testbed) -> None:
-    if gate.missing():
-        pytest.skip(gate.missing())
+    if reason := gate.missing():
+        pytest.skip(reason)
     assert gate.passes(testbed.given(alike(testbed.comparison, testbed.answer, testbed.other_answer)))
     assert not gate.passes(spoiled(testbed, lambda y: -y))
     assert not gate.passes(spoiled(testbed, lambda y: corruptions.replaced(y, 5, nan)))
@@ -303,8 +318,8 @@ def test_gate_allows_what_its_rule_allows(
     gate: str, still_right: float, wrong: float | None, testbed: Testbed
 ) -> None:
     found = next(one for one in GATES if one.name == gate)
-    if found.missing():
-        pytest.skip(found.missing())
+    if reason := found.missing():
+        pytest.skip(reason)
     assert found.passes(spoiled(testbed, lambda y: y * still_right))
     assert wrong is None or not found.passes(spoiled(testbed, lambda y: y * wrong))
 
@@ -319,7 +334,8 @@ def test_ours_looks_at_layers_and_at_every_call(testbed: Testbed) -> None:
         later = RunOutputs(tuple(calls), right.tapped)
         assert gates.flagged(testbed.given(later)) == ("ours", "ours, whole model", "ours, outputs only")
     (alone,) = _alone(testbed, draw(BY_NAME["channels swapped"], inside(testbed), 1, Random(0))[0])
-    assert alone.status == Status.WRONG and gates.flagged(testbed.given(right, lambda: [alone])) == ("ours",)
+    assert alone.status == Status.WRONG
+    assert gates.flagged(testbed.given(right, lambda: [alone])) == ("ours",)
 
 
 def test_bed_of_a_model_that_is_not_right_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -333,9 +349,11 @@ def test_healthy_cells_of_targets_right_wrong_and_broken() -> None:
     found = healthy.cells(entry, "float32", SHAPE, ("toys:HEALTHY", "toys:DAMPED_SCORES", "toys:REFUSES"), 2)
     right, damped, refused = ([cell for cell in found if cell.target == f"toys:{name}"] for name in
                               ("HEALTHY", "DAMPED_SCORES", "REFUSES"))  # fmt: skip
-    assert [cell.images for cell in right] == [0, 2] and not any(cell.flagged or cell.error for cell in right)
+    assert [cell.images for cell in right] == [0, 2]
+    assert not any(cell.flagged or cell.error for cell in right)
     assert all("ours" in cell.flagged for cell in damped)
-    assert len(refused) == 1 and "NCC_EVRF029" in str(refused[0].error)
+    assert len(refused) == 1
+    assert "NCC_EVRF029" in str(refused[0].error)
 
 
 def finding(kind: str, *caught: str, changes: bool | None = False, **others: Any) -> Finding:
@@ -363,7 +381,8 @@ RESULTS = Results(
 def test_sums() -> None:
     assert tally.tally(RESULTS, "ours") == tally.Tally(4, 3, 2, 1, 2, 0)
     assert tally.tally(RESULTS, "PCC") == tally.Tally(4, 1, 2, 1, 2, 1)
-    assert tally.benign(RESULTS) == {"tile": 1} and tally.only_by_layers(RESULTS) == 2
+    assert tally.benign(RESULTS) == {"tile": 1}
+    assert tally.only_by_layers(RESULTS) == 2
     assert tally.only_by_layers(RESULTS, "PCC") == 2
     (missed,) = tally.escaped(RESULTS)
     allowed = f"up to {limit('float32').outputs:g} is allowed"
@@ -386,9 +405,12 @@ def test_shares_are_not_rounded_to_all_or_nothing(part: int, whole: int, shown: 
 def test_json_has_gates_faults_and_what_escapes() -> None:
     found = json.loads(as_json(RESULTS, ABOUT))
     assert found["gates"]["ours"].items() >= {"planted": 4, "caught": 3, "healthy": 2, "false_alarms": 0}.items()
-    assert found["faults"]["gain"]["ours"] == pytest.approx(2 / 3) and found["faults"]["tile"]["PCC"] == 0
-    assert set(found["faults"]) == {"gain", "tile"} and set(found["apart"]) == {"stale"}
-    assert [one["kind"] for one in found["escaped"]] == ["gain"] and found["dtypes"]["float32"]["gates"]
+    assert found["faults"]["gain"]["ours"] == pytest.approx(2 / 3)
+    assert found["faults"]["tile"]["PCC"] == 0
+    assert set(found["faults"]) == {"gain", "tile"}
+    assert set(found["apart"]) == {"stale"}
+    assert [one["kind"] for one in found["escaped"]] == ["gain"]
+    assert found["dtypes"]["float32"]["gates"]
     json.loads(as_json(replace_ratio(RESULTS), ABOUT), parse_constant=pytest.fail)
 
 
@@ -416,7 +438,8 @@ def test_gate_without_its_package_is_not_measured(monkeypatch: pytest.MonkeyPatc
     )
     assert "Polygraphy" not in [gate.name for gate in gates.measured()]
     found = json.loads(as_json(RESULTS, ABOUT))
-    assert found["gates"]["Polygraphy"]["caught"] is None and found["gates"]["Polygraphy"]["not_measured"]
+    assert found["gates"]["Polygraphy"]["caught"] is None
+    assert found["gates"]["Polygraphy"]["not_measured"]
     assert "Polygraphy" not in found["faults"]["gain"]
     assert "| Polygraphy | not measured: Polygraphy is missing |" in as_markdown(RESULTS, ABOUT)
 
@@ -427,11 +450,14 @@ def test_run_in_other_processes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     printed = StringIO()
     parts = Checkpoint(tmp_path / "parts.jsonl", plan.key)
     found = run.run_plan(plan, Console(file=printed), parts)
-    assert len(found.findings) == len(KINDS) and len(found.cells) == 1 and found.dtypes == ("float32",)
+    assert len(found.findings) == len(KINDS)
+    assert len(found.cells) == 1
+    assert found.dtypes == ("float32",)
     assert "toy float32, healthy at b2/16x24: 0 false alarms in 1 cells" in printed.getvalue()
     monkeypatch.setattr(run, "perform", lambda job: pytest.fail(f"{job} is done"))
     again = run.run_plan(plan, Console(file=StringIO()), parts)
-    assert again.cells == found.cells and [one.caught for one in again.findings] == [o.caught for o in found.findings]
+    assert again.cells == found.cells
+    assert [one.caught for one in again.findings] == [o.caught for o in found.findings]
     with pytest.raises(UserError, match=r"parts.jsonl is of another run: delete it"):
         Checkpoint(tmp_path / "parts.jsonl", replace(plan, seed=1).key).read()
     show.print_results(found, Console(file=printed, width=150))
@@ -450,4 +476,6 @@ def test_bad_input_is_one_line(arguments: list[str], message: str, tmp_path: Pat
     app = Typer()
     app.command()(main)
     done = CliRunner().invoke(app, ["--quick", "--output", str(tmp_path), *arguments])
-    assert done.exit_code == 2 and message in done.output and not list(tmp_path.iterdir())
+    assert done.exit_code == 2
+    assert message in done.output
+    assert not list(tmp_path.iterdir())

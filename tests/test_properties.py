@@ -71,7 +71,8 @@ class Misreads(Planted):
 
         def run(*inputs: Tensor) -> tuple[Tensor, ...]:
             with Respelled(self.function, self.misread):
-                return program.module(*inputs)
+                outputs: tuple[Tensor, ...] = program.module(*inputs)
+                return outputs
 
         return run
 
@@ -95,7 +96,8 @@ class PoolsUndilated(Planted):
         def run(*inputs: Tensor) -> tuple[Tensor, ...]:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(torch, "max_pool2d", lambda x, k, s, p, d, ceil: pool(x, k, s, p, 1, ceil))
-                return program.module(*inputs)
+                outputs: tuple[Tensor, ...] = program.module(*inputs)
+                return outputs
 
         return run
 
@@ -207,7 +209,8 @@ def test_script_runs_by_itself(target: str, tmp_path: Path) -> None:
     assert len(lines) == 2
     for line in lines:
         error, own = (float(part.split("error ")[1]) for part in line.split(";"))
-        assert error < 1e-6 and own < 1e-6
+        assert error < 1e-6
+        assert own < 1e-6
 
 
 @pytest.mark.parametrize(
@@ -231,7 +234,8 @@ def test_crash_is_found_and_the_search_goes_on(scratch_runner: ScratchRunner) ->
     search = at(scratch_runner, "test_properties:CRASH")
     found = fuzz(search, settings(SAME_EVERY_TIME, max_examples=600, phases=[Phase.generate]))
     assert found is not None, search.tried
-    assert found[1].status == Status.CRASH and found[1].signature == "exit 70"
+    assert found[1].status == Status.CRASH
+    assert found[1].signature == "exit 70"
     assert {step.operator for step in found[0].steps} & {"topk", "gather_best"}
     assert search.outcome(PRINTED).status is Status.PASS
 
@@ -250,7 +254,9 @@ def test_known_defect_is_passed_over_unless_it_is_to_fail(scratch_runner: Scratc
     assert search.tried["known: split-with-sizes"] > 0
     search.known_fails = True
     found = fuzz(search, profile)
-    assert found is not None and search.known(*found) and len(found[0].steps) == 1
+    assert found is not None
+    assert search.known(*found)
+    assert len(found[0].steps) == 1
 
 
 @pytest.mark.parametrize(
@@ -276,7 +282,7 @@ def test_accepted_program_explains_what_contains_it_and_nothing_else(
     scratch_runner: ScratchRunner, tmp_path: Path
 ) -> None:
     search = at(scratch_runner, "test_properties:REFLECT")
-    pad = {"pad": (1, 0, 0, 0), "mode": "reflect"}
+    pad: dict[str, Any] = {"pad": (1, 0, 0, 0), "mode": "reflect"}
     small = Program(inputs=((1, 1, 1, 2),), steps=(step("pad", 0, **pad),))
     accept(tmp_path, small, search.outcome(small), search.setup, search.target, Justification(reason="planted"))
     search.accepted = read_accepted(tmp_path)
@@ -421,4 +427,5 @@ def test_places_are_the_real_columns_unless_a_target_is_named() -> None:
 def test_profiles_are_as_they_are_described() -> None:
     assert (chosen(None).max_examples, chosen(None).derandomize) == (15, True)
     assert chosen("nightly").max_examples > chosen("dev").max_examples > chosen("ci").max_examples
-    assert not chosen("nightly").derandomize and chosen("nightly").database is not None
+    assert not chosen("nightly").derandomize
+    assert chosen("nightly").database is not None

@@ -87,14 +87,17 @@ def edited(edit: Edit) -> Callable[[Members], None]:
 def refusal(path: Path) -> str:
     with pytest.raises(UserError) as error:
         checked_archive(path)
-    assert "\n" not in str(error.value) and len(str(error.value)) < 700
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 700
     return str(error.value)
 
 
 @pytest.mark.parametrize("arguments", [(), ("--json",)])
 def test_sizes_that_are_not_fixed_are_linted_as_well(dynamic: Path, arguments: tuple[str, ...]) -> None:
     code, out, err = lint(str(dynamic), *arguments)
-    assert code == 1 and "split-with-sizes" in out and err == ""
+    assert code == 1
+    assert "split-with-sizes" in out
+    assert err == ""
 
 
 def test_path_of_the_module_is_named(honest: Path) -> None:
@@ -106,7 +109,9 @@ def test_what_torch_reads_computes_the_same(honest: Path, dynamic: Path) -> None
     """Only what is not needed is left out: pickles of example inputs, conditions, where in the source it was."""
     for path, shape in ((honest, (2, 3, 8, 8)), (dynamic, (3, 8, 24, 10))):
         checked = checked_archive(path)
-        assert b"sin(" not in checked and b"Traceback" not in checked and b"test_pt2.py" not in checked
+        assert b"sin(" not in checked
+        assert b"Traceback" not in checked
+        assert b"test_pt2.py" not in checked
         x = torch.rand(shape)
         ours = torch.export.load(io.BytesIO(checked)).module()(x)
         theirs = torch.export.load(path).module()(x)
@@ -125,12 +130,15 @@ def test_files_of_older_torch(honest: Path, tmp_path: Path) -> None:
         "serialized_example_inputs.pt": made.example_inputs,
     }
     code, out, _ = lint(str(written(tmp_path / "old.pt2", content, folder="")))
-    assert code == 1 and "split-with-sizes" in out
+    assert code == 1
+    assert "split-with-sizes" in out
     state = io.BytesIO()
     torch.save({"weight": Evil(tmp_path / "was-run")}, state)
     content["serialized_state_dict.pt"] = state.getvalue()
     code, out, err = lint(str(written(tmp_path / "evil.pt2", content, folder="")))
-    assert code == 2 and "is refused: serialized_state_dict.pt: it wants " in err and err.count("\n") == 1
+    assert code == 2
+    assert "is refused: serialized_state_dict.pt: it wants " in err
+    assert err.count("\n") == 1
     assert not (tmp_path / "was-run").exists()
 
 
@@ -252,7 +260,10 @@ def test_command_refuses_in_one_line(honest: Path, tmp_path: Path, route: str) -
     content, mark = members(honest), tmp_path / "was-run"
     RUN_BY_TORCH[route](content, mark)
     code, out, err = lint(str(written(tmp_path / "evil.pt2", content)))
-    assert code == 2 and out == "" and err.count("\n") == 1 and "evil.pt2 is refused: " in err
+    assert code == 2
+    assert out == ""
+    assert err.count("\n") == 1
+    assert "evil.pt2 is refused: " in err
     assert not mark.exists()
 
 
@@ -387,10 +398,12 @@ def test_archive_that_is_cut_off_or_damaged(honest: Path, tmp_path: Path) -> Non
         damaged = bytearray(whole)
         damaged[place] ^= 0xFF
         path.write_bytes(damaged)
+        said = ""
         try:
             checked_archive(path)
         except UserError as error:
-            assert "\n" not in str(error)
+            said = str(error)
+        assert "\n" not in said
 
 
 def test_reader_sees_only_what_was_checked(honest: Path, tmp_path: Path) -> None:
@@ -398,7 +411,9 @@ def test_reader_sees_only_what_was_checked(honest: Path, tmp_path: Path) -> None
     path = tmp_path / "net.pt2"
     path.write_bytes(struct.pack("<I", 7) * 100 + honest.read_bytes())
     with zipfile.ZipFile(io.BytesIO(checked_archive(path))) as archive:
-        assert archive.start_dir > 0 and archive.fp is not None and archive.fp.seek(0) == 0
+        assert archive.start_dir > 0
+        assert archive.fp is not None
+        assert archive.fp.seek(0) == 0
         assert archive.fp.read(4) == b"PK\x03\x04"
 
 
@@ -489,11 +504,13 @@ def test_process_that_reads_can_do_little(tmp_path: Path) -> None:
         words = [sys.executable, "-c", CONFINED, str(tmp_path), str(server.getsockname()[1])]
         said = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
     outcome = dict(line.split() for line in said[1:])
-    assert outcome["read"] == outcome["scratch"] == "done" and outcome["allocate"] == outcome["fill"] == "refused"
+    assert outcome["read"] == outcome["scratch"] == "done"
+    assert outcome["allocate"] == outcome["fill"] == "refused"
     if "Landlock" not in said[0]:
         pytest.skip("this system has no Landlock")
     assert {outcome[name] for name in ("write", "append", "remove", "run", "connect")} == {"refused"}
-    assert (tmp_path / "there").read_text() == "here" and not (tmp_path / "new").exists()
+    assert (tmp_path / "there").read_text() == "here"
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize(
@@ -514,7 +531,9 @@ def test_whatever_that_process_does_is_one_line(
     (tmp_path / "lint_child.py").write_text(stand_in)
     monkeypatch.setattr(isolated, "__file__", str(tmp_path / "isolated.py"))
     code, _, err = lint(str(honest))
-    assert code == 2 and message in err and err.count("\n") == 1
+    assert code == 2
+    assert message in err
+    assert err.count("\n") == 1
 
 
 def test_process_is_told_no_secrets(honest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -524,4 +543,5 @@ def test_process_is_told_no_secrets(honest: Path, tmp_path: Path, monkeypatch: p
     (tmp_path / "lint_child.py").write_text("import json, os; print(json.dumps({'refused': ' '.join(os.environ)}))")
     monkeypatch.setattr(isolated, "__file__", str(tmp_path / "isolated.py"))
     err = lint(str(honest))[2]
-    assert "TORCH_FORCE_WEIGHTS_ONLY_LOAD" in err and "AWS" not in err
+    assert "TORCH_FORCE_WEIGHTS_ONLY_LOAD" in err
+    assert "AWS" not in err

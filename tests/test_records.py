@@ -114,7 +114,8 @@ def test_thousands_of_broken_lines_are_not_thousands_of_messages(tmp_path: Path)
     (tmp_path / "a.jsonl").write_text(line() + "\n" + "{\n" * 5000)
     told: list[str] = []
     assert len(read_records(tmp_path, told.append)) == 1
-    assert len(told) == 21 and told[-1].endswith("4980 more like these")
+    assert len(told) == 21
+    assert told[-1].endswith("4980 more like these")
 
 
 @pytest.mark.parametrize("content", ["", "\n \n", "{}\n", CUT, "\x00" * 100])
@@ -149,12 +150,14 @@ def test_newer_record_that_cannot_be_read_is_said_to_be_newer(tmp_path: Path) ->
     (tmp_path / "a.jsonl").write_text(f"{line('a')}\n{line('b', schema=SCHEMA + 1, status='bewildered')}\n")
     told: list[str] = []
     assert [one.id for one in read_records(tmp_path, told.append)] == ["a"]
-    assert len(told) == 1 and f"it is of schema {SCHEMA + 1}, which a newer suite writes" in told[0]
+    assert len(told) == 1
+    assert f"it is of schema {SCHEMA + 1}, which a newer suite writes" in told[0]
 
 
 def test_record_without_schema_and_revision_is_an_older_one(tmp_path: Path) -> None:
     said = json.loads(line())
-    assert said["schema"] == SCHEMA and said["revision"].startswith(version("neuron-conformance"))
+    assert said["schema"] == SCHEMA
+    assert said["revision"].startswith(version("neuron-conformance"))
     del said["schema"], said["revision"]
     (tmp_path / "a.jsonl").write_text(json.dumps(said))
     (found,) = read_records(tmp_path)
@@ -170,7 +173,8 @@ def test_times_without_a_zone_are_utc(tmp_path: Path) -> None:
     ]
     (tmp_path / "a.jsonl").write_text("\n".join(rows))
     (found,) = read_records(tmp_path)
-    assert found.status is Status.WRONG and found.finished.utcoffset() == timedelta(0)
+    assert found.status is Status.WRONG
+    assert found.finished.utcoffset() == timedelta(0)
 
 
 def test_writer_begins_a_line_behind_what_was_cut_off(tmp_path: Path) -> None:
@@ -179,7 +183,8 @@ def test_writer_begins_a_line_behind_what_was_cut_off(tmp_path: Path) -> None:
     RecordWriter(path).write(record("b"))
     told: list[str] = []
     assert [one.id for one in read_records(tmp_path, told.append)] == ["a", "b"]
-    assert len(told) == 1 and ":2 is no record" in told[0]
+    assert len(told) == 1
+    assert ":2 is no record" in told[0]
 
 
 def test_full_disk_is_one_line(tmp_path: Path) -> None:
@@ -197,7 +202,8 @@ def test_line_begins_with_what_is_looked_for_in_a_broken_one() -> None:
 
 def test_every_text_of_a_record_is_made_printable() -> None:
     """Of each model in it: a new field that is plain `str` turns this red."""
-    todo, seen = [Record], set()
+    todo: list[type[Recorded]] = [Record]
+    seen: set[type[Recorded]] = set()
     while todo:
         model = todo.pop()
         seen.add(model)
@@ -225,7 +231,9 @@ def test_no_control_character_is_left_in_a_record(tmp_path: Path, bad: str) -> N
     (tmp_path / "a.jsonl").write_text(json.dumps(said))
     (found,) = read_records(tmp_path)
     text = "".join((found.id, *found.groups, *found.notes, *found.environment, str(found.signature), found.command))
-    assert text.isprintable() and found.detail is not None and found.detail.startswith("a\n\tb")
+    assert text.isprintable()
+    assert found.detail is not None
+    assert found.detail.startswith("a\n\tb")
     assert found.detail.replace("\n", "").replace("\t", "").isprintable()
 
 

@@ -42,7 +42,8 @@ def test_nan_stays_and_shapes_that_differ_are_left_alone() -> None:
     assert align_rows(broken, ROWS).isnan().sum() == 1
     assert torch.equal(align_rows(broken, ROWS)[:, 1:], ROWS[:, 1:])
     short = shuffled(ROWS)[:, :-1]
-    assert align_rows(short, ROWS) is short and without_ties(short, ROWS) is short
+    assert align_rows(short, ROWS) is short
+    assert without_ties(short, ROWS) is short
     none = ROWS[:, :0]
     assert align_rows(none, none) is none
 
@@ -126,7 +127,8 @@ def test_as_many_ties_as_other_rows_are_open_and_more_are_not() -> None:
     wrong = reference.clone()
     wrong[:, -15:, 0] += 1
     closed = without_ties(wrong, reference)
-    assert torch.equal(closed[0], reference[0]) and torch.equal(closed[1], wrong[1])
+    assert torch.equal(closed[0], reference[0])
+    assert torch.equal(closed[1], wrong[1])
 
 
 def test_box_of_a_row_that_is_surely_ranked_counts_however_low() -> None:

@@ -38,12 +38,18 @@ def test_every_machine_draws_the_same() -> None:
 
 def test_images_are_a_network_s_input() -> None:
     images, labels = scenes(3, 64, 96, 0)
-    assert images.shape == (3, 3, 64, 96) and images.dtype == torch.float32 and images.is_contiguous()
-    assert images.min() >= 0 and images.max() <= 1 and images.std() > 0.1
+    assert images.shape == (3, 3, 64, 96)
+    assert images.dtype == torch.float32
+    assert images.is_contiguous()
+    assert images.min() >= 0
+    assert images.max() <= 1
+    assert images.std() > 0.1
     for label in labels:
         count = len(label.classes)
-        assert label.boxes.shape == (count, 4) and label.boxes.dtype == torch.float32
-        assert 1 <= count <= MOST_SHAPES and label.classes.dtype == torch.int64
+        assert label.boxes.shape == (count, 4)
+        assert label.boxes.dtype == torch.float32
+        assert 1 <= count <= MOST_SHAPES
+        assert label.classes.dtype == torch.int64
 
 
 def test_every_index_slot_and_purpose_has_a_scene_of_its_own() -> None:
@@ -109,9 +115,11 @@ def test_shapes_are_of_every_class_and_size_and_overlap_little() -> None:
     drawn = [scene.shapes for scene in some(128, 128, 300)]
     shapes = [shape for scene in drawn for shape in scene]
     kinds = np.bincount([shape.kind for shape in shapes], minlength=len(CLASSES))
-    assert len(kinds) == len(CLASSES) and kinds.min() > len(shapes) / 6
+    assert len(kinds) == len(CLASSES)
+    assert kinds.min() > len(shapes) / 6
     sides = [max(shape.mask.shape) / 128 for shape in shapes]
-    assert 0.1 < min(sides) < 0.15 and 0.45 < max(sides) <= 0.5
+    assert 0.1 < min(sides) < 0.15
+    assert 0.45 < max(sides) <= 0.5
     assert {len(scene) for scene in drawn} == {1, 2, 3, 4, 5, 6}
     for scene in drawn:
         boxes = np.array([shape.box for shape in scene], dtype=float)

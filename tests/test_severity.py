@@ -62,13 +62,16 @@ def test_word_follows_the_error() -> None:
     assert severity(0.0) is severity(found.visible * 0.99) is Severity.NEGLIGIBLE
     assert severity(found.visible) is severity(found.destroyed * 0.99) is Severity.VISIBLE
     assert severity(found.destroyed) is severity(float("inf")) is severity(float("nan")) is Severity.DESTROYED
-    assert Severity.NEGLIGIBLE.words == "negligible for detections" and Severity.VISIBLE.words == "visible"
+    assert Severity.NEGLIGIBLE.words == "negligible for detections"
+    assert Severity.VISIBLE.words == "visible"
 
 
 def test_rule_in_force_was_measured() -> None:
     found = rule()
     assert set(found.measured) == set(Severity)
     negligible, destroyed = found.measured[Severity.NEGLIGIBLE], found.measured[Severity.DESTROYED]
-    assert negligible.changed <= 0.05 * negligible.faults and negligible.faults >= 30
-    assert destroyed.kept < 0.5 and destroyed.faults >= 50
+    assert negligible.changed <= 0.05 * negligible.faults
+    assert negligible.faults >= 30
+    assert destroyed.kept < 0.5
+    assert destroyed.faults >= 50
     assert "faults planted in" in found.by

@@ -95,16 +95,16 @@ def test_the_other_head_of_yolo26n_is_trained_too() -> None:
 @pytest.mark.parametrize("layer", ["boxes.1", "scores.1"])
 def test_shuffled_channels_of_the_head_cost_precision(toy: Model, layer: str) -> None:
     broken = copy.deepcopy(toy.module)
-    last = broken.get_submodule(layer)
-    last.weight.copy_(last.weight.roll(1, 0))
-    last.bias.copy_(last.bias.roll(1, 0))
+    for name in ("weight", "bias"):
+        values = broken.get_parameter(f"{layer}.{name}")
+        values.copy_(values.roll(1, 0))
     assert precision(broken, 40, 64, 64) < precision(toy.module, 40, 64, 64) - 0.5
 
 
 def test_a_lost_class_costs_its_share(toy: Model) -> None:
     """One class of four: about a quarter of the precision, no more and no less."""
     broken = copy.deepcopy(toy.module)
-    broken.scores[1].bias[2] = -100
+    broken.get_parameter("scores.1.bias")[2] = -100
     whole, rest = (precision(module, 60, 64, 64) for module in (toy.module, broken))
     assert 0.15 < (whole - rest) / whole < 0.35
 
@@ -114,7 +114,8 @@ def test_toy_detector_is_what_it_says(toy: Model) -> None:
     inputs = system.inputs(cell("toydet", "98k", "detect", 3, 64, 80, "float32", target="").subject, 0)
     assert toy.module(*inputs).shape == (3, 4 + len(CLASSES), 8 * 10)
     assert system.parameters("98k", "detect") == recorded("toydet")["parameters"] == 97904
-    assert system.missing() is None and 80 % system.stride("detect") == 0
+    assert system.missing() is None
+    assert 80 % system.stride("detect") == 0
     assert toy.layers == system.layers("98k", "detect") == tuple(dict(toy.module.named_children()))
     assert toy.key == system.build("98k", "detect", "shapes").key
 

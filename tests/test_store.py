@@ -17,7 +17,8 @@ def test_entry_comes_back_and_a_damaged_one_does_not() -> None:
     entry = store.load("key")
     assert entry is not None
     tensors, note = entry
-    assert torch.equal(tensors["a"], torch.arange(6.0).reshape(2, 3).T) and note == {"why": ["x"]}
+    assert torch.equal(tensors["a"], torch.arange(6.0).reshape(2, 3).T)
+    assert note == {"why": ["x"]}
 
     path = store.folder / "key.safetensors"
     data = bytearray(path.read_bytes())
@@ -30,7 +31,9 @@ def test_complex_numbers_come_back() -> None:
     store, waves = Store("test"), torch.fft.rfft2(torch.rand(3, 4, dtype=torch.float64))
     store.save("waves", {"a": waves, "b": torch.ones(2)}, {})
     entry = store.load("waves")
-    assert entry is not None and torch.equal(entry[0]["a"], waves) and torch.equal(entry[0]["b"], torch.ones(2))
+    assert entry is not None
+    assert torch.equal(entry[0]["a"], waves)
+    assert torch.equal(entry[0]["b"], torch.ones(2))
 
 
 def test_digest_depends_on_every_value_and_not_on_order() -> None:
@@ -56,6 +59,7 @@ def test_note_that_was_edited_is_no_entry(edit: Callable[[str], str]) -> None:
     store.save("noise", {}, {"boxes": {"L2": [1e-07]}})
     path = store.folder / "noise.json"
     before = path.read_text()
-    assert store.load("noise") is not None and edit(before) != before
+    assert store.load("noise") is not None
+    assert edit(before) != before
     path.write_text(edit(before))
     assert store.load("noise") is None

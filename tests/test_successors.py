@@ -11,7 +11,7 @@ import pytest
 from suites import SUITE
 
 from conformance.cases.outcome import Record, Status
-from conformance.core.reading import tomllib
+from conformance.core.reading import tomllib  # type: ignore[attr-defined]
 from conformance.results.records import read_records
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -88,4 +88,6 @@ def test_what_is_none_is_one_line(acme: pytest.Pytester, line: str, said: str) -
     (acme.path / "acme" / "again.py").write_text((acme.path / "acme" / "defect.py").read_text())
     (acme.path / "acme-1.0.dist-info" / "entry_points.txt").write_text(f"[conformance.defects]\n{line}\n")
     done = subprocess.run([COMMAND, "defects"], capture_output=True, text=True)
-    assert done.returncode == 2 and said in done.stderr and len(done.stderr.splitlines()) == 1
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1

@@ -33,7 +33,8 @@ def test_two_workers_share_the_cases_by_model(suite: pytest.Pytester) -> None:
     for file in files:
         for line in file.read_text().splitlines():
             seen[Record.model_validate_json(line).subject].add(file.name)
-    assert len(files) == 2 and len(seen) == 2 + len(CASES)
+    assert len(files) == 2
+    assert len(seen) == 2 + len(CASES)
     assert all(len(names) == 1 for names in seen.values())
 
 
@@ -74,7 +75,8 @@ def test_command_of_a_record_runs_that_one_case(suite: pytest.Pytester) -> None:
     again = suite.runpytest_subprocess(SUITE, *words[2:], "--records", "again", "-q", "-k", "test_model")
     again.assert_outcomes(failed=1)
     (same,) = read_records(suite.path / "again")
-    assert same.id == record.id and same.groups == record.groups
+    assert same.id == record.id
+    assert same.groups == record.groups
 
 
 def test_node_ids_and_k_select(suite: pytest.Pytester) -> None:

@@ -23,7 +23,7 @@ class Dead(Toy):
 
     def build(self, variant: str, task: str) -> Model:
         model = super().build(variant, task)
-        model.module.get_submodule("join").weight.zero_()
+        model.module.get_parameter("join.weight").zero_()
         return replace(model, key="dead")
 
 
@@ -36,9 +36,11 @@ def test_every_system_is_listed_whether_or_not_it_can_be_built() -> None:
     code, text, _ = run("--system", "toys:Toy,toys:Absent", "--json")
     toy, absent = json.loads(text)
     assert code == 0
-    assert (toy["name"], toy["variants"], toy["missing"]) == ("toy", ["1", "2"], None) and toy["parameters"][0] > 0
+    assert (toy["name"], toy["variants"], toy["missing"]) == ("toy", ["1", "2"], None)
+    assert toy["parameters"][0] > 0
     assert toy["groups"] == {"detect": ["boxes", "scores"]}
-    assert absent["parameters"] is None and absent["missing"].startswith("absent needs nothing_of_the_kind")
+    assert absent["parameters"] is None
+    assert absent["missing"].startswith("absent needs nothing_of_the_kind")
 
 
 def test_table_says_what_the_outputs_of_every_task_are() -> None:
@@ -51,12 +53,15 @@ def test_table_says_what_the_outputs_of_every_task_are() -> None:
 
 def test_table_says_what_is_missing() -> None:
     code, text, _ = run("--system", "toys:Toy,toys:Absent")
-    assert code == 0 and "ready" in text and "nothing_of_the_kind" in text
+    assert code == 0
+    assert "ready" in text
+    assert "nothing_of_the_kind" in text
 
 
 def test_check_is_green_for_live_weights() -> None:
     code, text, progress = run("--check", "--system", "toys:Toy", "--size", "16", "--json")
-    assert code == 0 and "toy1-detect" in progress
+    assert code == 0
+    assert "toy1-detect" in progress
     (model,) = json.loads(text)
     assert set(model["conditioning"]) == {"float32", "bfloat16", "float16", "matmult-bf16", "all-bf16"}
     assert all(found["sufficient"] and found["ratio"] >= 5 for found in model["conditioning"].values())
@@ -64,7 +69,9 @@ def test_check_is_green_for_live_weights() -> None:
 
 def test_check_is_red_for_a_dead_layer_and_names_it() -> None:
     code, text, _ = run("--check", "--system", "test_systems_command:Dead", "--size", "16")
-    assert code == 1 and "0 < 5" in text and "join" in text
+    assert code == 1
+    assert "0 < 5" in text
+    assert "join" in text
 
 
 @pytest.mark.parametrize(
@@ -80,7 +87,8 @@ def test_check_is_red_for_a_dead_layer_and_names_it() -> None:
 def test_bad_input_is_one_line(options: list[str], message: str) -> None:
     code, text, error = run(*options)
     assert (code, text) == (2, "")
-    assert error.startswith(f"error: {message}") and error.count("\n") == 1
+    assert error.startswith(f"error: {message}")
+    assert error.count("\n") == 1
 
 
 def test_readme_has_the_table_of_all_systems() -> None:

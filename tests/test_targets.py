@@ -29,12 +29,14 @@ def test_real_compiler_passes(name: str, layer: str | None) -> None:
     assert target.packages("cpu", None)
     outcome = run_case(changed(toys.CASE, target=name, layer=layer), "toys:Toy", target, lambda _: None)
     assert outcome.status == Status.PASS, outcome
-    assert all(not found.bad for found in outcome.layers) and len(outcome.layers) == (1 if layer else 4)
+    assert all(not found.bad for found in outcome.layers)
+    assert len(outcome.layers) == (1 if layer else 4)
 
 
 class Spectrum(torch.nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.fft.rfft2(x).abs()
+        spectrum: torch.Tensor = torch.fft.rfft2(x)
+        return spectrum.abs()
 
 
 @pytest.mark.parametrize(
@@ -100,7 +102,8 @@ def test_control_compiler_has_its_defects(name: str) -> None:
     outcome = run_case(case, case.subject.system, target, lambda _: None)
     (expected,) = [m for m in DEFECTS[case.subject.system].minimal_cases if m.name == case.subject.variant]
     ends = [(expected.status, expected.signature), (Status.ERROR, expected.or_error)]
-    assert (outcome.status, outcome.signature) in ends and outcome.defects == [case.subject.system]
+    assert (outcome.status, outcome.signature) in ends
+    assert outcome.defects == [case.subject.system]
 
 
 def test_third_partys_target_of_the_documentation_works() -> None:
@@ -116,4 +119,6 @@ def test_third_partys_target_of_the_documentation_works() -> None:
     exec(code, names)
     eager = names["Eager"]()  # type: ignore[operator]
     outcome = run_case(changed(toys.CASE, target="eager"), "toys:Toy", eager, lambda _: None)
-    assert outcome.status == Status.PASS and eager.missing() is None and "torch" in eager.packages("cpu", None)
+    assert outcome.status == Status.PASS
+    assert eager.missing() is None
+    assert "torch" in eager.packages("cpu", None)

@@ -55,7 +55,8 @@ def test_plain_data_and_errors_are_shown_so_as_well() -> None:
     assert cleaned({RED: [TITLE, 1, None, {"a": BELL}]}) == {"red": ["", 1, None, {"a": "\\x07"}]}
     assert str(UserError(f"{RED}\nand\u2028more")) == "red and more"
     assert str(unknown("target", RED, ["red"])) == "unknown target 'red' (known: red)"
-    assert first_line(ValueError(f"{RED}\nmore")) == "ValueError: red" and first_line(ValueError()) == "ValueError"
+    assert first_line(ValueError(f"{RED}\nmore")) == "ValueError: red"
+    assert first_line(ValueError()) == "ValueError"
     assert len(shortened("x" * 9999)) == 300
 
 
@@ -97,7 +98,8 @@ def test_no_command_lets_it_through(records: Path, tmp_path: Path, words: list[s
     for name, path in places.items():
         words = [word.replace(name, str(path)) for word in words]
     done = CliRunner().invoke(app, words)
-    assert done.exit_code in (0, 1) and not done.stderr, done.output
+    assert done.exit_code in (0, 1), done.output
+    assert not done.stderr, done.output
     written = [path.read_text() for path in (tmp_path / "output").glob("*")]
     for text in (done.output, *written):
         assert [c for c in text if not c.isprintable() and c not in "\n\t"] == []
@@ -112,7 +114,7 @@ def test_expectations_are_shown_so(tmp_path: Path) -> None:
 
 class Halves(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
-        return x.split([128, 128], 1)[1]
+        return x.split([128, 128], 1)[1]  # type: ignore[no-any-return, no-untyped-call]
 
 
 def named_badly() -> nn.Module:
@@ -123,11 +125,14 @@ def named_badly() -> nn.Module:
 
 def test_lint_shows_names_of_modules_so() -> None:
     (found, *_) = lint("test_text:named_badly", TraceSpec((2, 8, 8)), "inf2", "2.29.1")
-    assert found.module.isprintable() and "red" in found.module
+    assert found.module.isprintable()
+    assert "red" in found.module
 
 
 def test_pytest_shows_the_words_of_a_compiler_so(suite: pytest.Pytester) -> None:
     result = run(suite, "--target", "toys:COLOURED", "--batch", "1", "-k", "test_model", "--color", "no")
     result.assert_outcomes(failed=1)
     said = result.stdout.str() + result.stderr.str()
-    assert r"fatal: no such \u202eoperator" in said and "\x1b" not in said and "\u202e" not in said
+    assert r"fatal: no such \u202eoperator" in said
+    assert "\x1b" not in said
+    assert "\u202e" not in said

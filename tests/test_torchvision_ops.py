@@ -27,7 +27,8 @@ def one_by_one(boxes: Tensor, scores: Tensor, threshold: float) -> list[int]:
     """Suppression as it is defined, from torchvision's own overlaps."""
     from torchvision.ops import box_iou
 
-    overlaps, kept = box_iou(boxes, boxes), []
+    overlaps = box_iou(boxes, boxes)
+    kept: list[int] = []
     for index in scores.argsort(descending=True, stable=True).tolist():
         if all(overlaps[index, other] <= threshold for other in kept):
             kept.append(index)
@@ -54,7 +55,8 @@ def test_suppression_keeps_the_best_of_each_heap(threshold: float) -> None:
     boxes, scores = random_boxes(200, 100, seed=1), torch.rand(200, generator=torch.Generator().manual_seed(2))
     scores = scores.mul(20).round()  # many are as good as others
     kept = suppress(boxes, scores, threshold)
-    assert kept.dtype == torch.int64 and 10 < len(kept) < 200
+    assert kept.dtype == torch.int64
+    assert 10 < len(kept) < 200
     assert kept.tolist() == one_by_one(boxes, scores, threshold)
     assert kept.tolist() != one_by_one(boxes, -scores, threshold)
 

@@ -30,12 +30,16 @@ def wrong_images(outcome: Outcome) -> set[int]:
 
 def test_healthy_target_passes_in_every_figure() -> None:
     outcome = judge(toys.HEALTHY)
-    assert outcome.status == Status.PASS and outcome.stage == Stage.COMPARE
-    assert outcome.first_bad_layer is None and outcome.signature is None and outcome.defects == []
+    assert outcome.status == Status.PASS
+    assert outcome.stage == Stage.COMPARE
+    assert outcome.first_bad_layer is None
+    assert outcome.signature is None
+    assert outcome.defects == []
     assert [layer.path for layer in outcome.layers] == ["stem", "halves", "join", "head"]
     assert all(layer.how == "in_place" and layer.noise_ratio <= 1.01 for layer in outcome.layers)
     assert list(outcome.groups) == ["boxes", "scores"]
-    assert outcome.seconds.compile is not None and outcome.seconds.run is not None
+    assert outcome.seconds.compile is not None
+    assert outcome.seconds.run is not None
 
 
 @pytest.mark.parametrize(
@@ -70,13 +74,16 @@ def test_fault_is_wrong_in_its_groups_and_images(target: toys.Planted, groups: s
 
 def test_published_gate_lets_zeroed_scores_pass() -> None:
     gate = judge(toys.ZEROED_SCORES).published_gate
-    assert gate is not None and gate.passes and gate.cosine > 0.98
+    assert gate is not None
+    assert gate.passes
+    assert gate.cosine > 0.98
 
 
 def test_published_gate_asks_for_its_cosine_or_more(monkeypatch: pytest.MonkeyPatch) -> None:
     x = torch.ones(1, 4)
     monkeypatch.setattr(verdict, "PUBLISHED_COSINE", 1.0)
-    assert verdict.published_gate([x], [x]).passes and not verdict.published_gate([x], [x.cumsum(1)]).passes
+    assert verdict.published_gate([x], [x]).passes
+    assert not verdict.published_gate([x], [x.cumsum(1)]).passes
 
 
 def test_outputs_without_groups_are_named_by_their_place() -> None:
@@ -105,13 +112,15 @@ def test_one_nonfinite_value_is_a_status_of_its_own(target: toys.Planted) -> Non
 def test_other_shape_or_count_is_wrong_and_says_how(target: toys.Planted) -> None:
     outcome = judge(target)
     assert (outcome.status, outcome.signature) == (Status.MISMATCH, None)
-    assert outcome.detail is not None and "instead of" in outcome.detail
+    assert outcome.detail is not None
+    assert "instead of" in outcome.detail
 
 
 def test_layer_that_is_bad_only_in_place_is_named_although_the_outputs_are_right() -> None:
     outcome = judge(toys.ONLY_TAPPED)
     assert (outcome.status, outcome.signature) == (Status.WRONG, "in place")
-    assert outcome.first_bad_layer == "join" and not any(group.bad for group in outcome.groups.values())
+    assert outcome.first_bad_layer == "join"
+    assert not any(group.bad for group in outcome.groups.values())
     assert [(check.of.value, check.status.value) for check in outcome.checks] == [
         *[("model", "pass")] * 4,
         ("in place", "wrong"),
@@ -120,9 +129,11 @@ def test_layer_that_is_bad_only_in_place_is_named_although_the_outputs_are_right
 
 def test_model_whose_taps_do_not_compile_is_judged_all_the_same() -> None:
     outcome = judge(toys.NO_TAPS)
-    assert outcome.status == Status.PASS and outcome.layers == []
+    assert outcome.status == Status.PASS
+    assert outcome.layers == []
     check = outcome.checked(Aspect.IN_PLACE)
-    assert check is not None and check.status is Status.NOT_RUN
+    assert check is not None
+    assert check.status is Status.NOT_RUN
     assert check.detail == "with all layers tapped: RuntimeError: too many outputs"
 
 
@@ -144,7 +155,8 @@ def test_stages_are_told_before_they_begin() -> None:
 def test_isolated_layer_is_fed_with_the_references_inputs() -> None:
     assert judge(toys.HEALTHY, layer="join").status == Status.PASS
     outcome = judge(toys.DROPPED_OPERATOR, layer="stem")
-    assert outcome.status == Status.WRONG and outcome.first_bad_layer == "stem"
+    assert outcome.status == Status.WRONG
+    assert outcome.first_bad_layer == "stem"
     assert [(layer.how, layer.bad) for layer in outcome.layers] == [("isolated", True)]
     assert judge(toys.DROPPED_OPERATOR, layer="join").status == Status.PASS, "the fault is in the stem alone"
 
@@ -172,5 +184,7 @@ def test_an_error_of_our_own_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("conformance.running.pipeline.judge", lambda *_: 1 / 0)
     outcome = judge(toys.HEALTHY)
     assert (outcome.status, outcome.signature) == (Status.SUITE_ERROR, "ZeroDivisionError")
-    assert not outcome.decided and not outcome.failed
-    assert outcome.traceback and "pipeline.py" in outcome.traceback
+    assert not outcome.decided
+    assert not outcome.failed
+    assert outcome.traceback
+    assert "pipeline.py" in outcome.traceback

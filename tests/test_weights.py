@@ -20,7 +20,7 @@ from conformance.systems.yolo26 import Yolo26
 def module() -> torch.nn.Module:
     from ultralytics.nn.tasks import DetectionModel
 
-    return DetectionModel("yolo26n.yaml", ch=3, nc=3, verbose=False)
+    return DetectionModel("yolo26n.yaml", ch=3, nc=3, verbose=False)  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.parametrize("holder", ["model", "ema"])

@@ -16,7 +16,8 @@ import toys
 from cells import changed
 
 from conformance.cases.outcome import MODEL, Outcome, Stage, Status
-from conformance.running.worker import Job, Worker
+from conformance.running.child import Job
+from conformance.running.worker import Worker
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,8 @@ def run(worker: Worker, target: str, variables: dict[str, str] | None = None) ->
 def test_crash_is_an_outcome_with_its_stage_and_last_words(worker: Worker) -> None:
     outcome = run(worker, "CRASHES")
     assert (outcome.status, outcome.stage, outcome.signature) == (Status.CRASH, Stage.LOWER, "SIGSEGV")
-    assert outcome.detail is not None and "last words of the compiler" in outcome.detail
+    assert outcome.detail is not None
+    assert "last words of the compiler" in outcome.detail
     assert run(worker, "HEALTHY").status == Status.PASS
 
 
@@ -66,7 +68,8 @@ def test_child_stays_warm_and_there_is_one_for_each_environment(worker: Worker) 
 def test_system_that_cannot_be_built_is_the_models_own_fault(worker: Worker) -> None:
     outcome = worker.run(Job(changed(toys.CASE, variant="x"), "toys:Toy", "toys:HEALTHY"), {})
     assert (outcome.status, outcome.stage, outcome.signature) == (Status.ERROR, Stage.CAPTURE, MODEL)
-    assert outcome.detail and outcome.detail.startswith("it cannot be built: ValueError: invalid literal")
+    assert outcome.detail
+    assert outcome.detail.startswith("it cannot be built: ValueError: invalid literal")
 
 
 def test_what_was_started_ends_when_the_worker_is_closed() -> None:

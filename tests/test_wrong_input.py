@@ -166,7 +166,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _profile(system: str = "toys:Toy", targets: str = '["toys:HEALTHY"]', **counts: int) -> str:
     """A profile, with axes of so many values."""
-    plain = {"variants": ["1"], "tasks": ["detect"], "batches": [1], "resolutions": ["16x24"]}
+    plain: dict[str, list[Any]] = {"variants": ["1"], "tasks": ["detect"], "batches": [1], "resolutions": ["16x24"]}
     axes = {name: value * counts.get(name, 1) for name, value in plain.items()}
     lines = [f"{name} = {value}" for name, value in axes.items()]
     return "\n".join(['description = ""', f"targets = {targets}", "[[models]]", f'system = "{system}"', *lines])
@@ -505,9 +505,12 @@ def run(words: str) -> Result:
 def test_command(here: Path, words: str) -> None:
     done = run(words)
     assert done.exit_code == exits.FORESEEN, (done.exit_code, done.output)
-    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1, done.stderr
-    assert COMMANDS[words] in done.stderr and len(done.stderr) < 700
-    assert done.stderr.strip().isprintable() and "Traceback" not in done.output
+    assert done.stderr.startswith("error: "), done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert COMMANDS[words] in done.stderr
+    assert len(done.stderr) < 700
+    assert done.stderr.strip().isprintable()
+    assert "Traceback" not in done.output
 
 
 @pytest.mark.parametrize("words", PLUGIN)
@@ -516,7 +519,9 @@ def test_option_of_pytest(here: Path, pytester: pytest.Pytester, words: str) -> 
     with pytest.raises(pytest.UsageError) as error:
         pytester.parseconfigure(SUITE, "--profile", "toy.toml", "-p", "no:cacheprovider", *shlex.split(words))
     (message,) = error.value.args
-    assert PLUGIN[words] in message and message.isprintable() and len(message) < 700
+    assert PLUGIN[words] in message
+    assert message.isprintable()
+    assert len(message) < 700
 
 
 def test_table_is_of_every_command_and_every_option() -> None:
@@ -545,8 +550,10 @@ def test_pytest_says_it_in_one_line(here: Path) -> None:
         capture_output=True,
         text=True,
     )
-    assert done.returncode == pytest.ExitCode.USAGE_ERROR and done.stdout == ""
-    assert done.stderr.strip().startswith("ERROR: os:system is no target") and done.stderr.strip().count("\n") == 0
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert done.stdout == ""
+    assert done.stderr.strip().startswith("ERROR: os:system is no target")
+    assert done.stderr.strip().count("\n") == 0
 
 
 def test_bug_of_ours_is_one_line_and_its_traceback_is_kept(
@@ -557,10 +564,12 @@ def test_bug_of_ours_is_one_line_and_its_traceback_is_kept(
 
     monkeypatch.setattr("conformance.commands.matrix.build_matrix", bug)
     done = run("matrix --records good")
-    assert done.exit_code == exits.INTERNAL and done.stderr.count("\n") == 1
+    assert done.exit_code == exits.INTERNAL
+    assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("error: internal error: KeyError: 'what")
     (kept,) = tmp_path.iterdir()
-    assert str(kept) in done.stderr and 'raise KeyError("what' in kept.read_text()
+    assert str(kept) in done.stderr
+    assert 'raise KeyError("what' in kept.read_text()
     monkeypatch.setenv(exits.DEBUG, "1")
     assert isinstance(run("matrix --records good").exception, KeyError)
 
@@ -568,7 +577,8 @@ def test_bug_of_ours_is_one_line_and_its_traceback_is_kept(
 def test_traceback_of_a_users_factory_is_shown_on_demand(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(exits.DEBUG, "1")
     error = run("lint test_wrong_input:factory_raises").exception
-    assert error is not None and isinstance(error.__cause__, RuntimeError)
+    assert error is not None
+    assert isinstance(error.__cause__, RuntimeError)
 
 
 @pytest.mark.parametrize(
@@ -577,5 +587,8 @@ def test_traceback_of_a_users_factory_is_shown_on_demand(here: Path, monkeypatch
 def test_output_that_cannot_be_written(redirect: str, code: int, said: str) -> None:
     command = f"{sys.executable} -c 'from conformance.commands.cli import app; app()' defects --json {redirect}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
-    assert done.returncode == code and said in done.stderr and done.stderr.count("\n") == bool(said)
-    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+    assert done.returncode == code
+    assert said in done.stderr
+    assert done.stderr.count("\n") == bool(said)
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr

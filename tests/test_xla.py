@@ -50,7 +50,7 @@ def test_real_lowering_gives_the_published_numbers(name: str) -> None:
 
     transcript: Transcript = SPLITS[name]
     x = torch.tensor(transcript.input)
-    pieces = x.to(torch_xla.device()).split(transcript.sizes, transcript.dim)
+    pieces = x.to(torch_xla.device()).split(transcript.sizes, transcript.dim)  # type: ignore[no-untyped-call]
     assert transcript.shown_by(tuple(piece.cpu() for piece in pieces))
 
 
@@ -68,7 +68,7 @@ def test_fault_model_equals_the_real_lowering(
     if permuted:  # not contiguous
         x = x.transpose(0, -1).contiguous().transpose(0, -1)
     device = torch_xla.device()
-    real = [piece.cpu() for piece in (x.to(device) * 1).split(sizes, dim)]
+    real = [piece.cpu() for piece in (x.to(device) * 1).split(sizes, dim)]  # type: ignore[no-untyped-call]
     for given, wanted in zip(read_densely(x, sizes, dim), real, strict=True):
         assert torch.equal(given, wanted)
 
@@ -102,7 +102,7 @@ def came_to(target: Target, hardware: str, minimal: MinimalCase) -> tuple[torch.
             return target.compile(program, options(hardware))(*minimal.inputs(0))
     except CompileError as error:
         return error.signature
-    except Exception as error:  # what torch-xla raises
+    except Exception as error:  # noqa: BLE001 (what torch-xla raises)
         return type(error).__name__
 
 
@@ -113,7 +113,8 @@ def test_emulator_is_torch_xla_on_every_front_end_defect(name: str) -> None:
     if minimal.status not in (Status.WRONG, Status.MISMATCH):
         assert emulated == real == minimal.signature
         return
-    assert not isinstance(emulated, str) and not isinstance(real, str)
+    assert not isinstance(emulated, str)
+    assert not isinstance(real, str)
     right = minimal.build().eval()(*minimal.inputs(0))
     right = right if isinstance(right, tuple) else (right,)
     for given, wanted in zip(emulated, real, strict=True):
@@ -199,7 +200,8 @@ def test_yolo26n_is_wrong_as_neuron_compiles_it_and_the_record_says_where(case_r
 def test_yolo26n_is_right_with_each_workaround(case_runner: CaseRunner, workaround: str) -> None:
     pytest.importorskip("ultralytics")
     found = yolo26n(case_runner, workaround)
-    assert found.status == Status.PASS and found.first_bad_layer is None
+    assert found.status == Status.PASS
+    assert found.first_bad_layer is None
 
 
 @pytest.mark.parametrize("system", ["toydet98k", "yolo26n"])

@@ -141,7 +141,8 @@ def test_outputs_of_every_kind_come_back() -> None:
     other = torch.rand(2, 3)
     given = run(other, unused)
     wanted = Constants()(other.clone(), unused)
-    assert len(given) == len(wanted) == 6 and not fallbacks
+    assert len(given) == len(wanted) == 6
+    assert not fallbacks
     assert all(torch.equal(one, two) and one.dtype == two.dtype for one, two in zip(given, wanted, strict=True))
 
 

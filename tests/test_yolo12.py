@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -48,7 +49,7 @@ def test_layers_are_the_blocks_of_every_variant(model: Model) -> None:
     from ultralytics.nn.tasks import yaml_model_load
 
     for variant in SYSTEM.variants:
-        file = yaml_model_load(f"yolo12{variant}.yaml")
+        file = yaml_model_load(f"yolo12{variant}.yaml")  # type: ignore[no-untyped-call]
         blocks = [path for path in SYSTEM.layers(variant, "detect") if path.count(".") == 1]
         assert len(file["backbone"] + file["head"]) == len(blocks) == 22
     assert type(model.module.get_submodule("model.8")).__name__ == "A2C2f"
@@ -61,7 +62,8 @@ def test_every_attention_is_a_layer_before_its_block(variant: str) -> None:
         module = SYSTEM.build(variant, "detect").module
     layers = SYSTEM.layers(variant, "detect")
     found = [path for path, part in module.named_modules() if type(part).__name__ == "AAttn"]
-    assert found == [path for path in layers if path.endswith("attn")] and len(found) >= 8
+    assert found == [path for path in layers if path.endswith("attn")]
+    assert len(found) >= 8
     assert all(layers.index(path) < layers.index(path.partition(".m.")[0]) for path in found)
 
 
@@ -83,7 +85,7 @@ def test_the_attention_is_in_the_notes(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
-def originals(model: Model) -> list[nn.Module]:
+def originals(model: Model) -> list[Any]:
     return [part for part in model.module.modules() if type(part).__name__ == "AAttn"]
 
 
@@ -91,10 +93,12 @@ def ours(original: nn.Module, attend: Attend) -> AreaAttention:
     """What replaces it, of a copy."""
     holder = nn.Sequential(copy.deepcopy(original))
     replace_attention(holder, attend)
-    return holder[0]
+    made = holder[0]
+    assert isinstance(made, AreaAttention)
+    return made
 
 
-def distance(original: nn.Module, module: nn.Module, dtype: torch.dtype, scale: float = 1.0) -> float:
+def distance(original: Any, module: nn.Module, dtype: torch.dtype, scale: float = 1.0) -> float:
     channels = original.pe.conv.in_channels
     x = torch.randn(2, channels, 4, 6, generator=torch.Generator().manual_seed(0)) * scale
     wanted = copy.deepcopy(original).double()(x.double())

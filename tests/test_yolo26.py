@@ -52,7 +52,8 @@ def test_scores_are_spread_and_boxes_are_boxes(model: Model) -> None:
     output = model.module(images)
     scores = output[:, 4:].amax(1)
     assert output.shape == (2, 84, 2100)
-    assert scores.min() < 0.1 and scores.max() > 0.5
+    assert scores.min() < 0.1
+    assert scores.max() > 0.5
     assert ((scores > 0.25).sum(1) > 5).all()
     assert (output[:, 2:4].median(-1).values > 8).all(), "widths and heights in pixels"
 
@@ -91,8 +92,10 @@ def test_resolutions_square_and_not(height: int, width: int, anchors: int) -> No
 
 def test_every_place_of_the_batch_and_every_index_has_another_real_image() -> None:
     images = torch.cat([SYSTEM.inputs(case(4, 320, 320).subject, index)[0] for index in (0, 1)])
-    assert images.shape == (8, 3, 320, 320) and images.dtype == torch.float32
-    assert images.min() >= 0 and images.max() <= 1
+    assert images.shape == (8, 3, 320, 320)
+    assert images.dtype == torch.float32
+    assert images.min() >= 0
+    assert images.max() <= 1
     assert (images.flatten(1).std(dim=1) > 0.05).all(), "a photograph, not a plain patch"
     distances = torch.cdist(images.flatten(1), images.flatten(1)) + torch.eye(8) * 1e9
     assert distances.min() > 10
@@ -102,4 +105,5 @@ def test_every_place_of_the_batch_and_every_index_has_another_real_image() -> No
 
 def test_photograph_smaller_than_the_resolution_is_continued() -> None:
     images = SYSTEM.inputs(case(2, 1280, 1280).subject, 0)[0]
-    assert images.shape == (2, 3, 1280, 1280) and images[:, :, -32:].std() > 0
+    assert images.shape == (2, 3, 1280, 1280)
+    assert images[:, :, -32:].std() > 0

@@ -36,7 +36,7 @@ def test_groups_cover_the_outputs_and_differ_between_images(task: str) -> None:
         assert not torch.allclose(first, second, rtol=1e-2), f"{name} is the same for two images"
     for path in model.layers:
         model.module.get_submodule(path)
-    assert len(model.layers) == len(model.module.model) == TASKS[task].blocks
+    assert len(model.layers) == len(model.module.model) == TASKS[task].blocks  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("channels", "dtype", "triggered"), [(64, torch.float32, True), (32, torch.float32, False),

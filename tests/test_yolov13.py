@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
+from typing import Any
 
 import pytest
 import torch
@@ -68,8 +69,10 @@ def test_scores_are_spread_and_boxes_are_boxes(model: Model) -> None:
     output = model.module(images(2, 192, 256))
     scores = output[:, 4:].amax(1)
     assert output.shape == (2, 84, 24 * 32 + 12 * 16 + 6 * 8)
-    assert scores.min() < 0.15 and scores.max() > 0.5
-    assert (output[:, 2:4] > 0).all() and (output[:, 2:4].median(-1).values > 8).all(), "widths and heights in pixels"
+    assert scores.min() < 0.15
+    assert scores.max() > 0.5
+    assert (output[:, 2:4] > 0).all(), "widths and heights in pixels"
+    assert (output[:, 2:4].median(-1).values > 8).all(), "widths and heights in pixels"
 
 
 def test_layers_are_reached_in_their_order(model: Model) -> None:
@@ -138,6 +141,8 @@ def test_folding_batch_norms_changes_nothing() -> None:
     torch.manual_seed(0)
     network = Network(SCALES["n"], attention.math).double().eval().requires_grad_(False)
     for norm in (m for m in network.modules() if isinstance(m, nn.BatchNorm2d)):
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
         norm.running_mean.normal_()
         norm.running_var.uniform_(0.5, 2)
     pixels = images(1, 64, 64).double()
@@ -157,7 +162,8 @@ def test_hypergraph_convolution_is_that_of_the_equations() -> None:
     """From vertices to hyperedges and back, one at a time."""
     module, x = hypergraph()
     part, given = module.generate(x.flatten(2).transpose(1, 2)), module(x).flatten(2)
-    assert torch.allclose(part.sum(2), torch.ones(2, 15, dtype=torch.float64)) and part.std() > 0.05
+    assert torch.allclose(part.sum(2), torch.ones(2, 15, dtype=torch.float64))
+    assert part.std() > 0.05
     for image in range(2):
         vertices = x[image].flatten(1).T
         edges = []
@@ -190,13 +196,15 @@ def test_vertices_have_no_order_and_hyperedges_reach_all_of_them() -> None:
     changed = x.clone()
     changed[0, :, 0, 0] += 3
     difference = (module(changed) - module(x)).abs().amax(1)
-    assert (difference[0] > 1e-6).all() and (difference[1] == 0).all()
+    assert (difference[0] > 1e-6).all()
+    assert (difference[1] == 0).all()
 
 
 def test_the_head_decodes_distances_to_boxes_in_pixels() -> None:
     """Bins that are sure of 1 to the left, 2 up, 3 to the right and 4 down, at every cell of every scale."""
     head = Head((8, 8, 8), classes=80).eval().requires_grad_(False)
-    for branch in head.scales:
+    branches: list[Any] = [*head.scales]
+    for branch in branches:
         for last in (branch.boxes[-1], branch.scores[-1]):
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
@@ -209,4 +217,5 @@ def test_the_head_decodes_distances_to_boxes_in_pixels() -> None:
         left, top, right, bottom = (stride * c for c in corners)
         wanted = torch.tensor([(left + right) / 2, (top + bottom) / 2, right - left, bottom - top])
         assert torch.allclose(y[0, :4, anchor], wanted)
-    assert torch.allclose(y[0, 4 + 7], torch.tensor(2.0).sigmoid()) and torch.allclose(y[0, 4], torch.tensor(0.5))
+    assert torch.allclose(y[0, 4 + 7], torch.tensor(2.0).sigmoid())
+    assert torch.allclose(y[0, 4], torch.tensor(0.5))

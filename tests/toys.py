@@ -58,8 +58,8 @@ class Toy:
     """One variant, whose layers all matter."""
 
     name = "toy"
-    variants = ("1", "2")
-    tasks = ("detect",)
+    variants: tuple[str, ...] = ("1", "2")
+    tasks: tuple[str, ...] = ("detect",)
     licence = "none"
 
     def missing(self) -> str | None:
@@ -204,7 +204,7 @@ class Stale(Planted):
     """Gives the answer to the call before."""
 
     def compile(self, program: Program, options: Options) -> Compiled:
-        last = [program.module(*program.inputs)]
+        last: list[tuple[Tensor, ...]] = [program.module(*program.inputs)]
 
         def run(*inputs: Tensor) -> tuple[Tensor, ...]:
             last.append(program.module(*inputs))

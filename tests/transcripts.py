@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from conformance.core.reading import tomllib
+from conformance.core.reading import tomllib  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)

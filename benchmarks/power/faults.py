@@ -60,7 +60,8 @@ def _damped_objects(site: Site, random: Random) -> Plant | None:
 
 def _scores(site: Site) -> tuple[tuple[int, int], ...]:
     """Where the scores are: start and stop in every dimension."""
-    assert site.scores is not None and site.shape is not None
+    assert site.scores is not None
+    assert site.shape is not None
     start, stop, _ = slice(site.scores.start, site.scores.stop).indices(site.shape[site.scores.dim])
     return tuple((start, stop) if i == site.scores.dim else (0, extent) for i, extent in enumerate(site.shape))
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.power import libraries
-from conformance.cases.outcome import Aspect, Outcome, Status
+from conformance.cases.outcome import Aspect, GroupFigures, LayerFigures, Outcome, Status
 from conformance.compare.verdict import published_gate
 from conformance.core.requirements import missing_packages
 from conformance.running.comparison import Comparison
@@ -64,7 +64,10 @@ class Given:
 
 def _largest(outcomes: Sequence[Outcome]) -> float:
     """NaN is the largest."""
-    ratios = [figures.noise_ratio for one in outcomes for figures in (*one.groups.values(), *one.layers)]
+    figures: list[GroupFigures | LayerFigures] = []
+    for one in outcomes:
+        figures += [*one.groups.values(), *one.layers]
+    ratios = [part.noise_ratio for part in figures]
     return float(torch.tensor([0.0, *ratios], dtype=torch.float64).max())
 
 

@@ -60,7 +60,7 @@ def _compiled(target: str, made: ReferenceModel) -> Programs | str:
         plain = compiler.compile(whole.program, options)
         tapped = compiler.compile(whole.tapped, options) if whole.tapped is not None else None
         alone = {path: compiler.compile(_comparison(made, path).program, options) for path in layers}
-    except Exception as error:  # of the target's, of any kind
+    except Exception as error:  # noqa: BLE001 (of the target's, of any kind)
         return _said(error)
     return Programs(plain, tapped, alone)
 
@@ -72,7 +72,7 @@ def _cell(cell: Cell, programs: Programs | str, made: ReferenceModel) -> Cell:
     try:
         answers = ask(comparison, programs.plain, programs.tapped)
         layers = [_alone(_comparison(made, path), program, dtype) for path, program in programs.alone.items()]
-    except Exception as error:  # of the target's, of any kind
+    except Exception as error:  # noqa: BLE001 (of the target's, of any kind)
         return replace(cell, error=_said(error))
     baseline, unsure = (
         run(comparison.program.module, comparison.compared.inputs, dtype),

@@ -49,7 +49,7 @@ def _exit_code(run: Callable[[], Any]) -> int:
         return 1
     except typer.Abort:
         return 1
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (every command ends here)
         code, message = described(error)
         if isinstance(error, OSError):
             _discard_output()

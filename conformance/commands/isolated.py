@@ -73,7 +73,8 @@ def _asked(path: Path, request: Mapping[str, Any]) -> dict[str, Any]:
 
 def _spoken(process: subprocess.Popen[bytes], question: bytes) -> bytes:
     """What it answers; nothing where it does not live to."""
-    assert process.stdin is not None and process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout is not None
     with contextlib.suppress(BrokenPipeError):
         process.stdin.write(question)
         process.stdin.close()

@@ -86,7 +86,7 @@ def lint(model: str, spec: TraceSpec, hardware: str, sdk: str) -> list[Finding]:
     try:
         with _quiet(), seen_whole():
             exported = program.exported
-    except Exception as error:  # torch.export has many
+    except Exception as error:  # noqa: BLE001 (torch.export has many)
         return _of_a_run(model, program, packages, spec, hardware, error.__cause__ or error)
     where = {"packages": packages, "hardware": hardware, "dtype": spec.dtype}
     with _quiet(), seen_whole():
@@ -106,7 +106,7 @@ def _of_a_run(
         with _quiet(), seen_whole():
             found = met(program, functionalization)
             with_it = {(one.operator, one.scope) for one in (found if functionalization else met(program, True))}
-    except Exception:  # the model's own
+    except Exception:  # noqa: BLE001 (the model's own)
         raise UserError(f"{model} cannot be exported: {first_line(reason)}") from reason
     defects = {Fate.CPU: FROZEN_FALLBACK, Fate.REFUSED: VIEWS_REFUSED}
     known = present(packages, spec.workarounds, hardware, spec.dtype)

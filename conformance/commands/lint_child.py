@@ -37,7 +37,7 @@ def main() -> None:
         said = {"refused": str(error)}
     except MemoryError:
         said = {"refused": "there is not enough memory for it"}
-    except Exception:
+    except Exception:  # noqa: BLE001 (a bug of ours)
         said = {"bug": traceback.format_exc()}
     json.dump(said, answer)
     answer.flush()
@@ -49,7 +49,7 @@ def _findings(request: dict[str, Any]) -> list[dict[str, Any]]:
         exported = torch.export.load(BytesIO(archive))
     except MemoryError:
         raise
-    except Exception as error:  # the reader has many
+    except Exception as error:  # noqa: BLE001 (the reader has many)
         raise UserError(f"torch {torch.__version__} cannot read it: {first_line(error)}") from None
     stacks = [(node.meta.get("nn_module_stack") or {}).values() for node in exported.graph.nodes]
     paths = frozenset(str(path) for stack in stacks for path, _ in stack if path)

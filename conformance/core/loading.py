@@ -21,7 +21,8 @@ T = TypeVar("T")
 class Requiring(Protocol):
     """What can say why it cannot be used here."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def missing(self) -> str | None: ...
 

@@ -65,7 +65,7 @@ class Tried:
             try:
                 program = self._with(on) if WORKAROUNDS[name].in_program else self._program
                 found = find(program.exported.graph, workarounds=on, **self._where)
-            except Exception:  # torch.export has many; what cannot be captured helps nowhere
+            except Exception:  # noqa: BLE001 (torch.export has many; what cannot be captured helps nowhere)
                 self._left[name] = _Everywhere()
             else:
                 self._left[name] = Counter(_site(defect, node) for defect, node in found)

@@ -40,7 +40,7 @@ class Picture:
         try:
             with Image.open(self.path) as file:
                 upright = ImageOps.exif_transpose(file).convert("RGB")
-        except Exception:  # Pillow has many; ultralytics' own in its place then looks for another package
+        except Exception:  # noqa: BLE001 (Pillow has many; ultralytics' own in its place then looks for another package)
             raise UserError(f"{self.path} cannot be read as a picture") from None
         box = Letterbox(upright.height, upright.width, height, width)
         (tall, wide), (top, left) = box.size, box.corner

@@ -42,7 +42,7 @@ def conditioning(
     for dtype in dtypes if layers else ():
         try:
             baseline = _baseline(module, layers, inputs, dtype)
-        except Exception:  # the model's own: a constant that is too large for the dtype
+        except Exception:  # noqa: BLE001 (the model's own: a constant that is too large for the dtype)
             continue
         ratios = {path: _ratio(*(of(run, path) for run in (exact, others, baseline))) for path in layers}
         weakest = min(ratios, key=lambda path: ratios[path])

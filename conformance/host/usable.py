@@ -27,6 +27,6 @@ def _ask(name: str, load: Callable[[str], Checkable]) -> Usable:
         return Usable(name, found.missing(), bool(getattr(found, "emulated", False)))
     except UserError as error:
         return Usable(name, str(error))
-    except Exception as error:  # anyone's own code: a broken plugin must not hide the rest of the report
+    except Exception as error:  # noqa: BLE001 (anyone's own code: a broken plugin must not hide the rest of the report)
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         return Usable(name, f"cannot be loaded: {reason}")

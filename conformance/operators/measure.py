@@ -121,7 +121,7 @@ def _own_kernels(call: str) -> list[tuple[Any, Any, Any]]:
 
     try:
         module = torch.export.export(calls(CALLS[call]), (noise(),), strict=False).module()
-    except Exception:  # torch.export has many; what depends on values has none of these
+    except Exception:  # noqa: BLE001 (torch.export has many; what depends on values has none of these)
         return []
     Own(module).run(noise())
     return operators
@@ -137,7 +137,7 @@ def _in_place(func: Any, args: Any, kwargs: Any) -> Iterator[tuple[Any, Any, Any
     try:
         given, options = _copied((args, kwargs))
         overload(*given, **options)
-    except Exception:  # shapes, dtypes or arguments that do not go with it
+    except Exception:  # noqa: BLE001 (shapes, dtypes or arguments that do not go with it)
         return
     yield overload, args, kwargs
 
@@ -156,7 +156,7 @@ def _fate(func: Any, args: Any, kwargs: Any) -> tuple[Fate, str | None]:
         for result in tree_leaves(results):
             if isinstance(result, torch.Tensor):
                 result.cpu()  # what cannot be lowered is refused only now
-    except Exception as error:  # torch-xla raises what it likes
+    except Exception as error:  # noqa: BLE001 (torch-xla raises what it likes)
         return Fate.REFUSED, f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
     return (Fate.CPU if left else Fate.LOWERED), None
 

@@ -48,7 +48,7 @@ def checked_archive(path: Path) -> bytes:
         raise
     except OSError as error:
         raise UserError(f"it cannot be read: {error.strerror or error}") from None
-    except Exception as error:  # readers of zip files have many
+    except Exception as error:  # noqa: BLE001 (readers of zip files have many)
         raise UserError(f"it is no archive of torch.export ({first_line(error)})") from None
 
 
@@ -113,5 +113,5 @@ def _called(pickled: bytes) -> Iterator[str]:
     if pickled:
         try:
             yield from torch.serialization.get_unsafe_globals_in_checkpoint(BytesIO(pickled))
-        except Exception as error:  # the reader has many
+        except Exception as error:  # noqa: BLE001 (the reader has many)
             raise UserError(f"it is no file of tensors ({first_line(error)})") from None

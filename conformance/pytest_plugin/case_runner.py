@@ -66,7 +66,7 @@ class CaseRunner:
             outcome = self.worker.run(job, variables)
         except UserError:
             raise
-        except Exception as error:  # our own
+        except Exception as error:  # noqa: BLE001 (our own)
             outcome = suite_error(Stage.CAPTURE, error)
         record = Record(
             **dict(outcome.model_copy(update={"environment": self._environment(case, target)})),

@@ -46,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
         named, one_case = (given(config, option) is not None for option in ("target", "case"))
         config.stash[PROPERTIES] = parameters(selection, named, one_case, given(config, "programs"))
         config.stash[EXPECTED] = _expected(config, selection)
-    except Exception as error:  # also of anyone's own target or system
+    except Exception as error:  # noqa: BLE001 (also of anyone's own target or system)
         raise pytest.UsageError(described(error)[1]) from None
 
 

@@ -141,7 +141,8 @@ def _suite(subject: Subject, system: System) -> Shown:
 
 def _pictures(subject: Subject, folder: str) -> Shown:
     """The pictures of a folder, each letterboxed."""
-    assert subject.height is not None and subject.width is not None
+    assert subject.height is not None
+    assert subject.width is not None
     pictures = find_pictures(Path(folder))
     height, width = subject.height, subject.width
     boxes: list[Letterbox] = []

@@ -98,7 +98,7 @@ class Device:
     def _read(self, graph: Graph | Callable[[], Graph]) -> None:
         try:
             self.graphs.append(graph() if callable(graph) else graph)
-        except Exception as error:  # the reader is ours
+        except Exception as error:  # noqa: BLE001 (the reader is ours)
             self.unreadable = suite_error(Stage.LOWER, error)
 
 

@@ -73,7 +73,7 @@ def run_case(
         raise
     except ModelError as error:
         return Outcome(stage=Stage.CAPTURE, status=Status.ERROR, signature=MODEL, detail=str(error))
-    except Exception as error:  # our own: what the target raises is an outcome already
+    except Exception as error:  # noqa: BLE001 (our own: what the target raises is an outcome already)
         return suite_error(device.stage, error)
 
 
@@ -163,7 +163,7 @@ class _Run:
         ours = self.device.unreadable
         try:
             outcome = with_cause(self.case, self.comparison, self.device, outcome)
-        except Exception as error:  # our own
+        except Exception as error:  # noqa: BLE001 (our own)
             ours = suite_error(self.device.stage, error)
         if ours is None:
             return outcome

@@ -82,7 +82,7 @@ class Worker:
         task = self._pool(variables).schedule(child.explain, args=[job, died.model_dump_json()], timeout=timeout)
         try:
             return Outcome.model_validate_json(task.result())
-        except Exception:  # it is no more than an explanation
+        except Exception:  # noqa: BLE001 (it is no more than an explanation)
             return died
 
     def close(self) -> None:

@@ -31,9 +31,14 @@ MOST_COLUMNS = 10_000
 class SystemAxes(Protocol):
     """What has to be known of a system."""
 
-    name: str
-    variants: tuple[str, ...]
-    tasks: tuple[str, ...]
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def variants(self) -> tuple[str, ...]: ...
+
+    @property
+    def tasks(self) -> tuple[str, ...]: ...
 
     def stride(self, task: str) -> int: ...
 
@@ -43,10 +48,17 @@ class SystemAxes(Protocol):
 class TargetOffer(Protocol):
     """What has to be known of a target."""
 
-    name: str
-    hardware: tuple[str, ...]
-    sdks: tuple[str, ...]
-    settings: Mapping[str, str]
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def hardware(self) -> tuple[str, ...]: ...
+
+    @property
+    def sdks(self) -> tuple[str, ...]: ...
+
+    @property
+    def settings(self) -> Mapping[str, str]: ...
 
     @property
     def default_hardware(self) -> tuple[str, ...]: ...

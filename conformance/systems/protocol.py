@@ -35,10 +35,17 @@ class Model:
 class System(Protocol):
     """A model family under test. `conformance.systems.base.BaseSystem` has what most have alike."""
 
-    name: str
-    variants: tuple[str, ...]
-    tasks: tuple[str, ...]
-    licence: str
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def variants(self) -> tuple[str, ...]: ...
+
+    @property
+    def tasks(self) -> tuple[str, ...]: ...
+
+    @property
+    def licence(self) -> str: ...
 
     def missing(self) -> str | None:
         """Why it cannot be built here and what to install; None where it can. Imports nothing heavy."""

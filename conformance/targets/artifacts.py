@@ -25,7 +25,7 @@ def artifact_key(program: Program, recipe: dict[str, object]) -> str | None:
     exported graph to know it by, and is compiled anew."""
     try:
         exported = program.exported
-    except Exception:  # torch.export has limits that torch-xla has not
+    except Exception:  # noqa: BLE001 (torch.export has limits that torch-xla has not)
         return None
     weights = hashlib.blake2b()
     for name, value in sorted({**exported.state_dict, **exported.constants}.items()):

@@ -117,11 +117,20 @@ class Target(Protocol):
     each does by its name: cases ask for them (`--settings O1`).
     """
 
-    name: str
-    emulated: bool
-    hardware: tuple[str, ...]
-    sdks: tuple[str, ...]
-    variables: Mapping[str, str]
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def emulated(self) -> bool: ...
+
+    @property
+    def hardware(self) -> tuple[str, ...]: ...
+
+    @property
+    def sdks(self) -> tuple[str, ...]: ...
+
+    @property
+    def variables(self) -> Mapping[str, str]: ...
 
     def missing(self) -> str | None:
         """Why it cannot be used here and what to install; None where it can. Imports nothing heavy."""
@@ -132,7 +141,8 @@ class Target(Protocol):
     def compile(self, program: Program, options: Options) -> Compiled:
         """Compile for the program's inputs. Raises what the compiler raises, CompileError or Unsupported."""
 
-    settings: Mapping[str, str]
+    @property
+    def settings(self) -> Mapping[str, str]: ...
 
     @property
     def default_hardware(self) -> tuple[str, ...]: ...

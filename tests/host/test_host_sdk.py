@@ -2,23 +2,23 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.cases.releases import releases
+from conformance.cases.releases import Release, releases
 from conformance.host.facts import Sdk, TorchNeuronx
 from conformance.host.sdk import identify, torch_neuronx_kind
 
 
-def test_versions_of_a_release_are_that_release():
+def test_versions_of_a_release_are_that_release() -> None:
     found = identify({"neuronx-cc": "2.24.8799.0", "torch-neuronx": "2.9.0.2.13.26312"}, releases())
     assert found == Sdk("2.29.1", "2.29.1", {"neuronx-cc": "2.29.1", "torch-neuronx": "2.29.1"})
 
 
-def test_the_build_behind_a_version_does_not_matter(known):
+def test_the_build_behind_a_version_does_not_matter(known: dict[str, Release]) -> None:
     found = identify({"neuronx-cc": "2.23.6484.0+3b612583", "torch-neuronx": "2.8.0.2.12.22436+fb0e25b3"}, known)
     assert found is not None
     assert found.release == "2.28.0"
 
 
-def test_what_aws_installs_for_2_32_is_that_release():
+def test_what_aws_installs_for_2_32_is_that_release() -> None:
     """Its manifest has no torch-neuronx; the installation page takes that of 2.31."""
     found = identify({"neuronx-cc": "2.27.5334.0", "torch-neuronx": "2.9.0.2.15.32035"}, releases())
     assert found is not None
@@ -40,11 +40,11 @@ def test_what_aws_installs_for_2_32_is_that_release():
         ("unknown", None, Sdk(None, None, {"neuronx-cc": None})),
     ],
 )
-def test_combinations(known, compiler, framework, expected):
+def test_combinations(known: dict[str, Release], compiler: str | None, framework: str | None, expected: Sdk) -> None:
     assert identify({"neuronx-cc": compiler, "torch-neuronx": framework}, known) == expected
 
 
-def test_nothing_installed_is_no_sdk(known):
+def test_nothing_installed_is_no_sdk(known: dict[str, Release]) -> None:
     assert identify({"neuronx-cc": None, "torch-neuronx": None, "torch": "2.9.0"}, known) is None
     assert identify({}, known) is None
 
@@ -63,11 +63,12 @@ def test_nothing_installed_is_no_sdk(known):
         ("dev", None),
     ],
 )
-def test_two_libraries_are_called_torch_neuronx(version, kind):
+def test_two_libraries_are_called_torch_neuronx(version: str | None, kind: TorchNeuronx | None) -> None:
     assert torch_neuronx_kind(version) is kind
 
 
 @pytest.mark.parametrize("version", ["2.13.3.0", "2.14.3.0.5678"])
-def test_native_torch_neuronx_is_of_its_release_too(version):
+def test_native_torch_neuronx_is_of_its_release_too(version: str) -> None:
     found = identify({"neuronx-cc": "2.28.7631.0+1a2b3c4d", "torch-neuronx": version}, releases())
+    assert found is not None
     assert (found.release, found.closest) == ("2.33.0", "2.33.0")

@@ -225,7 +225,13 @@ def minimal_cases() -> list[Record]:
     for target in ("xla", "emulator"):
         for name, batch in (("sdk-1140", 2), ("attention-qkv", 1), ("two-halves", 2)):
             case = {"system": "split-with-sizes", "variant": name, "task": "", "batch": batch}
-            place = {"height": None, "width": None, "target": target, "layers": [], "first_bad_layer": None}
+            place: dict[str, Any] = {
+                "height": None,
+                "width": None,
+                "target": target,
+                "layers": [],
+                "first_bad_layer": None,
+            }
             gone = {"published_gate": None, "groups": {"output": group(1e7, 0.3)}}
             found.append(wrong(**case, **place, **gone))
             found += [passing(**case, **place, workarounds=[w]) for w in ("slice", "functionalization")]

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 
 from rich.console import Console
 
-from conformance.cases.outcome import Status
+from conformance.cases.outcome import DetectionFigures, Record, Status
 from conformance.report.detections import CONFIDENCE, figures
 from conformance.report.html import as_html
 from conformance.report.json_file import as_json
@@ -16,7 +17,7 @@ from conformance.report.terminal import print_matrix
 UNTESTED = "\u2013 not tested"
 
 
-def listed(records):
+def listed(records: list[Record]) -> dict[tuple[str, str, bool], tuple[str, ...]]:
     return {
         (row.name, column.title, column.emulated): figures(cell)
         for table in build_matrix(records).detections
@@ -24,17 +25,19 @@ def listed(records):
     }
 
 
-def printed(records):
+def printed(records: list[Record]) -> str:
     file = io.StringIO()
     print_matrix(build_matrix(records), Console(file=file, width=200))
     return file.getvalue().partition("Detections of models")[2].partition("──\n")[2].partition("──")[0]
 
 
-def section(records):
+def section(records: list[Record]) -> str:
     return as_markdown(build_matrix(records)).partition("\n## Detections\n")[2].partition("\n## ")[0]
 
 
-def test_what_is_kept_lost_and_spurious_at_one_confidence(make_wrong, make_detected):
+def test_what_is_kept_lost_and_spurious_at_one_confidence(
+    make_wrong: Callable[..., Record], make_detected: Callable[..., DetectionFigures]
+) -> None:
     assert CONFIDENCE == 0.25
     record = make_wrong(weights="shapes", detections=make_detected(90, 200, 7, ap=0.212))
     assert listed([record]) == {
@@ -42,7 +45,9 @@ def test_what_is_kept_lost_and_spurious_at_one_confidence(make_wrong, make_detec
     }
 
 
-def test_detections_of_seeded_weights_are_not_listed(make_wrong, make_detected):
+def test_detections_of_seeded_weights_are_not_listed(
+    make_wrong: Callable[..., Record], make_detected: Callable[..., DetectionFigures]
+) -> None:
     records = [make_wrong(detections=make_detected(90))]
     assert listed(records) == {}
     assert "No detections of trained weights were seen." in section(records)
@@ -50,7 +55,9 @@ def test_detections_of_seeded_weights_are_not_listed(make_wrong, make_detected):
     assert printed(records) == ""
 
 
-def test_what_was_not_seen_is_not_tested_and_not_zero(make, make_passing, make_detected):
+def test_what_was_not_seen_is_not_tested_and_not_zero(
+    make: Callable[..., Record], make_passing: Callable[..., Record], make_detected: Callable[..., DetectionFigures]
+) -> None:
     records = [
         make_passing(weights="shapes", detections=make_detected(200)),
         make_passing(weights="shapes", batch=4, detections=make_detected(200)),
@@ -69,7 +76,9 @@ def test_what_was_not_seen_is_not_tested_and_not_zero(make, make_passing, make_d
     assert f"/b4/320x320/fp32 @ openvino: {UNTESTED}\n" in printed(records)
 
 
-def test_figures_at_other_confidences_are_not_taken_for_those(make_passing, make_detected):
+def test_figures_at_other_confidences_are_not_taken_for_those(
+    make_passing: Callable[..., Record], make_detected: Callable[..., DetectionFigures]
+) -> None:
     found = make_detected(200)
     found = found.model_copy(update={"counts": found.counts[1:]})
     assert listed([make_passing(weights="shapes", detections=found)]) == {
@@ -77,14 +86,20 @@ def test_figures_at_other_confidences_are_not_taken_for_those(make_passing, make
     }
 
 
-def test_without_labels_there_is_no_precision(make_passing, make_detected):
+def test_without_labels_there_is_no_precision(
+    make_passing: Callable[..., Record], make_detected: Callable[..., DetectionFigures]
+) -> None:
     ((*_, ap, reference_ap),) = listed(
         [make_passing(weights="shapes", detections=make_detected(3, ap=None))]
     ).values()
     assert (ap, reference_ap) == ("no labels", "no labels")
 
 
-def test_emulated_ones_are_apart_and_say_so(make_wrong, make_passing, make_detected):
+def test_emulated_ones_are_apart_and_say_so(
+    make_wrong: Callable[..., Record],
+    make_passing: Callable[..., Record],
+    make_detected: Callable[..., DetectionFigures],
+) -> None:
     records = [
         make_wrong(weights="shapes", target="emulator", sdk=sdk, detections=make_detected(90))
         for sdk in ("2.28.0", "2.29.1")

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 
-from conformance.cases.outcome import Aspect, Check, Conditioning, Status
+from conformance.cases.outcome import Aspect, Check, Conditioning, DetectionFigures, LayerFigures, Record, Status
 from conformance.defects.catalogue import DEFECTS
 from conformance.report.html import as_html
 from conformance.report.layer_chart import layer_strip
@@ -18,40 +20,42 @@ VOID = {"meta", "link", "br", "line", "rect"}
 class Page(HTMLParser):
     """The elements of a page; fails where they are not properly nested."""
 
-    def __init__(self, text):
+    def __init__(self, text: str) -> None:
         super().__init__()
-        self.open, self.elements, self.text = [], [], ""
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, Any]]] = []
+        self.text = ""
         self.feed(text)
         assert self.open == []
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
         if tag not in VOID:
             self.open.append(tag)
 
-    def handle_startendtag(self, tag, attrs):
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag, f"</{tag}> at {self.getpos()}"
 
-    def handle_data(self, data):
+    def handle_data(self, data: str) -> None:
         self.text += data
 
-    def values(self, attribute):
+    def values(self, attribute: str) -> list[Any]:
         return [attrs[attribute] for _, attrs in self.elements if attribute in attrs]
 
 
-def written(records):
+def written(records: list[Record]) -> str:
     return as_html(build_matrix(records))
 
 
 @pytest.fixture(scope="module")
-def page(sample):
+def page(sample: list[Record]) -> Page:
     return Page(written(sample))
 
 
-def test_every_link_and_button_has_its_one_target(page):
+def test_every_link_and_button_has_its_one_target(page: Page) -> None:
     ids = Counter(page.values("id"))
     links = {href[1:] for href in page.values("href") if href.startswith("#")}
     buttons = set(page.values("popovertarget"))
@@ -61,7 +65,7 @@ def test_every_link_and_button_has_its_one_target(page):
     assert "defect-split-with-sizes" in links
 
 
-def test_nothing_is_fetched(sample, page):
+def test_nothing_is_fetched(sample: list[Record], page: Page) -> None:
     assert not {tag for tag, _ in page.elements} & {"img", "iframe", "object", "embed", "audio", "video", "base"}
     assert page.values("src") == []
     assert [attrs["href"] for tag, attrs in page.elements if tag == "link"] == ["data:,"]
@@ -73,7 +77,7 @@ def test_nothing_is_fetched(sample, page):
     assert "fetch(" not in text
 
 
-def test_hostile_text_stays_text(make):
+def test_hostile_text_stays_text(make: Callable[..., Record]) -> None:
     hostile = "<script>alert(1)</script>"
     text = written(
         [
@@ -91,7 +95,7 @@ def test_hostile_text_stays_text(make):
     assert page.text.count(hostile) >= 4
 
 
-def test_real_and_emulated_are_apart(make, make_wrong):
+def test_real_and_emulated_are_apart(make: Callable[..., Record], make_wrong: Callable[..., Record]) -> None:
     text = written([make(), make_wrong(target="emulator")])
     models = text.partition('<section id="models">')[2].partition("</section>")[0]
     real, emulated = models.split('<div class="scroll emulated"')
@@ -105,14 +109,14 @@ def test_real_and_emulated_are_apart(make, make_wrong):
     assert re.search(r"\.scroll\.emulated td \{ background: repeating-linear-gradient", text)
 
 
-def test_missing_cells_say_not_tested(page):
+def test_missing_cells_say_not_tested(page: Page) -> None:
     untested = [attrs for tag, attrs in page.elements if tag == "td" and attrs.get("class") == "cell not_tested"]
     tables = page.text.partition("What the published gate")[0]
     assert len(untested) == tables.count("\u2013 not tested")
     assert len(untested) >= 16 + 11
 
 
-def test_a_panel_tells_all_about_its_cell(make_wrong):
+def test_a_panel_tells_all_about_its_cell(make_wrong: Callable[..., Record]) -> None:
     record = make_wrong(same_program_as="another/b2/1x1/fp32@xla", detail="said the compiler")
     page = Page(written([record]))
     panel = page.text.partition("Reproduce")[2]
@@ -132,7 +136,9 @@ def test_a_panel_tells_all_about_its_cell(make_wrong):
     assert "said the compiler" in page.text
 
 
-def test_a_panel_shows_detections_conditioning_and_notes(make_wrong, make_detected):
+def test_a_panel_shows_detections_conditioning_and_notes(
+    make_wrong: Callable[..., Record], make_detected: Callable[..., DetectionFigures]
+) -> None:
     weak = Conditioning(layer="model.22", ratio=1.61, sufficient=False)
     note = "attention: flash asked for, sdpa used: <flash_attn> is not installed"
     record = make_wrong(detections=make_detected(90, spurious=7), conditioning={"bfloat16": weak}, notes=[note])
@@ -147,7 +153,9 @@ def test_a_panel_shows_detections_conditioning_and_notes(make_wrong, make_detect
         assert expected in " ".join(panel.split("\n")), expected
 
 
-def test_a_panel_shows_every_verdict_what_was_made_up_and_errors_of_the_suite(make_wrong, make):
+def test_a_panel_shows_every_verdict_what_was_made_up_and_errors_of_the_suite(
+    make_wrong: Callable[..., Record], make: Callable[..., Record]
+) -> None:
     checks = [
         Check(of=Aspect.MODEL, status=Status.PASS, call=1, noise_ratio=0.91),
         Check(of=Aspect.MODEL, status=Status.WRONG, call=2, signature="call 2", noise_ratio=48.2),
@@ -170,25 +178,29 @@ def test_a_panel_shows_every_verdict_what_was_made_up_and_errors_of_the_suite(ma
     )
 
 
-def test_a_record_without_them_has_no_detections_conditioning_or_notes(make_wrong):
+def test_a_record_without_them_has_no_detections_conditioning_or_notes(make_wrong: Callable[..., Record]) -> None:
     panel = Page(written([make_wrong()])).text.partition("Reproduce")[2].partition("Isolated layers")[0]
     assert "Output groups" in panel
     assert "Detections" not in panel
     assert "judged" not in panel
     assert "Notes" not in panel
-    assert "Verdicts" not in panel and "Made up" not in panel and "Error of the suite" not in panel
+    assert "Verdicts" not in panel
+    assert "Made up" not in panel
+    assert "Error of the suite" not in panel
 
 
-def test_a_failure_that_no_defect_explains_says_so(make_wrong):
+def test_a_failure_that_no_defect_explains_says_so(make_wrong: Callable[..., Record]) -> None:
     unknown = "unknown: no defect of the catalogue explains it"
     assert unknown in written([make_wrong(defects=[])])
     assert unknown not in written([make_wrong()])
     first = "<dt>Comes in with</dt><dd>the front end</dd>"
-    assert first in written([make_wrong()]) and first not in written([make_wrong(target="openvino")])
+    assert first in written([make_wrong()])
+    assert first not in written([make_wrong(target="openvino")])
 
 
-def test_the_strip_shows_where_it_starts_to_go_wrong(make_wrong):
+def test_the_strip_shows_where_it_starts_to_go_wrong(make_wrong: Callable[..., Record]) -> None:
     strip = layer_strip(make_wrong().layers)
+    assert strip is not None
     assert len(strip.bars) == 24
     assert [bar.label for bar in strip.bars if bar.bad] == [str(i) for i in range(10, 24)]
     assert [bar.label for bar in strip.bars if bar.first_bad] == ["10"]
@@ -200,9 +212,10 @@ def test_the_strip_shows_where_it_starts_to_go_wrong(make_wrong):
     assert "<title>model.10 (C2PSA): error ratio 90,000, error 9.0e-03 (" in text
 
 
-def test_the_strip_survives_what_is_not_finite_and_what_is_zero(make_layer):
+def test_the_strip_survives_what_is_not_finite_and_what_is_zero(make_layer: Callable[..., LayerFigures]) -> None:
     values = [0.0, 1.0, 1e300, float("inf"), float("nan")]
     strip = layer_strip([make_layer(f"model.{i}", "Conv", value) for i, value in enumerate(values)])
+    assert strip is not None
     heights = [bar.height for bar in strip.bars]
     assert heights == sorted(heights)
     assert 0 < heights[0] < heights[1] < heights[2]
@@ -210,7 +223,7 @@ def test_the_strip_survives_what_is_not_finite_and_what_is_zero(make_layer):
     assert len(strip.lines) <= 8
 
 
-def test_the_strip_tells_layers_apart_whose_last_names_are_the_same(make_layer):
+def test_the_strip_tells_layers_apart_whose_last_names_are_the_same(make_layer: Callable[..., LayerFigures]) -> None:
     paths = [
         "body.0",
         "body.16",
@@ -220,36 +233,38 @@ def test_the_strip_tells_layers_apart_whose_last_names_are_the_same(make_layer):
         "x.a_name_that_is_very_long",
     ]
     strip = layer_strip([make_layer(path, "Conv", 1.0) for path in paths])
+    assert strip is not None
     labels = [bar.label for bar in strip.bars]
     assert labels == ["body.0", "body.16", "inner.0", "0.cls_logits", "1.cls_logits", "…at_is_very_long"]
     assert strip.upright
     assert strip.height > strip.base + 16 * 5
 
 
-def test_the_strip_of_numbered_layers_has_their_numbers_below(make_wrong):
+def test_the_strip_of_numbered_layers_has_their_numbers_below(make_wrong: Callable[..., Record]) -> None:
     strip = layer_strip(make_wrong().layers)
+    assert strip is not None
     assert [bar.label for bar in strip.bars] == [str(i) for i in range(24)]
     assert not strip.upright
 
 
-def test_isolated_layers_have_no_strip(make_layer, make):
+def test_isolated_layers_have_no_strip(make_layer: Callable[..., LayerFigures], make: Callable[..., Record]) -> None:
     isolated = make_layer("model.3", "Conv", 9.0, "isolated")
     assert layer_strip([isolated]) is None
     assert "<svg" not in written([make(Status.WRONG, layer="model.3", layers=[isolated])])
 
 
-def test_passing_cells_have_no_strip(make_passing):
+def test_passing_cells_have_no_strip(make_passing: Callable[..., Record]) -> None:
     assert "<svg" not in written([make_passing()])
 
 
-def test_workarounds_layers_defects_and_gate_are_there(page):
+def test_workarounds_layers_defects_and_gate_are_there(page: Page) -> None:
     assert "+ functionalization" in page.text
     assert "23 of 24 layers pass" in page.text
     assert "24 of 24 wrong cells pass the published gate." in page.text
     assert "x[:, a:b] instead of x.split([...])" in page.text
 
 
-def test_every_known_defect_has_a_page(sample):
+def test_every_known_defect_has_a_page(sample: list[Record]) -> None:
     text = written(sample)
     for defect in DEFECTS.values():
         shown = Page(text.partition(f'<article class="page" id="defect-{defect.id}">')[2].partition("</article>")[0])
@@ -267,16 +282,16 @@ def test_every_known_defect_has_a_page(sample):
     assert split.count("<li>") == 12 + 96, "the cells of models that are put down to it"
 
 
-def test_a_cell_says_how_sure_its_defect_is(make_wrong):
+def test_a_cell_says_how_sure_its_defect_is(make_wrong: Callable[..., Record]) -> None:
     text = Page(written([make_wrong(defects=["batch-4-split", "from-the-future"], target="emulator")])).text
     assert "batch-4-split (report), from-the-future" in " ".join(text.split("\n"))
 
 
-def test_it_has_a_dark_side(sample):
+def test_it_has_a_dark_side(sample: list[Record]) -> None:
     text = written(sample)
     assert "@media (prefers-color-scheme: dark)" in text
     assert '<meta name="viewport"' in text
 
 
-def test_an_empty_matrix_is_a_page():
+def test_an_empty_matrix_is_a_page() -> None:
     assert Page(written([])).text.count("No cell was run.") == 4

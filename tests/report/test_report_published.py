@@ -2,34 +2,39 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
-from conformance.cases.outcome import Conditioning, Status
+from conformance.cases.outcome import Conditioning, GroupFigures, Record, Status
 from conformance.core.errors import UserError
 from conformance.report import published
 from conformance.report.html import as_html
 from conformance.report.json_file import as_json
 from conformance.report.markdown import as_markdown
 from conformance.report.matrix import build_matrix
-from conformance.report.published import ABOUT, HEADINGS
+from conformance.report.published import ABOUT, HEADINGS, Compared
 from conformance.report.terminal import print_matrix
 
 UNTESTED = "\u2013 not tested"
 
 
-def compared(records, name="yolo26n-detect"):
+def compared(records: list[Record], name: str = "yolo26n-detect") -> Compared:
     (found,) = [found for found in build_matrix(records).published.figures if found.name == name]
     return found
 
 
-def explained(records, name="yolo26n-detect"):
+def explained(records: list[Record], name: str = "yolo26n-detect") -> str:
     answer, why = compared(records, name).explained
     return f"{answer.value}: {why}"
 
 
-def test_it_strikes_and_worked_around_the_output_is_right(make_wrong, make_passing):
+def test_it_strikes_and_worked_around_the_output_is_right(
+    make_wrong: Callable[..., Record], make_passing: Callable[..., Record]
+) -> None:
     records = [make_wrong(), make_passing(workarounds=["slice"]), make_wrong(workarounds=["tensor_split"])]
     assert compared(records).cells == (
         "yolo26n-detect",
@@ -44,7 +49,7 @@ def test_it_strikes_and_worked_around_the_output_is_right(make_wrong, make_passi
     )
 
 
-def test_where_xla_is_right_the_defect_explains_nothing(make_passing):
+def test_where_xla_is_right_the_defect_explains_nothing(make_passing: Callable[..., Record]) -> None:
     found = compared([make_passing()])
     assert found.cells[3:] == (
         "whole output 1.0000",
@@ -56,13 +61,17 @@ def test_where_xla_is_right_the_defect_explains_nothing(make_passing):
     )
 
 
-def test_what_is_wrong_by_something_else_is_not_put_down_to_it(make_wrong, make_passing):
+def test_what_is_wrong_by_something_else_is_not_put_down_to_it(
+    make_wrong: Callable[..., Record], make_passing: Callable[..., Record]
+) -> None:
     records = [make_wrong(defects=["another"]), make_passing(workarounds=["slice"])]
     assert explained(records) == "no: xla is wrong there, but not by this defect"
     assert compared(records).triggered is False
 
 
-def test_without_a_workaround_that_was_tested_nothing_is_claimed(make, make_wrong, make_passing):
+def test_without_a_workaround_that_was_tested_nothing_is_claimed(
+    make: Callable[..., Record], make_wrong: Callable[..., Record], make_passing: Callable[..., Record]
+) -> None:
     assert explained([make_wrong()]) == "open: it is triggered there, and with no workaround did it come to figures"
     elsewhere = make_passing(workarounds=["slice"], batch=4)
     other_defect = make_passing(workarounds=["topk-on-cpu"])
@@ -70,7 +79,7 @@ def test_without_a_workaround_that_was_tested_nothing_is_claimed(make, make_wron
     assert explained([make_wrong(), elsewhere, other_defect, crashed]).startswith("open: ")
 
 
-def test_what_stays_wrong_when_worked_around_is_explained_in_part(make_wrong):
+def test_what_stays_wrong_when_worked_around_is_explained_in_part(make_wrong: Callable[..., Record]) -> None:
     records = [make_wrong(), make_wrong(workarounds=["slice"], defects=[])]
     assert explained(records) == "partly: it is triggered there, but with slice the output is still wrong"
 
@@ -88,19 +97,21 @@ def test_what_stays_wrong_when_worked_around_is_explained_in_part(make_wrong):
         {"task": "detect-p6"},
     ],
 )
-def test_other_records_are_no_word_on_a_figure(make_wrong, elsewhere):
+def test_other_records_are_no_word_on_a_figure(make_wrong: Callable[..., Record], elsewhere: dict[str, Any]) -> None:
     found = compared([make_wrong(**elsewhere)])
     assert found.cells == ("yolo26n-detect", "0.9943", *[UNTESTED] * 7)
     assert (found.cosines, found.triggered, found.with_workarounds) == ({}, None, {})
 
 
-def test_what_did_not_come_to_figures_is_not_tested(make):
+def test_what_did_not_come_to_figures_is_not_tested(make: Callable[..., Record]) -> None:
     records = [make(Status.CRASH, signature="SIGSEGV", defects=["split-with-sizes"])]
     assert explained(records) == "not tested: no figures of this output, ✗ crash SIGSEGV"
     assert compared(records).cells[3:8] == (UNTESTED,) * 5
 
 
-def test_a_figure_of_one_output_is_judged_by_its_own_groups(make_wrong, make_passing, make_group):
+def test_a_figure_of_one_output_is_judged_by_its_own_groups(
+    make_wrong: Callable[..., Record], make_passing: Callable[..., Record], make_group: Callable[..., GroupFigures]
+) -> None:
     names = ("boxes", "scores", "mask coefficients")
     groups = {name: make_group(90.0, 0.05) for name in names} | {"protos": make_group(1.0, 0.9999)}
     records = [
@@ -118,11 +129,11 @@ def test_a_figure_of_one_output_is_judged_by_its_own_groups(make_wrong, make_pas
     )
 
 
-def test_a_record_without_the_group_is_not_tested(make_wrong):
+def test_a_record_without_the_group_is_not_tested(make_wrong: Callable[..., Record]) -> None:
     assert explained([make_wrong(task="classify")], "yolo26n-classify, output 0").startswith("not tested: no figures")
 
 
-def test_a_pass_that_cannot_be_judged_says_nothing(make_passing):
+def test_a_pass_that_cannot_be_judged_says_nothing(make_passing: Callable[..., Record]) -> None:
     weak = {"bfloat16": Conditioning(layer="model.22", ratio=1.6, sufficient=False)}
     assert explained([make_passing(dtype="bfloat16", conditioning=weak)]) == (
         "open: xla passes, but the whole network cannot be judged in bfloat16"
@@ -141,14 +152,18 @@ def test_a_pass_that_cannot_be_judged_says_nothing(make_passing):
         ({"batch": 8}, {"batch": 1, "status": Status.ERROR, "groups": {}}),
     ],
 )
-def test_of_many_records_the_nearest_is_taken(make, make_wrong, better, worse):
+def test_of_many_records_the_nearest_is_taken(
+    make: Callable[..., Record], make_wrong: Callable[..., Record], better: dict[str, Any], worse: dict[str, Any]
+) -> None:
     chosen = make_wrong(**better)
     other = make(**worse) if "status" in worse else make_wrong(**worse)
     for records in ([chosen, other], [other, chosen]):
         assert compared(records).cell.record == chosen
 
 
-def test_all_forms_say_the_same_and_that_weights_are_others(make_wrong, make_passing):
+def test_all_forms_say_the_same_and_that_weights_are_others(
+    make_wrong: Callable[..., Record], make_passing: Callable[..., Record]
+) -> None:
     matrix = build_matrix([make_wrong(), make_passing(workarounds=["slice"]), make_passing(task="obb")])
     summary = "Can the defect split-with-sizes explain the published figures? 1 yes, 1 no, 8 not tested"
     assert matrix.published.summary == summary
@@ -193,7 +208,7 @@ def test_all_forms_say_the_same_and_that_weights_are_others(make_wrong, make_pas
     assert found["figures"][2]["defect_strikes"] is None
 
 
-def test_without_a_record_of_them_the_terminal_leaves_them_out(make):
+def test_without_a_record_of_them_the_terminal_leaves_them_out(make: Callable[..., Record]) -> None:
     file = io.StringIO()
     print_matrix(build_matrix([make(target="openvino")]), Console(file=file, width=120))
     assert "Published" not in file.getvalue()
@@ -211,7 +226,9 @@ SOURCE = '[source]\ntitle = "t"\nlink = "l"\nmeasured_on = "m"\n[[figure]]\nvari
         ("cosin = 0.5", "cosin"),
     ],
 )
-def test_a_broken_file_is_one_clear_line(monkeypatch, tmp_path, figure, complaint):
+def test_a_broken_file_is_one_clear_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, figure: str, complaint: str
+) -> None:
     path = tmp_path / "yolo26.toml"
     path.write_text(SOURCE + figure, encoding="utf-8")
     monkeypatch.setattr(published, "fixture_path", lambda *parts: path)

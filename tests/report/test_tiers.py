@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 from typer.testing import CliRunner
 
@@ -15,7 +19,7 @@ from conformance.results.records import RecordWriter
 ERROR = {"status": Status.ERROR, "stage": Stage.COMPILE, "signature": "NCC_EVRF009", "groups": {}, "layers": []}
 
 
-def device(make, **changes) -> Record:
+def device(make: Callable[..., Record], **changes: Any) -> Record:
     return make(changes.pop("status", Status.WRONG), target="neuron", hardware="inf2", sdk="2.29.1", **changes)
 
 
@@ -28,13 +32,15 @@ def device(make, **changes) -> Record:
         (None, {}, "not known: there is no record on xla"),
     ],
 )
-def test_tier_is_told_by_the_other_tiers_records(make, front, failure, tier):
+def test_tier_is_told_by_the_other_tiers_records(
+    make: Callable[..., Record], front: Status | None, failure: dict[str, Any], tier: str
+) -> None:
     records = [device(make, **failure), make(target="openvino")]
     records += [make(front)] if front else []
     assert first_tiers(records)[records[0].id] == tier
 
 
-def test_what_all_independent_compilers_fail_is_the_models(make):
+def test_what_all_independent_compilers_fail_is_the_models(make: Callable[..., Record]) -> None:
     both = [make(Status.WRONG, target=target) for target in ("openvino", "onnxruntime")]
     xla = make(Status.WRONG)
     assert first_tiers([xla, *both]) == {xla.id: "the model or its export: onnxruntime and openvino fail, too"}
@@ -42,7 +48,7 @@ def test_what_all_independent_compilers_fail_is_the_models(make):
     assert first_tiers([xla, both[0]]) == {xla.id: "the model or its export: openvino fails, too"}
 
 
-def test_other_programs_and_what_is_played_tell_nothing(make):
+def test_other_programs_and_what_is_played_tell_nothing(make: Callable[..., Record]) -> None:
     failure = device(make)
     others = [
         make(Status.WRONG, workarounds=["slice"]),
@@ -52,28 +58,31 @@ def test_other_programs_and_what_is_played_tell_nothing(make):
     ]
     found = first_tiers([failure, *others])
     assert found[failure.id] == "not known: there is no record on xla"
-    assert others[2].id not in found and make().id not in first_tiers([make()])
+    assert others[2].id not in found
+    assert make().id not in first_tiers([make()])
 
 
-def test_code_of_the_compiler_is_explained(make):
+def test_code_of_the_compiler_is_explained(make: Callable[..., Record]) -> None:
     text = "\n".join(known(device(make, **ERROR, defects=[])))
     assert "NCC_EVRF009: weights and activations do not fit into the device's memory (HBM); use a smaller" in text
     assert "https://github.com/aws-neuron/aws-neuron-sdk/blob/81ce03ae/compiler/error-codes/EVRF009.rst" in text
     other = device(make, **{**ERROR, "signature": "NCC_EXXX999"}, defects=[])
     assert list(known(other)) == ["  unknown: no defect of the catalogue explains it"]
     said = "\n".join(known(device(make, **ERROR, defects=["split-with-sizes"])))
-    assert "  known: " in said and "(evidence: reproduced); use slice, tensor_split" in said
+    assert "  known: " in said
+    assert "(evidence: reproduced); use slice, tensor_split" in said
     assert not list(known(make()))
 
 
-def test_every_code_is_explained_once_and_has_a_source():
+def test_every_code_is_explained_once_and_has_a_source() -> None:
     found = error_codes()
-    assert len(found) == 84 and all(code.startswith("NCC_") for code in found)
+    assert len(found) == 84
+    assert all(code.startswith("NCC_") for code in found)
     assert all(source(code).startswith("https://github.com/aws-neuron/") for code in found)
     assert source("NCC_INLA001").endswith("release-notes/components/compiler.rst")
 
 
-def test_command_says_what_is_known_and_where_it_comes_in(make, tmp_path):
+def test_command_says_what_is_known_and_where_it_comes_in(make: Callable[..., Record], tmp_path: Path) -> None:
     writer = RecordWriter(tmp_path / "a.jsonl")
     failure = device(make, **ERROR, defects=[])
     for one in (failure, make()):
@@ -89,4 +98,5 @@ def test_command_says_what_is_known_and_where_it_comes_in(make, tmp_path):
     done = CliRunner().invoke(app, ["explain", "yolo26n*", "--records", str(tmp_path)])
     assert done.output.count("yolo26n-detect/b2") >= 2
     done = CliRunner().invoke(app, ["explain", "yolo27n", "--records", str(tmp_path)])
-    assert done.exit_code == 2 and done.output.startswith("error: no record of 'yolo27n'; the nearest is 'yolo26n")
+    assert done.exit_code == 2
+    assert done.output.startswith("error: no record of 'yolo27n'; the nearest is 'yolo26n")

@@ -38,7 +38,8 @@ def parameters(variant: str, task: str) -> int:
 def inputs(subject: Subject, index: int) -> tuple[Tensor, ...]:
     """What the stage is given by the stages before it, computed in float64: normalised crops of photographs,
     their feature maps, or 1000 pooled regions an image."""
-    assert subject.height is not None and subject.width is not None
+    assert subject.height is not None
+    assert subject.width is not None
     images = photographs(subject.batch, subject.height, subject.width, index)
     if subject.task in ("backbone", "backbone-rpn"):
         return (images,)

@@ -19,7 +19,8 @@ PHOTOGRAPHS = ("bus.jpg", "zidane.jpg")
 
 def images(subject: Subject, index: int) -> tuple[Tensor, ...]:
     """One input, (batch, 3, height, width) float32 in 0..1: what its weights were trained on, or crops."""
-    assert subject.height is not None and subject.width is not None
+    assert subject.height is not None
+    assert subject.width is not None
     if subject.weights == "shapes":
         return (scenes(subject.batch, subject.height, subject.width, index)[0],)
     return (crops(subject.batch, subject.height, subject.width, index),)
@@ -27,7 +28,8 @@ def images(subject: Subject, index: int) -> tuple[Tensor, ...]:
 
 def labels(subject: Subject, index: int) -> list[Labels] | None:
     """What is in those images, where it is known."""
-    assert subject.height is not None and subject.width is not None
+    assert subject.height is not None
+    assert subject.width is not None
     return scenes(subject.batch, subject.height, subject.width, index)[1] if subject.weights == "shapes" else None
 
 
@@ -35,7 +37,8 @@ def labels(subject: Subject, index: int) -> list[Labels] | None:
 def _photograph(name: str) -> np.ndarray:
     """(height, width, 3) uint8, RGB. The package is found, not imported."""
     spec = find_spec("ultralytics")
-    assert spec is not None and spec.origin is not None
+    assert spec is not None
+    assert spec.origin is not None
     with Image.open(Path(spec.origin).parent / "assets" / name) as image:
         return np.asarray(image.convert("RGB"))
 

@@ -141,7 +141,7 @@ def _fetched(name: str) -> Path:
     try:
         attempt_download_asset(path)
         found = path.is_file()
-    except Exception:  # of the network, of any kind
+    except Exception:  # noqa: BLE001 (of the network, of any kind)
         found = False
     if not found:
         raise UserError(f"cannot fetch {name}: is there internet? Weights of your own: --weights FILE")

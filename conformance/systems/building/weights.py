@@ -71,7 +71,7 @@ def _checkpoint(path: Path) -> State:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except UserError:
         raise
-    except Exception as error:  # the reader has many, and all say that this is not what it can read
+    except Exception as error:  # noqa: BLE001 (the reader has many, and all say that this is not what it can read)
         raise UserError(f"weights {path} cannot be read: {first_line(error)}") from None
     for _ in range(_DEEPEST):
         if not isinstance(content, dict):
