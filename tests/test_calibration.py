@@ -15,7 +15,7 @@ from conformance.cases.outcome import Aspect, Check, ImageFigures, LayerFigures,
 from conformance.commands.cli import app
 from conformance.compare import calibration, limits
 from conformance.compare.calibration import as_toml, measured
-from conformance.compare.evidence import Evidence, Ratios, as_json, left_out, limit_of
+from conformance.compare.evidence import LimitEvidence, Ratios, as_json, left_out, limit_of
 from conformance.compare.limits import Limit
 from conformance.core.errors import UserError
 from conformance.core.reading import read_json, read_toml
@@ -112,7 +112,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     (tmp_path / "limits.toml").write_text(as_toml(found))
     (tmp_path / "limits.json").write_text(as_json(evidence))
     assert read_toml(tmp_path / "limits.toml", limits._Table).root == found
-    assert read_json(tmp_path / "limits.json", Evidence) == evidence
+    assert read_json(tmp_path / "limits.json", LimitEvidence) == evidence
 
 
 def test_other_images_count_with_the_largest_ratio_of_their_call() -> None:
@@ -175,7 +175,9 @@ def test_command_says_what_it_measured_and_writes_only_when_asked(
     assert not path.exists()
     written = CliRunner().invoke(app, [*options, "--write"])
     assert path.read_text() == written.stdout == shown.stdout
-    assert read_json(tmp_path / "published" / "limits.json", Evidence).of("float32", "outputs")[0].ratios == {100: 1}
+    assert read_json(tmp_path / "published" / "limits.json", LimitEvidence).of("float32", "outputs")[0].ratios == {
+        100: 1
+    }
     assert (
         "| float32 | outputs of whole models | 2 | 1 | 1.0 | 1.0 | 1.0 |"
         in (tmp_path / "published" / "limits.md").read_text()

@@ -20,7 +20,7 @@ from conformance.defects.defect import MinimalCase, unseen
 from conformance.defects.explain import explain
 from conformance.defects.minimal import MinimalCases
 from conformance.defects.sort import SORT
-from conformance.defects.split_with_sizes import SPLIT_WITH_SIZES, read_densely
+from conformance.defects.split_with_sizes import SPLIT_WITH_SIZES, split_densely
 from conformance.graphs.exported import node_scope
 from conformance.graphs.fx_match import calls
 from conformance.programs.program import Program, Whole
@@ -52,13 +52,13 @@ def triggers(function: Callable[[Tensor], object], *shape: int, workarounds: tup
 def test_fault_model_gives_the_published_numbers(name: str) -> None:
     transcript: Transcript = SPLITS[name]
     x = torch.tensor(transcript.input, dtype=torch.float64)
-    assert transcript.shown_by(read_densely(x, transcript.sizes, transcript.dim))
+    assert transcript.shown_by(split_densely(x, transcript.sizes, transcript.dim))
     assert not transcript.shown_by(x.split(transcript.sizes, transcript.dim)), "the right answer is another"  # type: ignore[no-untyped-call]
 
 
 def test_fault_model_reads_a_strided_tensor_in_its_logical_order() -> None:
     x = torch.arange(24.0).reshape(2, 4, 3).transpose(1, 2)
-    pieces = read_densely(x, [1, 3], dim=2)
+    pieces = split_densely(x, [1, 3], dim=2)
     flat = x.contiguous().flatten()
     assert torch.equal(pieces[0].flatten(), flat[:6])
     assert torch.equal(pieces[1].flatten(), flat[1 : 1 + 18])

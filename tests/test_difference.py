@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from conformance.cases.outcome import Record, Stage, Status
 from conformance.commands.cli import app
 from conformance.commands.diff import changes_markdown, summary
-from conformance.results.difference import Kind, differences
+from conformance.results.difference import ChangeKind, differences
 from conformance.results.records import RecordWriter
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
@@ -56,12 +56,12 @@ def test_new_other_fixed_and_no_more_tested_are_told_apart() -> None:
         for change in differences(BEFORE, AFTER)
     ]
     assert found == [
-        (Kind.NEW_FAILURE, 1, "pass in compare", "error in compile (NCC_EVRF029)"),
-        (Kind.OTHER_FAILURE, 3, "wrong in compare, first in halves", "wrong in compare, first in stem"),
-        (Kind.FIRST_TESTED, 8, None, "crash in compile (SIGSEGV)"),
-        (Kind.FIXED, 4, "wrong in compare, first in halves", "pass in compare"),
-        (Kind.NOT_TESTED, 6, "wrong in compare", "not_judged in compare"),
-        (Kind.NOT_TESTED, 5, "pass in compare", None),
+        (ChangeKind.NEW_FAILURE, 1, "pass in compare", "error in compile (NCC_EVRF029)"),
+        (ChangeKind.OTHER_FAILURE, 3, "wrong in compare, first in halves", "wrong in compare, first in stem"),
+        (ChangeKind.FIRST_TESTED, 8, None, "crash in compile (SIGSEGV)"),
+        (ChangeKind.FIXED, 4, "wrong in compare, first in halves", "pass in compare"),
+        (ChangeKind.NOT_TESTED, 6, "wrong in compare", "not_judged in compare"),
+        (ChangeKind.NOT_TESTED, 5, "pass in compare", None),
     ]
     assert differences(BEFORE, BEFORE) == []
 

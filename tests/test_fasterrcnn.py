@@ -18,7 +18,7 @@ from conformance.compare.metrics import by_image, rel_l2
 from conformance.golden.reference import record
 from conformance.running.pipeline import run_case
 from conformance.systems.building import fasterrcnn_stages
-from conformance.systems.building.fasterrcnn import _whole, calibrated
+from conformance.systems.building.fasterrcnn import _whole, calibrated_stages
 from conformance.systems.building.fasterrcnn_stages import construct, stage
 from conformance.systems.building.images import crops
 from conformance.systems.fasterrcnn import FasterRcnn, levels
@@ -42,7 +42,7 @@ def few_regions(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def whole() -> Any:
     """torchvision's own model at 96 x 64, which it does not resize."""
-    model = copy.deepcopy(calibrated("mobilenet")[0])
+    model = copy.deepcopy(calibrated_stages("mobilenet")[0])
     model.transform.min_size, model.transform.max_size = (64,), 96
     return model
 

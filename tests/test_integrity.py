@@ -17,7 +17,7 @@ from conformance.cases.case import Column
 from conformance.cases.outcome import Outcome, Stage, Status
 from conformance.graphs.exported import from_exported
 from conformance.graphs.graph import Graph, Kind, Operator
-from conformance.graphs.integrity import Finding, check, described, table
+from conformance.graphs.integrity import GraphFinding, anchor_table, cause_text, check_integrity
 from conformance.programs.program import Program, Whole
 from conformance.running.pipeline import run_case
 from conformance.targets.emulator import Emulator
@@ -45,7 +45,7 @@ def lowered(target: Target, program: Program) -> tuple[Compiled, Graph]:
 
 
 def findings(program: Program, graph: Graph) -> list[str]:
-    return [described([finding]) for finding in check(program.source, graph)]
+    return [cause_text([finding]) for finding in check_integrity(program.source, graph)]
 
 
 def run(target: Target, system: str = "attention_toys:MathAttention", layer: str | None = None) -> Outcome:
@@ -296,8 +296,8 @@ def test_operators_behind_a_frozen_one_depend_on_no_input() -> None:
 
 
 def test_description_is_short_and_names_each_module_once() -> None:
-    findings = [Finding("dropped", f"m{index // 2}", f"text {index}") for index in range(24)]
-    text = described(findings)
+    findings = [GraphFinding("dropped", f"m{index // 2}", f"text {index}") for index in range(24)]
+    text = cause_text(findings)
     assert text.startswith("m0: text 0, text 1; m1: text 2, text 3")
     assert text.endswith("; and 4 modules more")
 
@@ -305,7 +305,8 @@ def test_description_is_short_and_names_each_module_once() -> None:
 def test_table_says_what_there_was_and_is() -> None:
     subject, graph = math_graph()
     lines = {
-        line.split()[0]: line for line in table(subject.source, bypassed(graph, Kind.SOFTMAX, ATTN)).splitlines()
+        line.split()[0]: line
+        for line in anchor_table(subject.source, bypassed(graph, Kind.SOFTMAX, ATTN)).splitlines()
     }
     assert lines[ATTN].endswith("matmul 2 -> 2, softmax 1 -> 0")
     assert lines["head"].endswith("conv 1 -> 1")

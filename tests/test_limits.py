@@ -7,7 +7,7 @@ from math import ceil
 import pytest
 
 from conformance.compare.calibration import FLOORS, calibrated
-from conformance.compare.evidence import EVIDENCE, FACTOR, Evidence
+from conformance.compare.evidence import EVIDENCE, FACTOR, LimitEvidence
 from conformance.compare.limits import limit
 from conformance.core.errors import UserError
 from conformance.core.reading import data_path, read_json
@@ -32,7 +32,7 @@ def test_limits_are_by_the_rule_and_far_below_what_is_faulty(dtype: str) -> None
 
 
 def test_limits_in_force_are_those_of_the_committed_ratios() -> None:
-    evidence = read_json(data_path(*EVIDENCE), Evidence)
+    evidence = read_json(data_path(*EVIDENCE), LimitEvidence)
     assert {dtype: limit(dtype) for dtype in DTYPES} == calibrated(evidence)
     assert evidence.host
     assert evidence.measured

@@ -21,7 +21,7 @@ from conformance.defects import cpu_fallback
 from conformance.defects.frozen_fallback import FROZEN_FALLBACK
 from conformance.defects.views_refused import VIEWS_REFUSED
 from conformance.graphs.fx_match import calls
-from conformance.operators.table import Fate, Table, table
+from conformance.operators.table import Fate, OperatorTable, table
 
 
 class Net(nn.Module):
@@ -190,7 +190,7 @@ def test_operator_that_is_not_in_the_table_is_not_named(
     """What is named is named because it was measured."""
     assert [one.operator for one in linted(FROZEN["hypot"])] == ["hypot"]
     rows = [row for row in table().rows if row.operator != "aten::hypot"]
-    shorter = Table.model_validate({**table().model_dump(), "rows": [row.model_dump() for row in rows]})
+    shorter = OperatorTable.model_validate({**table().model_dump(), "rows": [row.model_dump() for row in rows]})
     monkeypatch.setattr(cpu_fallback, "table", lambda: shorter)
     assert linted(FROZEN["hypot"]) == []
 
@@ -201,7 +201,7 @@ def test_operator_that_was_measured_otherwise_is_named_otherwise(
     rows = [
         row.model_copy(update={"off": Fate.REFUSED}) if row.operator == "aten::hypot" else row for row in table().rows
     ]
-    other = Table.model_validate({**table().model_dump(), "rows": [row.model_dump() for row in rows]})
+    other = OperatorTable.model_validate({**table().model_dump(), "rows": [row.model_dump() for row in rows]})
     monkeypatch.setattr(cpu_fallback, "table", lambda: other)
     assert [one.defect for one in linted(FROZEN["hypot"])] == ["views-refused"]
 

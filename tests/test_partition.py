@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from conformance.core.errors import UserError
 from conformance.partition.measure import measure
-from conformance.partition.share import Cost, Cut, Measured, Operator, Part, by_name
+from conformance.partition.share import Cost, Cut, MeasuredPass, OperatorCost, Part, by_name
 from conformance.partition.show import partition_json, print_partition
 
 PARTS = {"body": ("stem", "middle"), "head": ("head",)}
@@ -37,12 +37,12 @@ class Detector(nn.Module):
 
 
 @pytest.fixture(scope="module")
-def measured() -> Measured:
+def measured() -> MeasuredPass:
     image = torch.rand(1, 3, 16, 16)
     return measure(Detector().eval(), (image,), PARTS, "detector 16x16", "here", runs=2)
 
 
-def test_every_operator_is_found_in_its_part(measured: Measured) -> None:
+def test_every_operator_is_found_in_its_part(measured: MeasuredPass) -> None:
     found = {(operator.name, operator.part): operator.calls for operator in measured.operators}
     assert found == {
         ("aten::conv2d", "body"): 2,
@@ -56,7 +56,7 @@ def test_every_operator_is_found_in_its_part(measured: Measured) -> None:
     assert all(operator.milliseconds > 0 for operator in measured.operators)
 
 
-def test_flops_and_bytes_are_those_of_the_arithmetic(measured: Measured) -> None:
+def test_flops_and_bytes_are_those_of_the_arithmetic(measured: MeasuredPass) -> None:
     pixels = 16 * 16
     body, head = measured.parts
     assert body == Part("body", 2 * pixels * (8 * 27 + 8 * 8), 4 * 3 * pixels, 4 * 8 * pixels)
@@ -67,7 +67,7 @@ def test_flops_and_bytes_are_those_of_the_arithmetic(measured: Measured) -> None
 
 
 @pytest.mark.parametrize("cut", [BODY, HEAD, APART, FUSED])
-def test_both_sides_are_the_whole(measured: Measured, cut: Cut) -> None:
+def test_both_sides_are_the_whole(measured: MeasuredPass, cut: Cut) -> None:
     device, cpu, whole = measured.on_device(cut), measured.on_cpu(cut), measured.whole()
     assert (device.calls + cpu.calls, device.flops + cpu.flops) == (whole.calls, whole.flops)
     assert device.milliseconds + cpu.milliseconds == pytest.approx(whole.milliseconds)
@@ -77,7 +77,7 @@ def test_both_sides_are_the_whole(measured: Measured, cut: Cut) -> None:
     assert 0 < ratio.flops <= 1
 
 
-def test_ratios(measured: Measured) -> None:
+def test_ratios(measured: MeasuredPass) -> None:
     assert measured.ratio(BODY).calls == 3 / 9
     assert measured.ratio(FUSED).calls == 5 / 9
     assert measured.ratio(FUSED).flops == 1
@@ -86,7 +86,7 @@ def test_ratios(measured: Measured) -> None:
 
 
 @pytest.mark.parametrize("times", [0, 2])
-def test_part_that_is_left_out_or_counted_twice_changes_the_ratio(measured: Measured, times: int) -> None:
+def test_part_that_is_left_out_or_counted_twice_changes_the_ratio(measured: MeasuredPass, times: int) -> None:
     head = tuple(operator for operator in measured.operators if operator.part == "head")
     others = tuple(operator for operator in measured.operators if operator.part != "head")
     wrong = replace(measured, operators=(*others, *head * times))
@@ -109,7 +109,7 @@ def test_times_are_those_of_the_profiler() -> None:
     ("programs", "said"),
     [((("body", "body"),), "twice"), ((("body",), ("head", "body")), "twice"), ((("haed",),), "did you mean 'head'")],
 )
-def test_cut_that_cannot_be(measured: Measured, programs: tuple[tuple[str, ...], ...], said: str) -> None:
+def test_cut_that_cannot_be(measured: MeasuredPass, programs: tuple[tuple[str, ...], ...], said: str) -> None:
     with pytest.raises(UserError, match=said):
         measured.on_device(Cut(programs))
 
@@ -127,8 +127,8 @@ def test_measuring_leaves_no_hooks() -> None:
 
 
 def test_tables_and_json() -> None:
-    operators = (Operator("aten::conv2d", "body", 3, 30.0), Operator("aten::sort", None, 1, 10.0))
-    found = Measured("m", "on a test", operators, (Part("body", 90, 2_000_000, 1_000_000),), 100)
+    operators = (OperatorCost("aten::conv2d", "body", 3, 30.0), OperatorCost("aten::sort", None, 1, 10.0))
+    found = MeasuredPass("m", "on a test", operators, (Part("body", 90, 2_000_000, 1_000_000),), 100)
     assert found.on_cpu(BODY) == Cost(1, 10.0, 10)
     console = Console(record=True, width=120)
     print_partition(found, [BODY], console)

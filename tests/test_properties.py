@@ -23,13 +23,13 @@ from conformance.cases.outcome import GroupFigures, ImageFigures, Outcome, Stage
 from conformance.compare.limits import limit
 from conformance.core.errors import UserError
 from conformance.programs.program import Program as Whole
-from conformance.properties.accepted import accept, read_accepted
+from conformance.properties.accepted import accept_program, read_accepted
 from conformance.properties.fuzz import fuzz
 from conformance.properties.generate import programs
 from conformance.properties.module import Steps, example_inputs
 from conformance.properties.operators import OPERATORS
-from conformance.properties.profiles import chosen
-from conformance.properties.program import Program, Step
+from conformance.properties.profiles import chosen_profile
+from conformance.properties.program import ProgramSpec, Step
 from conformance.properties.rounding import only_rounding, rounding_error
 from conformance.properties.script import script
 from conformance.properties.search import ScratchRunner, Search
@@ -142,7 +142,7 @@ def test_every_operator_is_reached_runs_and_gives_finite_numbers_image_by_image(
 
     @settings(SAME_EVERY_TIME, max_examples=800)
     @given(programs())
-    def runs(program: Program) -> None:
+    def runs(program: ProgramSpec) -> None:
         reached.update(step.operator for step in program.steps)
         module, inputs = Steps(program).double(), [x.double() for x in example_inputs(program, 0)]
         whole = module(*inputs)
@@ -157,7 +157,7 @@ def test_every_operator_is_reached_runs_and_gives_finite_numbers_image_by_image(
 
 @FEW
 @given(programs())
-def test_program_survives_json_and_unused_values_are_outputs_or_gone(program: Program) -> None:
+def test_program_survives_json_and_unused_values_are_outputs_or_gone(program: ProgramSpec) -> None:
     assert from_json(program.model_dump_json()) == program
     read = {setup for step in program.steps for setup in step.inputs}
     assert set(range(len(program.inputs))) <= read
@@ -166,13 +166,13 @@ def test_program_survives_json_and_unused_values_are_outputs_or_gone(program: Pr
 
 @settings(SAME_EVERY_TIME, max_examples=40)
 @given(programs(ranking=False))
-def test_without_ranking_nothing_is_looked_up_by_rank(program: Program) -> None:
+def test_without_ranking_nothing_is_looked_up_by_rank(program: ProgramSpec) -> None:
     assert not any(OPERATORS[step.operator].ranks for step in program.steps)
 
 
 @FEW
 @given(programs())
-def test_script_gives_the_interpreters_numbers(program: Program) -> None:
+def test_script_gives_the_interpreters_numbers(program: ProgramSpec) -> None:
     """The very same: model, constants and inputs are spelled out."""
     found: dict[str, Any] = {"print": lambda text: None}
     grad = torch.is_grad_enabled()
@@ -185,7 +185,7 @@ def test_script_gives_the_interpreters_numbers(program: Program) -> None:
         assert torch.equal(spelled, interpreted)
 
 
-PRINTED = Program(
+PRINTED = ProgramSpec(
     inputs=((2, 4, 6, 5),),
     steps=(
         step("conv2d", 0, kernel=(3, 1), channels=6, stride=(1, 1), padding=(1, 0), dilation=(1, 1), groups=2),
@@ -263,8 +263,10 @@ def test_known_defect_is_passed_over_unless_it_is_to_fail(scratch_runner: Scratc
     ("times", "peak", "excused"), [(0.9, 0.9, True), (1.1, 0.9, False), (0.9, 1.1, False), (float("nan"), 0.9, False)]
 )
 def test_wrong_outcome_that_rounding_explains_is_no_failure(times: float, peak: float, excused: bool) -> None:
-    """It may be as far off as the limit allows, were the distance that rounding makes the noise."""
-    program = Program(inputs=((2, 3, 64),), steps=(step("softmax", 0, dim=2), step("sum", 1, dim=(1,), keepdim=True)))
+    """It may be as far off as the limit allows, were the distance that rounding makes the baseline error."""
+    program = ProgramSpec(
+        inputs=((2, 3, 64),), steps=(step("softmax", 0, dim=2), step("sum", 1, dim=(1,), keepdim=True))
+    )
     moved = rounding_error(program, "float32")["output"]
     assert all(len(errors) == 2 and all(1e-9 < error < 1e-6 for error in errors) for errors in moved.values())
     l2, largest = (by * limit("float32").outputs * moved[name][1] for by, name in ((times, "L2"), (peak, "peak")))
@@ -283,14 +285,16 @@ def test_accepted_program_explains_what_contains_it_and_nothing_else(
 ) -> None:
     search = at(scratch_runner, "test_properties:REFLECT")
     pad: dict[str, Any] = {"pad": (1, 0, 0, 0), "mode": "reflect"}
-    small = Program(inputs=((1, 1, 1, 2),), steps=(step("pad", 0, **pad),))
-    accept(tmp_path, small, search.outcome(small), search.setup, search.target, Justification(reason="planted"))
+    small = ProgramSpec(inputs=((1, 1, 1, 2),), steps=(step("pad", 0, **pad),))
+    accept_program(
+        tmp_path, small, search.outcome(small), search.setup, search.target, Justification(reason="planted")
+    )
     search.accepted = read_accepted(tmp_path)
-    larger = Program(
+    larger = ProgramSpec(
         inputs=((2, 3, 5, 6),), steps=(step("relu", 0), step("pad", 1, pad=(2, 1, 0, 1), mode="reflect"))
     )
     assert search.try_(larger).startswith("known: planted-pad-")
-    other = Program(inputs=((1, 1, 1, 2),), steps=(step("pad", 0, **{**pad, "mode": "replicate"}),))
+    other = ProgramSpec(inputs=((1, 1, 1, 2),), steps=(step("pad", 0, **{**pad, "mode": "replicate"}),))
     assert search.known(other, search.outcome(small)) == [], "another mode"
     assert search.known(larger, Outcome(stage=Stage.RUN, status=Status.ERROR)) == [], "another failure"
 
@@ -425,7 +429,11 @@ def test_places_are_the_real_columns_unless_a_target_is_named() -> None:
 
 
 def test_profiles_are_as_they_are_described() -> None:
-    assert (chosen(None).max_examples, chosen(None).derandomize) == (15, True)
-    assert chosen("nightly").max_examples > chosen("dev").max_examples > chosen("ci").max_examples
-    assert not chosen("nightly").derandomize
-    assert chosen("nightly").database is not None
+    assert (chosen_profile(None).max_examples, chosen_profile(None).derandomize) == (15, True)
+    assert (
+        chosen_profile("nightly").max_examples
+        > chosen_profile("dev").max_examples
+        > chosen_profile("ci").max_examples
+    )
+    assert not chosen_profile("nightly").derandomize
+    assert chosen_profile("nightly").database is not None

@@ -15,7 +15,7 @@ from conformance.cases.outcome import Outcome, Stage, Status
 from conformance.programs.program import Program
 from conformance.running.child import PROCESS, Job
 from conformance.running.pipeline import run_case
-from conformance.running.surroundings import Surroundings, described, fingerprint
+from conformance.running.surroundings import Surroundings, changes_text, fingerprint
 from conformance.running.worker import Worker
 from conformance.systems.protocol import Model
 from conformance.targets.protocol import Compiled, Options
@@ -187,5 +187,5 @@ def test_fingerprint_sees_weights_dtypes_modes_hooks_and_structure() -> None:
 
 
 def test_many_changes_are_counted() -> None:
-    assert described(["a", "b"]) == "a, b"
-    assert described(list("abcde")) == "a, b, c and 2 more"
+    assert changes_text(["a", "b"]) == "a, b"
+    assert changes_text(list("abcde")) == "a, b, c and 2 more"

@@ -18,7 +18,7 @@ from conformance.compare.metrics import by_image, rel_l2
 from conformance.defects.catalogue import DEFECTS
 from conformance.defects.defect import MinimalCase
 from conformance.defects.resize_scale import resized_by_size
-from conformance.defects.split_with_sizes import read_densely
+from conformance.defects.split_with_sizes import split_densely
 from conformance.golden.reference import record
 from conformance.programs.program import Program, Whole
 from conformance.pytest_plugin.assertions import require_detections
@@ -69,7 +69,7 @@ def test_fault_model_equals_the_real_lowering(
         x = x.transpose(0, -1).contiguous().transpose(0, -1)
     device = torch_xla.device()
     real = [piece.cpu() for piece in (x.to(device) * 1).split(sizes, dim)]  # type: ignore[no-untyped-call]
-    for given, wanted in zip(read_densely(x, sizes, dim), real, strict=True):
+    for given, wanted in zip(split_densely(x, sizes, dim), real, strict=True):
         assert torch.equal(given, wanted)
 
 

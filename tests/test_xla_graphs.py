@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from conformance.cases.case import Column
 from conformance.graphs.graph import Graph, Kind
-from conformance.graphs.integrity import check, described
+from conformance.graphs.integrity import cause_text, check_integrity
 from conformance.programs.program import Program, Whole
 from conformance.systems.yolo26 import Yolo26
 from conformance.targets.protocol import Compiled, Options
@@ -45,7 +45,7 @@ def lowered(subject: Program) -> tuple[Compiled, Graph]:
 def test_honest_attention_is_whole_and_in_its_scope(how: str) -> None:
     subject = program(how)
     graph = lowered(subject)[1]
-    assert not check(subject.source, graph)
+    assert not check_integrity(subject.source, graph)
     assert graph.census()[ATTN] == {Kind.MATMUL: 2, Kind.SOFTMAX: 1}
     assert None not in graph.census()
 
@@ -53,7 +53,7 @@ def test_honest_attention_is_whole_and_in_its_scope(how: str) -> None:
 @pytest.mark.parametrize("joined", [False, True])
 def test_honest_outputs_depend_on_all_that_they_did(joined: bool) -> None:
     subject = Program(Whole(TwoHeads(joined)), (torch.rand(2, 3, 16, 24),))
-    assert not check(subject.source, lowered(subject)[1])
+    assert not check_integrity(subject.source, lowered(subject)[1])
 
 
 class Nothing(nn.Module):
@@ -73,7 +73,7 @@ def test_operator_that_is_left_out_takes_no_other_ones_place(how: Callable[[Tens
     module = nn.Sequential(nn.Conv2d(3, 8, 1), Nothing(how), nn.SiLU()).requires_grad_(False)
     subject = Program(Whole(module), (torch.rand(2, 3, 16, 24),))
     graph = lowered(subject)[1]
-    assert not check(subject.source, graph)
+    assert not check_integrity(subject.source, graph)
     assert graph.census() == {"0": {Kind.CONV: 1}}
 
 
@@ -84,7 +84,7 @@ def test_detour_through_numpy_is_right_for_the_images_of_the_trace_alone_and_fou
     with torch.no_grad():
         torch.testing.assert_close(compiled(*subject.inputs), subject.module(*subject.inputs), atol=1e-5, rtol=1e-5)
         assert not torch.allclose(compiled(*others)[0], subject.module(*others)[0], atol=1e-3)
-    found = described(check(subject.source, graph))
+    found = cause_text(check_integrity(subject.source, graph))
     assert f"{ATTN}.qkv: conv 1 -> 0" in found
     assert f"{ATTN}: reads a constant of an activation's shape, 2x1x96x8" in found
 
@@ -108,5 +108,5 @@ def test_yolo26n_has_all_its_operators_however_wrong_the_numbers_are() -> None:
     model.module(*images)
     subject = Program(Whole(model.module), images)
     graph = lowered(subject)[1]
-    assert not check(subject.source, graph)
+    assert not check_integrity(subject.source, graph)
     assert graph.census() == subject.source.graph.census()

@@ -8,7 +8,7 @@ from hypothesis import settings
 from conformance.cases.case import Column
 from conformance.cases.outcome import Outcome
 from conformance.properties.fuzz import fuzz
-from conformance.properties.program import Program
+from conformance.properties.program import ProgramSpec
 from conformance.properties.search import ScratchRunner, Search
 from conformance.properties.setups import Setup
 from conformance.targets.xla import Xla
@@ -25,7 +25,7 @@ PROFILE = settings(max_examples=200, deadline=None, database=None, derandomize=T
 class WithoutTheSplit(Search):
     """Knows every defect but one."""
 
-    def known(self, program: Program, outcome: Outcome) -> list[str]:
+    def known(self, program: ProgramSpec, outcome: Outcome) -> list[str]:
         return [name for name in super().known(program, outcome) if name != "split-with-sizes"]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from conformance.defects.split_with_sizes import read_densely
+from conformance.defects.split_with_sizes import split_densely
 
 Bounds = Sequence[Sequence[int]]
 
@@ -75,7 +75,7 @@ def rounded(x: Tensor) -> Tensor:
 
 def chunks_read_densely(x: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """The chunks as contiguous runs of the flat buffer, as torch-xla reads the pieces of a split."""
-    return read_densely(x, [piece.shape[dim] for piece in x.chunk(chunks, dim)], dim)
+    return split_densely(x, [piece.shape[dim] for piece in x.chunk(chunks, dim)], dim)
 
 
 def permuted_densely(x: Tensor, dims: Sequence[int]) -> Tensor:

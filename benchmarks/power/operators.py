@@ -23,7 +23,7 @@ from benchmarks.power.edits import (
 )
 from benchmarks.power.fault import Plant
 from benchmarks.power.sites import Site
-from conformance.defects.split_with_sizes import read_densely, splits_across_rows
+from conformance.defects.split_with_sizes import split_densely, splits_across_rows
 from conformance.graphs.fx_match import arguments, operator
 from conformance.graphs.graph import Kind
 
@@ -46,7 +46,7 @@ def bfloat16(site: Site, random: Random) -> Plant | None:
 def dense_split(site: Site, random: Random) -> Plant | None:
     """Of a split into sizes or into chunks that does not run over the first dimension there is."""
     if splits_across_rows(site.node):
-        return Plant("pieces read from the flat buffer", instead(read_densely))
+        return Plant("pieces read from the flat buffer", instead(split_densely))
     if operator(site.node) != "chunk" or (whole := tensor(site.fed[0])) is None:
         return None
     if prod(whole.shape[: arguments(site.node)["dim"] % whole.dim()]) == 1:

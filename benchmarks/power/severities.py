@@ -8,7 +8,7 @@ from statistics import median
 
 from benchmarks.power.findings import MAIN, Finding, Results
 from benchmarks.power.json_file import About
-from conformance.compare.severity import Measured, Rule, Severity
+from conformance.compare.severity import Rule, Severity, SeverityEvidence
 from conformance.core.errors import UserError
 
 UNNOTICED = 0.05  # share of the faults with a negligible error that may change a detection
@@ -81,6 +81,6 @@ def _rounded(error: float) -> float:
     return float(f"{floor(error / 10.0**power)}e{power}")
 
 
-def _measured(part: Sequence[Finding]) -> Measured:
+def _measured(part: Sequence[Finding]) -> SeverityEvidence:
     changed = sum(bool(one.changes_detections) for one in part)
-    return Measured(faults=len(part), changed=changed, kept=round(median(one.kept or 0.0 for one in part), 3))
+    return SeverityEvidence(faults=len(part), changed=changed, kept=round(median(one.kept or 0.0 for one in part), 3))

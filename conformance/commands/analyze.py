@@ -21,7 +21,7 @@ from conformance.targets.neuron import Neuron
 
 
 @dataclass(frozen=True)
-class Operator:
+class OperatorSupport:
     """An operator, how often the model has it, and where it fails: in `neuronx-cc`, in `Lowering to HLO`, or not."""
 
     kind: str
@@ -39,7 +39,7 @@ class _Said(BaseModel):
     unsupported_operators: list[_Failing]
 
 
-def analyze(model: str, spec: TraceSpec) -> list[Operator]:
+def analyze(model: str, spec: TraceSpec) -> list[OperatorSupport]:
     """The operators of a model, those that fail first. Raises UserError where there is no torch-neuronx that traces,
     or where it says something else than is documented."""
     if reason := Neuron().missing():
@@ -55,12 +55,12 @@ def analyze(model: str, spec: TraceSpec) -> list[Operator]:
         raise UserError(f"torch_neuronx.analyze answers in another shape: {where}: {problem['msg']}") from None
     failing = Counter((one.kind, one.failureAt) for one in said.unsupported_operators)
     return [
-        *(Operator(kind, count, where) for (kind, where), count in sorted(failing.items())),
-        *(Operator(kind, count, None) for kind, count in sorted(said.supported_operators.items())),
+        *(OperatorSupport(kind, count, where) for (kind, where), count in sorted(failing.items())),
+        *(OperatorSupport(kind, count, None) for kind, count in sorted(said.supported_operators.items())),
     ]
 
 
-def print_support(found: Sequence[Operator], title: str, console: Console) -> None:
+def print_support(found: Sequence[OperatorSupport], title: str, console: Console) -> None:
     """A line an operator, and how much of the model is supported."""
     table = Table(title=title)
     for name in ("operator", "in the model", "compiles"):
@@ -72,7 +72,7 @@ def print_support(found: Sequence[Operator], title: str, console: Console) -> No
     console.print(f"{share(good, every)} of {every} operators compile", highlight=False)
 
 
-def support_json(found: Sequence[Operator]) -> str:
+def support_json(found: Sequence[OperatorSupport]) -> str:
     """A list of `{kind, count, fails_in}`."""
     return json.dumps([asdict(one) for one in found], indent=1)
 

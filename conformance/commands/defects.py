@@ -19,7 +19,7 @@ from conformance.defects.defect import Defect
 from conformance.targets.emulator import Emulator
 
 
-def met(sdk: str | None, hardware: str | None) -> list[Defect]:
+def defects_met(sdk: str | None, hardware: str | None) -> list[Defect]:
     """The defects that a user of a release meets on a family of hardware, on any where it is None; all of the
     catalogue where no release is given. Raises UserError for a release that is not known."""
     if sdk is None:
@@ -30,7 +30,7 @@ def met(sdk: str | None, hardware: str | None) -> list[Defect]:
 
 def changes(before: str, after: str, hardware: str | None) -> dict[str, list[Defect]]:
     """What appeared from a release to another, and what is gone: fixed, or no longer reported."""
-    old, new = met(before, hardware), met(after, hardware)
+    old, new = defects_met(before, hardware), defects_met(after, hardware)
     return {
         "appeared": [defect for defect in new if defect not in old],
         "gone": [defect for defect in old if defect not in new],
@@ -95,7 +95,7 @@ def main(
         found = changes(*between, hardware)
     else:
         where = " on ".join(filter(None, (f"SDK {sdk}" if sdk else "the whole catalogue", hardware)))
-        found = {f"known defects: {where}": met(sdk, hardware)}
+        found = {f"known defects: {where}": defects_met(sdk, hardware)}
     if as_json:
         typer.echo(defects_json(found))
     else:

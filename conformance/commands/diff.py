@@ -17,7 +17,7 @@ from conformance.commands.arguments import RECORDS, AsJson, AsMarkdown, console
 from conformance.report.failure import lines
 from conformance.report.formatting import plural
 from conformance.report.markdown import escape
-from conformance.results.difference import FAILURES, REGRESSIONS, Change, Kind, differences
+from conformance.results.difference import FAILURES, REGRESSIONS, Change, ChangeKind, differences
 from conformance.results.records import read_records
 
 # Of cases that only the run before has, as many as are listed: another profile has hundreds.
@@ -76,7 +76,7 @@ def write_issues(changes: Iterable[Change], folder: Path) -> list[Path]:
 def summary(changes: Iterable[Change]) -> str:
     """`2 new failures, 1 fixed`, or that nothing is different."""
     kinds = [change.kind for change in changes]
-    counts = {kind: kinds.count(kind) for kind in Kind if kind in kinds}
+    counts = {kind: kinds.count(kind) for kind in ChangeKind if kind in kinds}
     said = [plural(n, kind.value) if kind in REGRESSIONS else f"{n} {kind.value}" for kind, n in counts.items()]
     return ", ".join(said) or "nothing is different"
 

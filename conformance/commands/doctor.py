@@ -15,13 +15,13 @@ from rich.text import Text
 from conformance.cases.releases import releases
 from conformance.commands.arguments import AsJson, console
 from conformance.host.advice import advise
-from conformance.host.facts import Device, Facts, Packages, Sdk, TorchNeuronx, Usable
+from conformance.host.facts import Facts, NeuronDevice, Packages, Sdk, TorchNeuronx, Usable
 from conformance.host.instance import find_instance_type
 from conformance.host.machine import find_machine
 from conformance.host.neuron import find_neuron
 from conformance.host.packages import find_packages
 from conformance.host.probe import Host
-from conformance.host.usable import check
+from conformance.host.usable import usable
 from conformance.systems import loading as systems
 from conformance.targets import loading as targets
 
@@ -44,8 +44,8 @@ def examine(host: Host | None = None) -> Facts:
         neuron=neuron,
         packages=find_packages(host, releases()),
         variables={name: host.environ[name] for name in VARIABLES if name in host.environ},
-        targets=check(targets.target_names(), targets.load_target),
-        systems=check(systems.system_names(), systems.load_system),
+        targets=usable(targets.target_names(), targets.load_target),
+        systems=usable(systems.system_names(), systems.load_system),
     )
 
 
@@ -119,7 +119,7 @@ def _neuron_rows(facts: Facts) -> Iterator[Row]:
     )
 
 
-def _device(device: Device) -> str:
+def _device(device: NeuronDevice) -> str:
     cores = f"{device.logical_cores} NeuronCores"
     if device.physical_cores != device.logical_cores:
         cores = f"{device.logical_cores} logical NeuronCores ({device.physical_cores} physical)"

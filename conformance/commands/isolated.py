@@ -23,7 +23,7 @@ _LONGEST = 64 * 2**20  # of an answer, in bytes
 _VARIABLES = ("PATH", "HOME", "LANG", "LC_", "LD_LIBRARY_PATH", "TMPDIR", "OMP_", "MKL_", "OPENBLAS_", "PJRT_DEVICE")
 
 
-def findings(path: Path, packages: Mapping[str, str], hardware: str, dtype: str, workarounds: tuple[str, ...]) -> Any:
+def ask(path: Path, packages: Mapping[str, str], hardware: str, dtype: str, workarounds: tuple[str, ...]) -> Any:
     """What is known to go wrong in the graph of a file, as a list of objects. Raises UserError for a file that is
     refused, or cannot be read."""
     if not path.is_file():

@@ -129,7 +129,7 @@ def _of_a_run(
 def _of_file(path: Path, packages: Mapping[str, str], spec: TraceSpec, hardware: str) -> list[Finding]:
     """Those of an exported program, which a process of its own reads."""
 
-    said = isolated.findings(path, packages, hardware, spec.dtype, spec.workarounds)
+    said = isolated.ask(path, packages, hardware, spec.dtype, spec.workarounds)
     try:
         return TypeAdapter(list[Finding]).validate_python(said)
     except ValidationError:

@@ -55,7 +55,7 @@ class Checked:
         return self.conditioning["float32"].sufficient
 
 
-def chosen(names: Iterable[str] | None) -> list[str]:
+def chosen_systems(names: Iterable[str] | None) -> list[str]:
     """The systems of these names that can be built here, or all that can. Raises UserError for one that cannot."""
     reasons = {name: why_missing(load_system(name)) for name in names or system_names()}
     if names and (reason := next(filter(None, reasons.values()), None)):
@@ -209,7 +209,7 @@ def main(
     options.only_with("--check", check, variant=variant is not None, task=task is not None, size=size is not None)
     names, variants, tasks = map(options.names, ("--system", "--variant", "--task"), (system, variant, task))
     if check:
-        _check_systems(chosen(names), variants, tasks, size or 320, as_json)
+        _check_systems(chosen_systems(names), variants, tasks, size or 320, as_json)
         return
     found = list(listed(names))
     if as_json or markdown:

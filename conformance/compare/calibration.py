@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from math import floor
 
 from conformance.cases.outcome import Record
-from conformance.compare.evidence import KINDS, Evidence, Kind, Ratios, gathered, limit_of, quantile
+from conformance.compare.evidence import KINDS, Kind, LimitEvidence, Ratios, gathered, limit_of, quantile
 from conformance.compare.limits import Distribution, Faulty, Healthy, Limit, limit
 from conformance.core.errors import UserError
 from conformance.core.revision import suite_revision
@@ -42,7 +42,7 @@ _HEAD = """\
 
 def measured(
     records: Iterable[Record], host: str, trusted: Collection[str] = (), kept: Collection[str] = ()
-) -> Evidence:
+) -> LimitEvidence:
     """The ratios of records, of those that should be right. Raises UserError where there are none, and for suspects:
     answers that are wrong by the limits in force, and that no known defect explains. Those of an id or a pattern that
     is `trusted` were looked at, and count. Of dtypes that are `kept`, what the limits in force were measured on
@@ -65,7 +65,7 @@ def measured(
     for record in filter(faulty, counted):
         if record.worst_group:
             smallest[record.subject.dtype].append(record.groups[record.worst_group].noise_ratio)
-    return Evidence(
+    return LimitEvidence(
         host=host,
         measured=f"{datetime.now(timezone.utc):%Y-%m-%d}",
         packages=_versions(good),
@@ -92,7 +92,7 @@ def faulty(record: Record) -> bool:
     return record.column.target == FRONT_END and bool(record.defects) and record.layer is None
 
 
-def calibrated(evidence: Evidence) -> dict[str, Limit]:
+def calibrated(evidence: LimitEvidence) -> dict[str, Limit]:
     """The limits of every dtype that there are healthy ratios of, now or earlier."""
     return {dtype: _limit(evidence, dtype) for dtype in FLOORS if _widest(evidence, dtype, "outputs")}
 
@@ -102,7 +102,7 @@ def as_toml(limits: Mapping[str, Limit]) -> str:
     return "\n".join([_HEAD, *(_section(dtype, found) for dtype, found in limits.items())])
 
 
-def _limit(evidence: Evidence, dtype: str) -> Limit:
+def _limit(evidence: LimitEvidence, dtype: str) -> Limit:
     outputs, in_place, isolated = (_widest(evidence, dtype, kind) for kind in KINDS)
     assert outputs is not None
     smallest = evidence.faulty.get(dtype)
@@ -116,7 +116,7 @@ def _limit(evidence: Evidence, dtype: str) -> Limit:
     )
 
 
-def _sources(evidence: Evidence, dtype: str) -> str:
+def _sources(evidence: LimitEvidence, dtype: str) -> str:
     """Who gave the ratios, and after them who gave those that are kept, each once."""
     ratios = [*evidence.of(dtype, "outputs"), *evidence.of(dtype, "isolated")]
     now = [_by(ratios, evidence.packages)] if ratios else []
@@ -125,7 +125,7 @@ def _sources(evidence: Evidence, dtype: str) -> str:
     return "; ".join([*now, *(f"earlier {one}" for one in before)])
 
 
-def _widest(evidence: Evidence, dtype: str, kind: Kind) -> Distribution | None:
+def _widest(evidence: LimitEvidence, dtype: str, kind: Kind) -> Distribution | None:
     """Of the ratios of now and what is kept of earlier ones, the distribution that reaches further."""
     ratios = evidence.of(dtype, kind)
     earlier: Distribution | None = getattr(evidence.earlier.get(dtype), kind, None)

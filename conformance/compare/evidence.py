@@ -46,7 +46,7 @@ class Ratios(Strict):
         return max(self.ratios) / 100
 
 
-class Evidence(Strict):
+class LimitEvidence(Strict):
     """All of it, and what it was measured on: `faulty` is the smallest ratio, in the worst group, that a known defect
     gave, by dtype. `earlier` is what is kept of measurements on other machines, of dtypes that this one lacks."""
 
@@ -144,6 +144,6 @@ def left_out(ratios: Sequence[Ratios], name_of: Callable[[Ratios], str]) -> list
     return found
 
 
-def as_json(evidence: Evidence) -> str:
+def as_json(evidence: LimitEvidence) -> str:
     """The content of `limits.json`: a line for each compiler, system, dtype and kind."""
     return json_by_line(evidence.model_dump(mode="json"), "healthy", (",", ":"))

@@ -30,7 +30,7 @@ class Severity(str, Enum):
         return "negligible for detections" if self is Severity.NEGLIGIBLE else self.value
 
 
-class Measured(Strict):
+class SeverityEvidence(Strict):
     """Faults that were planted with errors of one severity: how many, of how many a detection changed, and the median
     share of the reference's detections that were kept."""
 
@@ -45,7 +45,7 @@ class Rule(Strict):
     by: str
     visible: float
     destroyed: float
-    measured: dict[Severity, Measured]
+    measured: dict[Severity, SeverityEvidence]
 
 
 @cache

@@ -32,7 +32,7 @@ def reads_other_values(node: Node) -> bool:
     indices = torch.arange(last + 1)
     seen = indices.as_strided(x.shape, x.stride(), x.storage_offset())
     right = indices.as_strided(size, stride, x.storage_offset() if offset is None else offset)
-    return not torch.equal(read_densely(seen, size, stride, offset), right)
+    return not torch.equal(viewed_densely(seen, size, stride, offset), right)
 
 
 def _last(size: Sequence[int], stride: Sequence[int], offset: int) -> int:
@@ -40,7 +40,9 @@ def _last(size: Sequence[int], stride: Sequence[int], offset: int) -> int:
     return offset + sum((length - 1) * step for length, step in zip(size, stride, strict=True))
 
 
-def read_densely(x: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> Tensor:
+def viewed_densely(
+    x: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
+) -> Tensor:
     """What torch-xla computes: a contiguous run of the flat tensor, in which larger strides are outer dimensions."""
     flat = x.reshape(-1)[storage_offset or 0 :][: prod(size)]
     outer_first = sorted(range(len(size)), key=lambda axis: -stride[axis])
@@ -66,7 +68,7 @@ AS_STRIDED = Defect(
     packages={"torch-xla": ">=2.9"},
     trigger=reads_other_values,
     stage=Stage.COMPARE,
-    fault=read_densely,
+    fault=viewed_densely,
     workarounds=("functionalization",),
     prevented_by=("functionalization",),
     minimal_cases=(

@@ -82,12 +82,12 @@ def fate(func: Any, args: Any, kwargs: Any, functionalization: bool = False) -> 
 def read_there(func: Any, args: Any, kwargs: Any) -> list[Tensor]:
     """What an operator that is left to the CPU reads there: of an index the masks alone, of others all they are
     given."""
-    from conformance.operators.parts import tensors
+    from conformance.operators.parts import tensors_in
 
     indices = schema_arguments(func, args, kwargs).get("indices")
     if isinstance(indices, list | tuple):
         return [index for index in indices if index is not None and _is_mask(index)]
-    return tensors((args, kwargs))
+    return tensors_in((args, kwargs))
 
 
 def left_to_the_cpu(node: Node, functionalization: bool = False) -> bool:
@@ -133,14 +133,14 @@ def _parts(node: Node) -> list[_Part]:
 def _looked_up(node: Node) -> list[_Part]:
     """The node's own operator or, where torch writes that in others and torch-xla has nothing of its own for it,
     these. They show when it is run on the graph's fake tensors."""
-    from conformance.operators.parts import Dependent, is_composite, tell_parts, tensors
+    from conformance.operators.parts import Dependent, is_composite, tell_parts, tensors_in
 
     if not isinstance(node.target, torch._ops.OpOverload):
         return []
     func: Any = node.target
     args, kwargs = torch.fx.node.map_arg((node.args, node.kwargs), lambda given: given.meta.get("val"))
     dependent = Dependent(
-        tensors([given.meta.get("val") for given in node.all_input_nodes if depends_on_input(given)])
+        tensors_in([given.meta.get("val") for given in node.all_input_nodes if depends_on_input(given)])
     )
     parts: list[_Part] = []
 

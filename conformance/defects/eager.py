@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from conformance.defects.cpu_fallback import fate, read_there
 from conformance.graphs.eager import scopes
-from conformance.operators.parts import Dependent, tensors, written_down
+from conformance.operators.parts import Dependent, tensors_in, written_down
 from conformance.operators.table import Fate
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class _Run:
         found = fate(func, args, kwargs, self._functionalization)
         frozen = found is Fate.CPU and self.dependent.has(read_there(func, args, kwargs))
         if found is Fate.REFUSED or (found is not None and frozen):
-            self.note(func._schema.name.partition("::")[2], tensors((args, kwargs)), found)
+            self.note(func._schema.name.partition("::")[2], tensors_in((args, kwargs)), found)
 
     def note(self, operator: str, given: list[Tensor], found: Fate) -> None:
         """Write an operator down that is not lowered."""
@@ -79,6 +79,6 @@ class _Host(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = getattr(func, "__name__", "")
-        if name in _TO_THE_HOST and self._run.dependent.has(given := tensors(args)):
+        if name in _TO_THE_HOST and self._run.dependent.has(given := tensors_in(args)):
             self._run.note(name, given, Fate.CPU)
         return func(*args, **(kwargs or {}))

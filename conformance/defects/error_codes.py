@@ -31,6 +31,6 @@ def error_codes() -> dict[str, ErrorCode]:
     return {name: entry for entry in read_toml(_PATH, _File).code for name in entry.codes}
 
 
-def source(code: str) -> str:
+def error_code_source(code: str) -> str:
     """Where a known code is explained."""
     return error_codes()[code].link or f"{_PAGES}/{code.removeprefix('NCC_')}.rst"

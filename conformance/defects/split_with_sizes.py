@@ -37,7 +37,7 @@ def splits_across_rows(node: Node) -> bool:
     return bool(wrong) and (None in used or not used.isdisjoint(wrong))
 
 
-def read_densely(x: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+def split_densely(x: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """What torch-xla computes: each piece is one contiguous run of the flat buffer, from the right offset."""
     x = x.contiguous()
     flat, start, pieces = x.reshape(-1), 0, []
@@ -91,7 +91,7 @@ SPLIT_WITH_SIZES = Defect(
     packages={"torch-xla": ">=2.5"},
     trigger=splits_across_rows,
     stage=Stage.COMPARE,
-    fault=read_densely,
+    fault=split_densely,
     workarounds=("slice", "chunk", "tensor_split", "functionalization"),
     prevented_by=("functionalization",),
     minimal_cases=(

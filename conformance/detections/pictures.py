@@ -20,7 +20,7 @@ _GREY = 114  # what ultralytics pads with in training, so that networks expect i
 
 
 @dataclass(frozen=True, eq=False)
-class Labels:
+class PictureLabels:
     """What is in a picture: boxes (n, 4) float64, x1 y1 x2 y2 in its pixels, and their classes (n,) int64."""
 
     boxes: np.ndarray
@@ -32,7 +32,7 @@ class Picture:
     """A file and its labels; None where the folder has none."""
 
     path: Path
-    labels: Labels | None
+    labels: PictureLabels | None
 
     def fitted(self, height: int, width: int) -> tuple[np.ndarray, Letterbox]:
         """The picture in an input of this shape, (height, width, 3) uint8 RGB, and where it lies there. Raises
@@ -93,7 +93,7 @@ def find_pictures(folder: Path) -> list[Picture]:
     return [Picture(path, labels[path.name]) for path in paths]
 
 
-def _read(file: Path) -> dict[str, Labels]:
+def _read(file: Path) -> dict[str, PictureLabels]:
     """The labels of each picture by its name."""
     content = read_json(file, _Annotations)
     classes = {number: index for index, number in enumerate(sorted({kind.id for kind in content.categories}))}
@@ -106,7 +106,7 @@ def _read(file: Path) -> dict[str, Labels]:
     return {image.file_name: _labels(found[image.id], classes) for image in content.images}
 
 
-def _labels(annotations: list[_Annotation], classes: dict[int, int]) -> Labels:
+def _labels(annotations: list[_Annotation], classes: dict[int, int]) -> PictureLabels:
     boxes = np.array([annotation.bbox for annotation in annotations], dtype=np.float64).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]
-    return Labels(boxes, np.array([classes[a.category_id] for a in annotations], dtype=np.int64))
+    return PictureLabels(boxes, np.array([classes[a.category_id] for a in annotations], dtype=np.int64))

@@ -18,7 +18,7 @@ _MOST_LINES = 8
 
 
 @dataclass(frozen=True)
-class Finding:
+class GraphFinding:
     """Something the compiled graph lacks, and the module it is missing in."""
 
     signature: str
@@ -26,7 +26,7 @@ class Finding:
     text: str
 
 
-def check(source: Source, lowered: Graph) -> list[Finding]:
+def check_integrity(source: Source, lowered: Graph) -> list[GraphFinding]:
     """What the lowered graph has lost, in the order of the source."""
     return [
         *(list(_missing(source.graph, lowered)) or _cut_off(source.graph, lowered)),
@@ -35,7 +35,7 @@ def check(source: Source, lowered: Graph) -> list[Finding]:
     ]
 
 
-def described(findings: Sequence[Finding]) -> str:
+def cause_text(findings: Sequence[GraphFinding]) -> str:
     """The findings of the first few scopes, and how many scopes there are more."""
     texts: dict[str, list[str]] = {}
     for finding in findings:
@@ -45,7 +45,7 @@ def described(findings: Sequence[Finding]) -> str:
     return "; ".join([*lines[:_MOST_LINES], *more])
 
 
-def table(source: Source, lowered: Graph) -> str:
+def anchor_table(source: Source, lowered: Graph) -> str:
     """How many operators of each kind there are in the source and in the lowered graph, a line a scope."""
     wanted, found = source.graph.census(), lowered.census()
     lines = []
@@ -56,7 +56,7 @@ def table(source: Source, lowered: Graph) -> str:
     return "\n".join(lines)
 
 
-def _missing(source: Graph, lowered: Graph) -> Iterator[Finding]:
+def _missing(source: Graph, lowered: Graph) -> Iterator[GraphFinding]:
     """Operators of which a scope has fewer than it had. Those whose scope is not known may be of any."""
     wanted, constant = source.census(), lowered.census(input_dependent=False)
     found = _unfolded(source, lowered.census())
@@ -72,10 +72,10 @@ def _missing(source: Graph, lowered: Graph) -> Iterator[Finding]:
             text = f"{kind.value} {had} -> {had - number}"
             text += " that depend on an input" if still else ""
             text += " (scope inferred from the order of the operators)" if inferred else ""
-            yield Finding(CONSTANT_FOLDED if still else DROPPED, scope or "", text)
+            yield GraphFinding(CONSTANT_FOLDED if still else DROPPED, scope or "", text)
 
 
-def _cut_off(source: Graph, lowered: Graph) -> Iterator[Finding]:
+def _cut_off(source: Graph, lowered: Graph) -> Iterator[GraphFinding]:
     """Where nothing is missing: operators that one output does not depend on any more, while another one does."""
     if len(source.outputs) == 1:  # all that is missing is missing for it
         return
@@ -122,14 +122,14 @@ def _by_order(source: Graph, lowered: Graph, fewer: Counter[Kind]) -> dict[str |
     return missing
 
 
-def _constant_outputs(source: Graph, lowered: Graph) -> Iterator[Finding]:
+def _constant_outputs(source: Graph, lowered: Graph) -> Iterator[GraphFinding]:
     """Outputs that depend on no input any more."""
     for index, (before, after) in enumerate(zip(source.outputs, lowered.outputs, strict=False)):
         if before in source.input_dependent and after not in lowered.input_dependent:
-            yield Finding(CONSTANT_FOLDED, "", f"output {index} depends on no input")
+            yield GraphFinding(CONSTANT_FOLDED, "", f"output {index} depends on no input")
 
 
-def _constant_folded(source: Source, lowered: Graph) -> Iterator[Finding]:
+def _constant_folded(source: Source, lowered: Graph) -> Iterator[GraphFinding]:
     """Constants that have the shape of an activation and, transposed or not, that of no constant of the module.
 
     Named after the module that reads it or, where the graph does not say, the first that gives this shape.
@@ -140,7 +140,7 @@ def _constant_folded(source: Source, lowered: Graph) -> Iterator[Finding]:
         if givers and name in lowered.reachable and len(shape) > 1 and _extents(shape) not in honest:
             readers = (op.scope for op in lowered.operators if name in op.inputs and op.scope is not None)
             text = f"reads a constant of an activation's shape, {'x'.join(map(str, shape))}"
-            yield Finding(CONSTANT_FOLDED, next(readers, givers[0]), text)
+            yield GraphFinding(CONSTANT_FOLDED, next(readers, givers[0]), text)
 
 
 def _extents(shape: Shape) -> Shape:

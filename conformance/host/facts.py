@@ -28,7 +28,7 @@ class Process:
 
 
 @dataclass(frozen=True)
-class Device:
+class NeuronDevice:
     """A Neuron device. `memory` is in bytes. A logical core is one or more physical cores."""
 
     index: int
@@ -39,7 +39,7 @@ class Device:
 
 
 @dataclass(frozen=True)
-class Neuron:
+class NeuronFacts:
     """The Neuron side of the host. `trouble` is why neuron-ls gave no devices although it is there.
 
     `nodes` are the device files. The driver that is loaded need not be the one that is installed. `installed` are
@@ -48,7 +48,7 @@ class Neuron:
 
     nodes: tuple[str, ...]
     tool: str | None
-    devices: tuple[Device, ...]
+    devices: tuple[NeuronDevice, ...]
     trouble: str | None
     driver_loaded: str | None
     driver_installed: str | None
@@ -108,7 +108,7 @@ class Facts:
     """All of it. `variables` are those of the environment that change what is compiled or where it runs."""
 
     machine: Machine
-    neuron: Neuron
+    neuron: NeuronFacts
     packages: Packages
     variables: dict[str, str]
     targets: tuple[Usable, ...]

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from conformance.host.facts import Device, Neuron, Process
+from conformance.host.facts import NeuronDevice, NeuronFacts, Process
 from conformance.host.probe import Host, ToolError
 
 
@@ -32,9 +32,9 @@ class ListedDevice(BaseModel):
     instance_type: str | None = None
 
     @property
-    def device(self) -> Device:
+    def device(self) -> NeuronDevice:
         """What the JSON says, in our words."""
-        return Device(
+        return NeuronDevice(
             index=self.neuron_device,
             logical_cores=self.nc_count,
             physical_cores=self.nc_count * (self.logical_neuroncore_config or 1),
@@ -67,7 +67,7 @@ def list_devices(host: Host, tool: str) -> list[ListedDevice]:
     raise ToolError(f"neuron-ls printed JSON of another shape: {where}: {problem['msg']}")
 
 
-def find_neuron(host: Host) -> tuple[Neuron, str | None]:
+def find_neuron(host: Host) -> tuple[NeuronFacts, str | None]:
     """The Neuron side, and the instance type where neuron-ls tells it (those of newer SDKs do)."""
     listed: list[ListedDevice] = []
     trouble = None
@@ -77,7 +77,7 @@ def find_neuron(host: Host) -> tuple[Neuron, str | None]:
             listed = list_devices(host, tool)
         except ToolError as error:
             trouble = str(error)
-    neuron = Neuron(
+    neuron = NeuronFacts(
         nodes=_nodes(host),
         tool=tool,
         devices=tuple(device.device for device in listed),

@@ -16,7 +16,7 @@ class Checkable(Protocol):
         """Why it cannot be used here and what to install; None where it can."""
 
 
-def check(names: Iterable[str], load: Callable[[str], Checkable]) -> tuple[Usable, ...]:
+def usable(names: Iterable[str], load: Callable[[str], Checkable]) -> tuple[Usable, ...]:
     """Ask each of them. One that breaks is reported as unusable."""
     return tuple(_ask(name, load) for name in names)
 

@@ -30,13 +30,13 @@ from conformance.graphs.fx_match import calls
 from conformance.operators.calls import CALLS
 from conformance.operators.given import noise
 from conformance.operators.parts import is_composite, written_down
-from conformance.operators.table import TORCH_XLA, Fate, Row, Table
+from conformance.operators.table import TORCH_XLA, Fate, OperatorRow, OperatorTable
 
 PACKAGES = ("torch-xla", "torch", "torchvision")
 
 
 @dataclass(frozen=True)
-class Measured:
+class CallFate:
     """The fate of an operator in a call, with one setting of functionalization."""
 
     operator: str
@@ -49,7 +49,7 @@ def main(
     output: Annotated[Path, typer.Option(help="The file that is written.")] = TORCH_XLA,
 ) -> None:
     """Measure every operator of every call."""
-    table = Table(
+    table = OperatorTable(
         package="torch-xla",
         holds_for=">=2.9",  # until a release is seen that does otherwise
         versions={name: version(name) for name in PACKAGES},
@@ -60,16 +60,16 @@ def main(
     typer.echo(f"wrote {output}: {len(table.rows)} rows")
 
 
-def rows(calls: Sequence[str]) -> list[Row]:
+def rows(calls: Sequence[str]) -> list[OperatorRow]:
     """Of each operator of these calls: one for each of the fates it has, with the first call that shows it."""
-    found: dict[tuple[str, Fate, Fate], Row] = {}
+    found: dict[tuple[str, Fate, Fate], OperatorRow] = {}
     for off, on in zip(measured(calls, False), measured(calls, True), strict=True):
-        row = Row(operator=off.operator, call=off.call, off=off.fate, on=on.fate, error=off.error or on.error)
+        row = OperatorRow(operator=off.operator, call=off.call, off=off.fate, on=on.fate, error=off.error or on.error)
         found.setdefault((row.operator, row.off, row.on), row)
     return sorted(found.values(), key=lambda row: (row.operator, row.call))
 
 
-def measured(calls: Sequence[str], functionalization: bool) -> list[Measured]:
+def measured(calls: Sequence[str], functionalization: bool) -> list[CallFate]:
     """Every operator of these calls, in a process of its own."""
     variables = {"PJRT_DEVICE": "CPU", "XLA_DISABLE_FUNCTIONALIZATION": str(int(not functionalization))}
     context = get_context("spawn")
@@ -81,19 +81,19 @@ def _set(variables: dict[str, str]) -> None:
     os.environ.update(variables)
 
 
-def as_json(table: Table) -> str:
+def as_json(table: OperatorTable) -> str:
     """A line for each row, so that a later measurement can be compared."""
     return json_by_line(table.model_dump(mode="json", exclude_none=True), "rows")
 
 
-def _measured(calls: Sequence[str]) -> list[Measured]:
+def _measured(calls: Sequence[str]) -> list[CallFate]:
     import torch_xla  # noqa: F401  # its kernels are registered
 
     logging.disable(logging.ERROR)  # of torch.export, which fails where it fails
     warnings.simplefilter("ignore")  # of operators that are new, or old
     with torch.no_grad():
         return [
-            Measured(func.name(), call, *_fate(func, args, kwargs))
+            CallFate(func.name(), call, *_fate(func, args, kwargs))
             for call in calls
             for written in _operators_of(call)
             for func, args, kwargs in (written, *_in_place(*written))

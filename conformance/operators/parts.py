@@ -46,11 +46,11 @@ def written_down(write: Written, dependent: Dependent | None = None) -> Iterator
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             kwargs = kwargs or {}
             write(func, args, kwargs)
-            given = tensors((args, kwargs))
+            given = tensors_in((args, kwargs))
             depends = known.has(given[1:] if gives_shape_alone(func._schema.name) else given)
             results = func(*args, **kwargs)
             if depends:
-                known.add(tensors(results))
+                known.add(tensors_in(results))
             return results
 
     with sdpa_kernel(SDPBackend.MATH), Mode():  # type: ignore[no-untyped-call]
@@ -75,7 +75,7 @@ def tell_parts(func: Any, args: Any, kwargs: Any, write: Written, dependent: Dep
             func(*args, **kwargs)
 
 
-def tensors(value: Any) -> list[Tensor]:
+def tensors_in(value: Any) -> list[Tensor]:
     """Those in any nesting of lists and dicts."""
     return [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
 

@@ -23,7 +23,7 @@ class Fate(str, Enum):
     REFUSED = "refused"
 
 
-class Row(Strict):
+class OperatorRow(Strict):
     """One operator in one of the calls it was measured in, `aten::index.Tensor` in `mask_read`.
 
     `off` and `on` are its fates without functionalization, as torch-neuronx has it, and with; `error` is the first
@@ -37,14 +37,14 @@ class Row(Strict):
     error: str | None = None
 
 
-class Table(Strict):
+class OperatorTable(Strict):
     """A file of measurements: of what versions, on what day. `package` in `holds_for` is taken to do the same."""
 
     package: str
     holds_for: str
     versions: dict[str, str]
     measured: date
-    rows: list[Row]
+    rows: list[OperatorRow]
 
     @cached_property
     def _fates(self) -> dict[tuple[str, bool], frozenset[Fate]]:
@@ -61,6 +61,6 @@ class Table(Strict):
 
 
 @cache
-def table() -> Table:
+def table() -> OperatorTable:
     """That of torch-xla."""
-    return read_json(TORCH_XLA, Table)
+    return read_json(TORCH_XLA, OperatorTable)

@@ -11,7 +11,7 @@ from conformance.cases.case import check_size, check_stride
 from conformance.core.deferred import torch
 from conformance.core.errors import UserError, check
 from conformance.models.torchvision_ops import own_kernels
-from conformance.partition.share import Cut, Measured
+from conformance.partition.share import Cut, MeasuredPass
 from conformance.systems.fasterrcnn import FasterRcnn
 
 PARTS = {
@@ -27,7 +27,7 @@ CUTS = (
 )
 
 
-def measured(variant: str, height: int, width: int, runs: int = 3) -> Measured:
+def measured(variant: str, height: int, width: int, runs: int = 3) -> MeasuredPass:
     """The whole model of torchvision, one photograph of this many pixels, float32. Raises UserError."""
     system = FasterRcnn()
     if reason := system.missing():
@@ -36,10 +36,10 @@ def measured(variant: str, height: int, width: int, runs: int = 3) -> Measured:
     check_stride(*check_size(1, height, width)[1:], system.stride("backbone"))
 
     from conformance.partition.measure import measure
-    from conformance.systems.building.fasterrcnn import calibrated
+    from conformance.systems.building.fasterrcnn import calibrated_stages
     from conformance.systems.building.images import crops
 
-    model = copy.deepcopy(calibrated(variant)[0])
+    model = copy.deepcopy(calibrated_stages(variant)[0])
     model.transform.min_size, model.transform.max_size = (min(height, width),), max(height, width)  # no resizing
     photograph = crops(1, height, width, 0)[0]
     return measure(model, ([photograph],), PARTS, f"{system.name}-{variant} {height}x{width}", _where(), runs)

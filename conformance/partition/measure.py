@@ -15,7 +15,7 @@ from torch.profiler import ProfilerActivity, profile, record_function
 from torch.utils.flop_counter import FlopCounterMode
 
 from conformance.core.errors import UserError
-from conformance.partition.share import Measured, Operator, Part
+from conformance.partition.share import MeasuredPass, OperatorCost, Part
 from conformance.programs.program import tensors
 
 # Of each part, the paths of the modules that it is made of, in the order they run.
@@ -26,7 +26,7 @@ _RANGE = "part "
 @torch.no_grad()
 def measure(
     module: nn.Module, given: tuple[Any, ...], parts: Paths, model: str, where: str, runs: int = 3
-) -> Measured:
+) -> MeasuredPass:
     """The mean of some runs, after one that is not counted. Raises UserError where parts overlap."""
     _check_apart(parts)
     module(*given)
@@ -42,7 +42,7 @@ def measure(
         Part(name, sum(flops.get(f"{root}.{path}", 0) for path in paths), received[paths[0]], returned[paths[-1]])
         for name, paths in parts.items()
     )
-    return Measured(model, where, tuple(operators), tuple(found), flops.get("Global", 0))
+    return MeasuredPass(model, where, tuple(operators), tuple(found), flops.get("Global", 0))
 
 
 def _check_apart(parts: Paths) -> None:
@@ -52,7 +52,7 @@ def _check_apart(parts: Paths) -> None:
             raise UserError(f"{path!r} is counted twice: {outer!r} is in a part, too")
 
 
-def _operators(events: list[FunctionEvent], runs: int) -> Iterator[Operator]:
+def _operators(events: list[FunctionEvent], runs: int) -> Iterator[OperatorCost]:
     """The outermost operators, summed by name and part. Their times add up to the profiler's own `self` times."""
     calls: dict[tuple[str, str | None], int] = defaultdict(int)
     microseconds: dict[tuple[str, str | None], float] = defaultdict(float)
@@ -63,7 +63,7 @@ def _operators(events: list[FunctionEvent], runs: int) -> Iterator[Operator]:
             calls[event.name, part] += 1
             microseconds[event.name, part] += event.cpu_time_total
     for (name, part), count in calls.items():
-        yield Operator(name, part, count // runs, microseconds[name, part] / runs / 1000)
+        yield OperatorCost(name, part, count // runs, microseconds[name, part] / runs / 1000)
 
 
 def _callers(event: FunctionEvent) -> Iterator[FunctionEvent]:

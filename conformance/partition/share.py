@@ -21,7 +21,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Operator:
+class OperatorCost:
     """An operator as the model calls it, with all that it calls in turn; `part` is None outside the parts."""
 
     name: str
@@ -67,12 +67,12 @@ class Ratio:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredPass:
     """One forward pass of a model. `flops` are those of all of it; `where` says what it was measured on."""
 
     model: str
     where: str
-    operators: tuple[Operator, ...]
+    operators: tuple[OperatorCost, ...]
     parts: tuple[Part, ...]
     flops: int
 
@@ -107,7 +107,7 @@ class Measured:
         return received + sum(parts[name].returned for name in cut.parts)
 
 
-def by_name(operators: Iterable[Operator]) -> dict[str, Cost]:
+def by_name(operators: Iterable[OperatorCost]) -> dict[str, Cost]:
     """The cost of each operator over all parts, the dearest first."""
     costs: dict[str, Cost] = {}
     for operator in operators:
@@ -115,5 +115,5 @@ def by_name(operators: Iterable[Operator]) -> dict[str, Cost]:
     return dict(sorted(costs.items(), key=lambda item: -item[1].milliseconds))
 
 
-def _sum(operators: Iterable[Operator], flops: int) -> Cost:
+def _sum(operators: Iterable[OperatorCost], flops: int) -> Cost:
     return sum((Cost(o.calls, o.milliseconds) for o in operators), Cost(flops=flops))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Column, Table
 
-from conformance.partition.share import Cost, Cut, Measured, by_name
+from conformance.partition.share import Cost, Cut, MeasuredPass, by_name
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _MOST = 12
 
 
-def print_partition(measured: Measured, cuts: Sequence[Cut], console: Console) -> None:
+def print_partition(measured: MeasuredPass, cuts: Sequence[Cut], console: Console) -> None:
     """Which operators cost how much before and after, and the share that each cut puts on the device."""
     console.print(f"{measured.model}: {measured.where}")
     console.print(_operators(measured, cuts))
@@ -25,7 +25,7 @@ def print_partition(measured: Measured, cuts: Sequence[Cut], console: Console) -
     console.print("Time is what the operators took on this CPU, FLOPs are of convolutions and matrix products.")
 
 
-def partition_json(measured: Measured, cuts: Sequence[Cut]) -> str:
+def partition_json(measured: MeasuredPass, cuts: Sequence[Cut]) -> str:
     """Everything that was measured and, for each cut, cost on either side, ratio and bytes moved."""
     found = asdict(measured) | {"whole": asdict(measured.whole())}
     found["cuts"] = [
@@ -41,7 +41,7 @@ def partition_json(measured: Measured, cuts: Sequence[Cut]) -> str:
     return json.dumps(found, indent=2)
 
 
-def _operators(measured: Measured, cuts: Sequence[Cut]) -> Table:
+def _operators(measured: MeasuredPass, cuts: Sequence[Cut]) -> Table:
     """The dearest operators: of the whole model, and what each cut leaves of them on the CPU."""
     sides: dict[str, tuple[str, ...]] = {"whole model": ()}
     for cut in cuts:  # fused or not, the same is left
@@ -62,7 +62,7 @@ def _cost(costs: dict[str, Cost], names: Sequence[str]) -> str:
     return f"{sum(c.milliseconds for c in found):.1f} ({sum(c.calls for c in found)})" if found else "-"
 
 
-def _cuts(measured: Measured, cuts: Sequence[Cut]) -> Table:
+def _cuts(measured: MeasuredPass, cuts: Sequence[Cut]) -> Table:
     """The share on the device, three ways."""
     table = Table("programs (+ is fused)", "calls", "FLOPs", "time", "MB moved", title="On the device")
     for cut in cuts:

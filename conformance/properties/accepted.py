@@ -13,7 +13,7 @@ from conformance.cases.options import Justification
 from conformance.cases.outcome import Outcome, Stage, Status, Strict, Text
 from conformance.core.reading import fixture_path, read_json
 from conformance.core.store import digest
-from conformance.properties.program import Program
+from conformance.properties.program import ProgramSpec
 from conformance.properties.setups import Setup
 from conformance.targets.protocol import Target
 
@@ -31,7 +31,7 @@ class Accepted(Strict):
     signature: str | None
     link: Text | None = None
     reason: Text | None = None
-    program: Program
+    program: ProgramSpec
 
     @model_validator(mode="after")
     def _says_why(self) -> Accepted:
@@ -76,8 +76,8 @@ def accepted_folder(given: str | None) -> Path:
     return Path(given) if given else fixture_path("programs")
 
 
-def accept(
-    folder: Path, program: Program, outcome: Outcome, setup: Setup, target: Target, why: Justification
+def accept_program(
+    folder: Path, program: ProgramSpec, outcome: Outcome, setup: Setup, target: Target, why: Justification
 ) -> Path:
     """Write a failure as a case; from these versions of the target's packages on it is expected."""
     installed = target.packages(setup.column.hardware, setup.column.sdk)

@@ -7,7 +7,7 @@ from math import prod
 
 from hypothesis import strategies as st
 
-from conformance.properties.operator import Arguments, Function, Infix, Method, Operator, Shaped, Weight
+from conformance.properties.operator import Arguments, Function, Infix, Method, OpSpec, Shaped, Weight
 
 _LONGEST_SUM = 256  # longer ones are a matter of the order of summation
 
@@ -76,29 +76,29 @@ def _statistics(shapes: Sequence[tuple[int, ...]], arguments: Arguments) -> dict
 
 
 ELEMENTWISE = (
-    *(Operator(name, Function(f"F.{name}")) for name in ("relu", "silu", "mish", "hardswish")),
-    *(Operator(name, Method(name)) for name in ("sigmoid", "tanh")),
-    Operator("clamp", Method("clamp"), arguments=_clamps),
-    Operator("leaky_relu", Function("F.leaky_relu"), arguments=lambda _: st.just({"negative_slope": 0.125})),
-    Operator(
+    *(OpSpec(name, Function(f"F.{name}")) for name in ("relu", "silu", "mish", "hardswish")),
+    *(OpSpec(name, Method(name)) for name in ("sigmoid", "tanh")),
+    OpSpec("clamp", Method("clamp"), arguments=_clamps),
+    OpSpec("leaky_relu", Function("F.leaky_relu"), arguments=lambda _: st.just({"negative_slope": 0.125})),
+    OpSpec(
         "gelu",
         Function("F.gelu"),
         arguments=lambda _: st.sampled_from(["none", "tanh"]).map(lambda form: {"approximate": form}),
     ),
-    Operator(
+    OpSpec(
         "softmax",
         Function("torch.softmax"),
         accepts=lambda x: any(x.shape[dim] > 1 for dim in x.own),
         arguments=_softmaxes,
     ),
     *(
-        Operator(name, Method(name), accepts=lambda x: x.rank > 1, arguments=_reductions, batch=_without)
+        OpSpec(name, Method(name), accepts=lambda x: x.rank > 1, arguments=_reductions, batch=_without)
         for name in ("sum", "mean", "amax")
     ),
-    Operator("add", Infix("+"), partner=broadcasts),
-    Operator("multiply", Infix("*"), partner=broadcasts),
-    Operator("scale", Infix("*"), accepts=lambda x: 1 < x.rank <= 4, arguments=_along, weights=_factors),
-    Operator(
+    OpSpec("add", Infix("+"), partner=broadcasts),
+    OpSpec("multiply", Infix("*"), partner=broadcasts),
+    OpSpec("scale", Infix("*"), accepts=lambda x: 1 < x.rank <= 4, arguments=_along, weights=_factors),
+    OpSpec(
         "batch_norm",
         Function("F.batch_norm"),
         accepts=lambda x: x.rank in (3, 4) and x.axis == 0,

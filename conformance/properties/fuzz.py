@@ -7,7 +7,7 @@ from hypothesis.database import DirectoryBasedExampleDatabase
 
 from conformance.cases.outcome import Outcome
 from conformance.properties.generate import programs
-from conformance.properties.program import Program
+from conformance.properties.program import ProgramSpec
 from conformance.properties.search import Search
 from conformance.properties.setups import DEFAULT_DTYPE
 
@@ -16,7 +16,7 @@ class Found(Exception):
     """A program failed, and nothing that is known explains it."""
 
 
-def fuzz(search: Search, profile: settings, folder: str | None = None) -> tuple[Program, Outcome] | None:
+def fuzz(search: Search, profile: settings, folder: str | None = None) -> tuple[ProgramSpec, Outcome] | None:
     """The smallest program that was found to fail, and how; None where there is none.
 
     Only float32 is fine enough for inputs without ties; where a target casts, or stores less, nothing is looked up
@@ -27,7 +27,7 @@ def fuzz(search: Search, profile: settings, folder: str | None = None) -> tuple[
 
     @profile
     @given(programs(ranking=search.setup.dtype == DEFAULT_DTYPE))
-    def target_equals_reference(program: Program) -> None:
+    def target_equals_reference(program: ProgramSpec) -> None:
         verdict = search.try_(program)
         event(verdict)
         if verdict == "fail":

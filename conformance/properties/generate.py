@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from conformance.golden.baseline import as_channels_last
 from conformance.properties.module import results_of, zeros
-from conformance.properties.operator import MOST_DIMENSIONS, Arguments, Operator, Shaped
+from conformance.properties.operator import MOST_DIMENSIONS, Arguments, OpSpec, Shaped
 from conformance.properties.operators import NAMES, OPERATORS
-from conformance.properties.program import Program, Step
+from conformance.properties.program import ProgramSpec, Step
 
 MOST_STEPS = 12
 _SHAPES = ((8, 9, 9), (8, 9, 9), (4, 6, 10), (12, 9), (8,))  # the largest inputs, without the batch
@@ -26,7 +26,7 @@ class Building:
     values: list[Shaped]
     steps: list[Step] = field(default_factory=list)
 
-    def add(self, operator: Operator, indices: Sequence[int], arguments: Arguments) -> None:
+    def add(self, operator: OpSpec, indices: Sequence[int], arguments: Arguments) -> None:
         """One more step; its results by torch's own rules, in every layout."""
         given = [self.values[index] for index in indices]
         weights = operator.weights([value.shape for value in given], arguments)
@@ -39,7 +39,7 @@ class Building:
         self.values += [Shaped(*results, axis, each, apart) for results in zip(plain, turned, strict=True)]
         self.steps.append(step.model_copy(update={"results": len(plain)}))
 
-    def finished(self) -> Program:
+    def finished(self) -> ProgramSpec:
         """The program; outputs that do not have the batch first are turned."""
         if not self.steps:
             self.add(OPERATORS["relu"], [0], {})
@@ -47,11 +47,11 @@ class Building:
         for index in range(len(self.inputs), len(self.values)):
             if index not in read and (axis := self.values[index].axis):
                 self.add(OPERATORS["transpose"], [index], {"dim0": 0, "dim1": axis})
-        return Program(inputs=tuple(self.inputs), steps=tuple(self.steps)).without_unused_inputs()
+        return ProgramSpec(inputs=tuple(self.inputs), steps=tuple(self.steps)).without_unused_inputs()
 
 
 @st.composite
-def programs(draw: st.DrawFn, ranking: bool = True, most_steps: int = MOST_STEPS) -> Program:
+def programs(draw: st.DrawFn, ranking: bool = True, most_steps: int = MOST_STEPS) -> ProgramSpec:
     """Small programs. Without `ranking` nothing is looked up by rank: for dtypes so coarse that inputs have ties."""
     batch = draw(st.sampled_from([1, 2, 3]))
     first = draw(_shapes())
@@ -92,13 +92,13 @@ def _steps(draw: st.DrawFn, building: Building, ranking: bool) -> None:
     building.add(operator, indices, draw(operator.arguments([values[index] for index in indices])))
 
 
-def _fits(operator: Operator, value: Shaped, ranking: bool) -> bool:
+def _fits(operator: OpSpec, value: Shaped, ranking: bool) -> bool:
     if operator.ranks and not (ranking and value.apart):
         return False
     return value.rank <= MOST_DIMENSIONS and operator.accepts(value)
 
 
-def _goes_with(operator: Operator, building: Building, indices: list[int], other: int) -> bool:
+def _goes_with(operator: OpSpec, building: Building, indices: list[int], other: int) -> bool:
     """Whether a value can be one more of those a step reads."""
     assert operator.partner is not None
     return all(operator.partner(building.values[index], building.values[other]) for index in indices)

@@ -8,17 +8,17 @@ import torch
 from torch import Tensor, nn
 
 from conformance.core.errors import check
-from conformance.properties.operator import Operator, Weight
+from conformance.properties.operator import OpSpec, Weight
 from conformance.properties.operators import OPERATORS
-from conformance.properties.program import Program, Step
+from conformance.properties.program import ProgramSpec, Step
 
 
-def operator_of(step: Step) -> Operator:
+def operator_of(step: Step) -> OpSpec:
     """The operator of a step. Raises UserError."""
     return OPERATORS[check("operator", step.operator, OPERATORS)]
 
 
-def results_of(operator: Operator, step: Step, values: list[Tensor]) -> tuple[Tensor, ...]:
+def results_of(operator: OpSpec, step: Step, values: list[Tensor]) -> tuple[Tensor, ...]:
     """What a step gives for values and, behind them, its weights."""
     done = operator.spelling.call(values, step.arguments)
     return (done,) if isinstance(done, Tensor) else tuple(done)
@@ -37,7 +37,7 @@ def seed_of(step: int, index: int) -> int:
 class Steps(nn.Module):
     """Runs a program: its inputs to its outputs. Constants are buffers, seeded by step."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: ProgramSpec) -> None:
         super().__init__()
         self.program = program
         self.operators = [operator_of(step) for step in program.steps]
@@ -61,7 +61,7 @@ class Steps(nn.Module):
         return value
 
 
-def weights(program: Program) -> list[dict[str, Weight]]:
+def weights(program: ProgramSpec) -> list[dict[str, Weight]]:
     """The constants of every step, by torch's own rule of what shape each step has."""
     values = [torch.zeros(shape) for shape in program.inputs]
     made = []
@@ -78,7 +78,7 @@ def zeros(weight: Weight) -> Tensor:
     return torch.zeros(weight.shape, dtype=torch.float32 if weight.below is None else torch.int64)
 
 
-def example_inputs(program: Program, index: int) -> tuple[Tensor, ...]:
+def example_inputs(program: ProgramSpec, index: int) -> tuple[Tensor, ...]:
     """Float32 in -1.3 .. 2.7, all values of one input different and evenly spread, so that ranking them is no matter
     of rounding; and no few of them sum to nothing. Another index gives other inputs."""
     return tuple(spread(shape, 1000 + 100 * index + number) for number, shape in enumerate(program.inputs))

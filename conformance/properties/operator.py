@@ -96,7 +96,7 @@ class Spelling(Protocol):
         """Spell it."""
 
 
-def written(arguments: Mapping[str, Any], positional: Sequence[str] = ()) -> list[str]:
+def written_arguments(arguments: Mapping[str, Any], positional: Sequence[str] = ()) -> list[str]:
     """Arguments as they are written in a call."""
     return [
         *(spelled(arguments[name]) for name in positional if name in arguments),
@@ -128,7 +128,7 @@ class Function:
     def source(self, names: Sequence[str], arguments: Arguments) -> str:
         """Spell it."""
         given = [f"[{', '.join(names)}]"] if self.as_list else list(names)
-        return f"{self.path}({', '.join([*given, *written(self._passed(arguments))])})"
+        return f"{self.path}({', '.join([*given, *written_arguments(self._passed(arguments))])})"
 
     def _passed(self, arguments: Arguments) -> Arguments:
         return {name: value for name, value in arguments.items() if name not in self.of_weights}
@@ -151,7 +151,7 @@ class Method:
 
     def source(self, names: Sequence[str], arguments: Arguments) -> str:
         """Spell it."""
-        given = ", ".join([*names[1:], *written(arguments, self.positional)])
+        given = ", ".join([*names[1:], *written_arguments(arguments, self.positional)])
         return f"{names[0]}.{self.name}({given})" + (f".{self.then}" if self.then else "")
 
 
@@ -185,7 +185,7 @@ def stays(value: Shaped, arguments: Arguments) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
-class Operator:
+class OpSpec:
     """One line of the table.
 
     `accepts` says whether a value can be its first; `partner`, where it takes two or more, whether a value goes

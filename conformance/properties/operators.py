@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from conformance.properties.elementwise import ELEMENTWISE
-from conformance.properties.operator import Operator
+from conformance.properties.operator import OpSpec
 from conformance.properties.pieces import PIECES
 from conformance.properties.ranking import RANKING
 from conformance.properties.views import VIEWS
 from conformance.properties.windows import WINDOWS
 
-OPERATORS: dict[str, Operator] = {
+OPERATORS: dict[str, OpSpec] = {
     operator.name: operator for operator in (*ELEMENTWISE, *VIEWS, *PIECES, *WINDOWS, *RANKING)
 }
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from conformance.properties.elementwise import signed
-from conformance.properties.operator import MOST_DIMENSIONS, Arguments, Function, Method, Operator, Shaped
+from conformance.properties.operator import MOST_DIMENSIONS, Arguments, Function, Method, OpSpec, Shaped
 from conformance.properties.views import squeezed, unsqueezed
 
 _MOST_PIECES = 4
@@ -149,7 +149,7 @@ def _stackings(draw: st.DrawFn, values: Sequence[Shaped]) -> Arguments:
 
 
 PIECES = (
-    Operator(
+    OpSpec(
         "split",
         Method("split", ("split_size",)),
         accepts=_can_be_cut,
@@ -158,11 +158,11 @@ PIECES = (
         many=True,
         weight=4,
     ),
-    Operator(
+    OpSpec(
         "split_evenly", Method("split", ("split_size",)), accepts=_can_be_cut, arguments=_size, moves=True, many=True
     ),
-    Operator("chunk", Method("chunk", ("chunks",)), accepts=_can_be_cut, arguments=_chunks, moves=True, many=True),
-    Operator(
+    OpSpec("chunk", Method("chunk", ("chunks",)), accepts=_can_be_cut, arguments=_chunks, moves=True, many=True),
+    OpSpec(
         "tensor_split",
         Method("tensor_split", ("indices",)),
         accepts=_can_be_cut,
@@ -170,9 +170,9 @@ PIECES = (
         moves=True,
         many=True,
     ),
-    Operator("slice", Slice(), accepts=_can_be_cut, arguments=_ranges, moves=True),
-    Operator("narrow", Function("torch.narrow"), accepts=_can_be_cut, arguments=_narrows, moves=True),
-    Operator(
+    OpSpec("slice", Slice(), accepts=_can_be_cut, arguments=_ranges, moves=True),
+    OpSpec("narrow", Function("torch.narrow"), accepts=_can_be_cut, arguments=_narrows, moves=True),
+    OpSpec(
         "select",
         Method("select", ("dim", "index")),
         accepts=lambda x: x.rank > 2,
@@ -180,7 +180,7 @@ PIECES = (
         batch=squeezed,
         moves=True,
     ),
-    Operator(
+    OpSpec(
         "unbind",
         Method("unbind", ("dim",)),
         accepts=lambda x: x.rank > 2 and bool(_few(x)),
@@ -189,7 +189,7 @@ PIECES = (
         moves=True,
         many=True,
     ),
-    Operator(
+    OpSpec(
         "cat",
         Function("torch.cat", as_list=True),
         partner=_can_be_joined,
@@ -197,7 +197,7 @@ PIECES = (
         arguments=_joints,
         weight=2,
     ),
-    Operator(
+    OpSpec(
         "stack",
         Function("torch.stack", as_list=True),
         partner=_can_be_stacked,

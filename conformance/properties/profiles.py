@@ -24,7 +24,7 @@ def register() -> None:
     settings.register_profile("nightly", shared, max_examples=10_000)
 
 
-def chosen(name: str | None) -> settings:
+def chosen_profile(name: str | None) -> settings:
     """The settings of a profile. Raises UserError."""
     register()
     try:

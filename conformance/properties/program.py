@@ -38,7 +38,7 @@ class Step(Strict):
         return self.operator, frozenset(chosen.items())
 
 
-class Program(Strict):
+class ProgramSpec(Strict):
     """Inputs are (batch, ...) each, of one batch. Its outputs are all values that no step reads, but for the inputs.
 
     Every output has the batch first, and no step mixes images: a program is defined for any batch.
@@ -48,7 +48,7 @@ class Program(Strict):
     steps: tuple[Step, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _places_exist(self) -> Program:
+    def _places_exist(self) -> ProgramSpec:
         if any(not shape or min(shape) < 1 for shape in self.inputs):
             raise ValueError("every input needs a shape of numbers from 1 on, the batch first")
         if sum(map(prod, self.inputs)) > MOST_VALUES:
@@ -79,11 +79,11 @@ class Program(Strict):
         """What its steps have chosen."""
         return Counter(step.choice for step in self.steps)
 
-    def contains(self, smaller: Program) -> bool:
+    def contains(self, smaller: ProgramSpec) -> bool:
         """Whether it makes all the choices of a smaller one, whatever its shapes, numbers and order."""
         return smaller.choices <= self.choices
 
-    def without_unused_inputs(self) -> Program:
+    def without_unused_inputs(self) -> ProgramSpec:
         """The same, without inputs that no step reads."""
         used = sorted({index for step in self.steps for index in step.inputs if index < len(self.inputs)})
         removed = len(self.inputs) - len(used)
@@ -92,4 +92,4 @@ class Program(Strict):
             step.model_copy(update={"inputs": tuple(index_of.get(p, p - removed) for p in step.inputs)})
             for step in self.steps
         ]
-        return Program(inputs=tuple(self.inputs[index] for index in used), steps=tuple(steps))
+        return ProgramSpec(inputs=tuple(self.inputs[index] for index in used), steps=tuple(steps))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from conformance.properties.elementwise import signed
-from conformance.properties.operator import Arguments, Function, Infix, Method, Operator, Shaped, Weight, spelled
+from conformance.properties.operator import Arguments, Function, Infix, Method, OpSpec, Shaped, Weight, spelled
 
 _MOST_FEATURES = 8
 
@@ -131,18 +131,18 @@ def _gathers(draw: st.DrawFn, values: Sequence[Shaped]) -> Arguments:
 
 
 RANKING = (
-    Operator("matmul", Infix("@"), partner=_can_be_multiplied, weight=2),
-    Operator("attend", Attend(), partner=_can_attend),
-    Operator(
+    OpSpec("matmul", Infix("@"), partner=_can_be_multiplied, weight=2),
+    OpSpec("attend", Attend(), partner=_can_attend),
+    OpSpec(
         "linear",
         Function("F.linear", of_weights=("features",)),
         accepts=lambda x: x.axis < x.rank - 1 and x.can_grow(_MOST_FEATURES),
         arguments=lambda _: st.integers(1, _MOST_FEATURES).map(lambda n: {"features": n}),
         weights=_linear,
     ),
-    Operator("topk", Method("topk", ("k",), then="values"), lambda x: x.rank > 1, _best),
-    Operator("sort", Method("sort", then="values"), lambda x: x.rank > 1, _orders),
-    Operator(
+    OpSpec("topk", Method("topk", ("k",), then="values"), lambda x: x.rank > 1, _best),
+    OpSpec("sort", Method("sort", then="values"), lambda x: x.rank > 1, _orders),
+    OpSpec(
         "gather_best",
         GatherBest(),
         accepts=lambda x: x.rank > 1,
@@ -150,8 +150,8 @@ RANKING = (
         arguments=_best,
         ranks=True,
     ),
-    Operator("index_select", IndexSelect(), lambda x: x.rank > 1, _lookups, weights=_index),
-    Operator(
+    OpSpec("index_select", IndexSelect(), lambda x: x.rank > 1, _lookups, weights=_index),
+    OpSpec(
         "gather",
         Gather(),
         accepts=lambda x: 1 < x.rank <= 4 and x.axis == 0 and x.each == 1,

@@ -12,12 +12,12 @@ from conformance.compare.metrics import OF_WHOLE
 from conformance.compare.verdict import each_output, split_groups
 from conformance.golden.baseline import largest_errors
 from conformance.properties.module import Steps, example_inputs
-from conformance.properties.program import Program
+from conformance.properties.program import ProgramSpec
 
 _DRAWS = 4
 
 
-def only_rounding(program: Program, outcome: Outcome, dtype: str) -> bool:
+def only_rounding(program: ProgramSpec, outcome: Outcome, dtype: str) -> bool:
     """Whether rounding every value of the program once explains a wrong outcome.
 
     The reference is computed again with every value that is computed, constants and inputs too, moved at random by up
@@ -30,7 +30,7 @@ def only_rounding(program: Program, outcome: Outcome, dtype: str) -> bool:
     return all(_explained(group, moved[name], allowed) for name, group in outcome.groups.items() if group.bad)
 
 
-def rounding_error(program: Program, dtype: str, index: int = 0) -> dict[str, dict[str, list[float]]]:
+def rounding_error(program: ProgramSpec, dtype: str, index: int = 0) -> dict[str, dict[str, list[float]]]:
     """Per output, measure and image, the largest error of a few such runs, for the inputs of an index."""
     inputs = tuple(x.double() for x in example_inputs(program, index))
 
@@ -45,7 +45,7 @@ def rounding_error(program: Program, dtype: str, index: int = 0) -> dict[str, di
 class Rounded(Steps):
     """The program in float64, with every value moved a little."""
 
-    def __init__(self, program: Program, dtype: str, seed: int) -> None:
+    def __init__(self, program: ProgramSpec, dtype: str, seed: int) -> None:
         super().__init__(program)
         self.unit = torch.finfo(getattr(torch, stored_dtype(dtype))).eps / 2
         self.generator = torch.Generator().manual_seed(seed)

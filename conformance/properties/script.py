@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from conformance.cases.case import stored_dtype
 from conformance.properties.module import operator_of, seed_of, weight_name, weights
-from conformance.properties.program import Program, Step
+from conformance.properties.program import ProgramSpec, Step
 from conformance.properties.setups import Setup
 
 # Target -> lines before torch is imported; lines that give `compiled`, a function of the inputs.
@@ -71,7 +71,7 @@ _COMPILED: dict[str, tuple[str, ...]] = {
 _OWN = ("compiled = model  # put what your target compiles in its place",)
 
 
-def script(program: Program, setup: Setup) -> str:
+def script(program: ProgramSpec, setup: Setup) -> str:
     """The script for a case's target and dtype. It prints the error of each output."""
     dtype = stored_dtype(setup.dtype)
     precision = {"bfloat16": "bf16", "float16": "f16"}.get(dtype, "f32")
@@ -95,7 +95,7 @@ def script(program: Program, setup: Setup) -> str:
     )
 
 
-def _module(program: Program) -> list[str]:
+def _module(program: ProgramSpec) -> list[str]:
     """The class."""
     made = weights(program)
     lines = ["class Net(torch.nn.Module):"]
@@ -124,7 +124,7 @@ def _step(number: int, step: Step, names: list[str], constants: Sequence[str]) -
     return f"{', '.join(letters)}{comma} = {source}"
 
 
-def _inputs(program: Program, dtype: str) -> list[str]:
+def _inputs(program: ProgramSpec, dtype: str) -> list[str]:
     """Model and inputs: as `example_inputs` makes those of index 0."""
     shapes = ", ".join(f"spread({1000 + index}, {list(shape)})" for index, shape in enumerate(program.inputs))
     return [

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Outcome, Status
-from conformance.properties.program import Program
+from conformance.properties.program import ProgramSpec
 from conformance.properties.setups import Setup
 from conformance.properties.system import SYSTEM, case_of
 from conformance.running.child import Job
@@ -33,7 +33,7 @@ class ScratchRunner:
         self.folder = Path(tempfile.mkdtemp(prefix="conformance-programs-"))
         self._run = 0
 
-    def run(self, program: Program, setup: Setup, target: Target, target_spec: str) -> Outcome:
+    def run(self, program: ProgramSpec, setup: Setup, target: Target, target_spec: str) -> Outcome:
         """What becomes of a program. Errors of our own are raised."""
         self._run += 1
         if self._run % _FRESH_AFTER == 0:
@@ -65,17 +65,17 @@ class Search:
     accepted: Sequence[Accepted] = ()
     known_fails: bool = False
     tried: Counter[str] = field(default_factory=Counter)
-    failed: tuple[Program, Outcome] | None = None
+    failed: tuple[ProgramSpec, Outcome] | None = None
     _seen: dict[str, Outcome] = field(default_factory=dict)
 
-    def outcome(self, program: Program) -> Outcome:
+    def outcome(self, program: ProgramSpec) -> Outcome:
         """What becomes of a program; it is run once, however often shrinking comes back to it."""
         text = program.model_dump_json()
         if text not in self._seen:
             self._seen[text] = self.lab.run(program, self.setup, self.target, self.target_spec)
         return self._seen[text]
 
-    def try_(self, program: Program) -> str:
+    def try_(self, program: ProgramSpec) -> str:
         """`pass`, `known: split-with-sizes`, `ill-conditioned`, or `fail`; that is then the last failure."""
         outcome = self.outcome(program)
         if outcome.status is Status.SUITE_ERROR:
@@ -95,12 +95,12 @@ class Search:
         self.tried[verdict] += 1
         return verdict
 
-    def _only_rounding(self, program: Program, outcome: Outcome) -> bool:
+    def _only_rounding(self, program: ProgramSpec, outcome: Outcome) -> bool:
         from conformance.properties.rounding import only_rounding
 
         return only_rounding(program, outcome, self.setup.dtype)
 
-    def known(self, program: Program, outcome: Outcome) -> list[str]:
+    def known(self, program: ProgramSpec, outcome: Outcome) -> list[str]:
         """The defects that explain a failure, and the accepted programs it contains that fail alike."""
         expected = [case for case in self.accepted if case.expected_at(self.setup, self.target)]
         alike = [case.name for case in expected if case.fails_alike(outcome) and program.contains(case.program)]

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from conformance.cases.case import Case, Subject
 from conformance.core.errors import UserError
 from conformance.core.store import digest
-from conformance.properties.program import Program
+from conformance.properties.program import ProgramSpec
 from conformance.properties.setups import Setup
 from conformance.systems.base import BaseSystem
 from conformance.systems.protocol import Model
@@ -51,15 +51,15 @@ class Programs(BaseSystem):
         return example_inputs(from_json(subject.variant), index)
 
 
-def from_json(text: str) -> Program:
+def from_json(text: str) -> ProgramSpec:
     """The program of a variant. Raises UserError."""
     try:
-        return Program.model_validate_json(text)
+        return ProgramSpec.model_validate_json(text)
     except ValidationError as error:
         raise UserError(f"no program: {error.errors()[0]['msg']}") from None
 
 
-def case_of(program: Program, setup: Setup) -> Case:
+def case_of(program: ProgramSpec, setup: Setup) -> Case:
     """The case of a program at a setup."""
     subject = Subject(Programs.name, program.model_dump_json(), TASK, program.batch, None, None, setup.dtype)
     return Case(subject, setup.column)

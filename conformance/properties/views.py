@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from conformance.properties.elementwise import signed
-from conformance.properties.operator import MOST_DIMENSIONS, Arguments, Method, Operator, Shaped, divisors
+from conformance.properties.operator import MOST_DIMENSIONS, Arguments, Method, OpSpec, Shaped, divisors
 
 
 def _runs_on(x: Shaped, dim: int) -> bool:
@@ -168,12 +168,12 @@ def _has_own(x: Shaped) -> bool:
 
 
 VIEWS = (
-    Operator("view", Method("view", ("shape",)), arguments=_regroups(True), batch=_regrouped, moves=True, weight=2),
-    Operator(
+    OpSpec("view", Method("view", ("shape",)), arguments=_regroups(True), batch=_regrouped, moves=True, weight=2),
+    OpSpec(
         "reshape", Method("reshape", ("shape",)), arguments=_regroups(False), batch=_regrouped, moves=True, weight=2
     ),
-    Operator("permute", Method("permute", ("dims",)), arguments=_permutations, batch=_permuted, moves=True, weight=2),
-    Operator(
+    OpSpec("permute", Method("permute", ("dims",)), arguments=_permutations, batch=_permuted, moves=True, weight=2),
+    OpSpec(
         "transpose",
         Method("transpose", ("dim0", "dim1")),
         accepts=_has_own,
@@ -181,7 +181,7 @@ VIEWS = (
         batch=_swapped,
         moves=True,
     ),
-    Operator(
+    OpSpec(
         "flatten",
         Method("flatten", ("start_dim", "end_dim")),
         accepts=lambda x: x.axis < x.rank - 1,
@@ -189,7 +189,7 @@ VIEWS = (
         batch=_flattened,
         moves=True,
     ),
-    Operator(
+    OpSpec(
         "unflatten",
         Method("unflatten", ("dim", "sizes")),
         accepts=_has_own,
@@ -197,7 +197,7 @@ VIEWS = (
         batch=_unflattened,
         moves=True,
     ),
-    Operator(
+    OpSpec(
         "unsqueeze",
         Method("unsqueeze", ("dim",)),
         accepts=lambda x: x.rank < MOST_DIMENSIONS,
@@ -205,7 +205,7 @@ VIEWS = (
         batch=unsqueezed,
         moves=True,
     ),
-    Operator(
+    OpSpec(
         "squeeze",
         Method("squeeze", ("dim",)),
         accepts=lambda x: bool(_ones(x)),
@@ -213,7 +213,7 @@ VIEWS = (
         batch=squeezed,
         moves=True,
     ),
-    Operator("contiguous", Method("contiguous"), moves=True),
-    Operator("flip", Method("flip", ("dims",)), accepts=_has_own, arguments=_flips, moves=True),
-    Operator("roll", Method("roll", ("shifts", "dims")), accepts=_has_own, arguments=_rolls, moves=True),
+    OpSpec("contiguous", Method("contiguous"), moves=True),
+    OpSpec("flip", Method("flip", ("dims",)), accepts=_has_own, arguments=_flips, moves=True),
+    OpSpec("roll", Method("roll", ("shifts", "dims")), accepts=_has_own, arguments=_rolls, moves=True),
 )

@@ -7,7 +7,7 @@ from math import prod
 
 from hypothesis import strategies as st
 
-from conformance.properties.operator import Arguments, Function, Operator, Shaped, Weight, divisors
+from conformance.properties.operator import Arguments, Function, OpSpec, Shaped, Weight, divisors
 
 _MOST_CHANNELS = 8
 
@@ -134,39 +134,37 @@ def _pads(draw: st.DrawFn, values: Sequence[Shaped]) -> Arguments:
 
 
 WINDOWS = (
-    Operator("conv2d", _convolution("F.conv2d"), accepts=_image, arguments=_convolutions, weights=_filters, weight=3),
-    Operator("conv1d", _convolution("F.conv1d"), accepts=_row, arguments=_convolutions, weights=_filters),
-    Operator(
+    OpSpec("conv2d", _convolution("F.conv2d"), accepts=_image, arguments=_convolutions, weights=_filters, weight=3),
+    OpSpec("conv1d", _convolution("F.conv1d"), accepts=_row, arguments=_convolutions, weights=_filters),
+    OpSpec(
         "depthwise",
         _convolution("F.conv2d"),
         accepts=lambda x: _image(x) and 1 < x.shape[1] <= 2 * _MOST_CHANNELS,
         arguments=lambda values: _convolutions(values, depthwise=True),
         weights=_filters,
     ),
-    Operator(
+    OpSpec(
         "conv_transpose2d",
         _convolution("F.conv_transpose2d"),
         accepts=lambda x: _image(x) and x.can_grow(16),
         arguments=_transposed,
         weights=lambda shapes, arguments: _filters(shapes, arguments, transposed=True),
     ),
-    Operator(
-        "max_pool2d", Function("F.max_pool2d"), _image, lambda values: _poolings(values, largest=True), weight=2
-    ),
-    Operator("avg_pool2d", Function("F.avg_pool2d"), _image, lambda values: _poolings(values, largest=False)),
-    Operator("adaptive_avg_pool2d", Function("F.adaptive_avg_pool2d"), _image, _adaptive),
-    Operator("adaptive_max_pool2d", Function("F.adaptive_max_pool2d"), _image, _adaptive),
-    Operator(
+    OpSpec("max_pool2d", Function("F.max_pool2d"), _image, lambda values: _poolings(values, largest=True), weight=2),
+    OpSpec("avg_pool2d", Function("F.avg_pool2d"), _image, lambda values: _poolings(values, largest=False)),
+    OpSpec("adaptive_avg_pool2d", Function("F.adaptive_avg_pool2d"), _image, _adaptive),
+    OpSpec("adaptive_max_pool2d", Function("F.adaptive_max_pool2d"), _image, _adaptive),
+    OpSpec(
         "resize_nearest",
         Function("F.interpolate"),
         lambda x: _image(x) and x.can_grow(9),
         lambda values: _resizes(values, bilinear=False),
     ),
-    Operator(
+    OpSpec(
         "resize_bilinear",
         Function("F.interpolate"),
         lambda x: _image(x) and x.can_grow(9),
         lambda values: _resizes(values, bilinear=True),
     ),
-    Operator("pad", Function("F.pad"), lambda x: (_image(x) or _row(x)) and x.can_grow(9), _pads, weight=2),
+    OpSpec("pad", Function("F.pad"), lambda x: (_image(x) or _row(x)) and x.can_grow(9), _pads, weight=2),
 )

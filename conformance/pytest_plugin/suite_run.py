@@ -35,9 +35,9 @@ def pytest_configure(config: pytest.Config) -> None:
         keep(config, "case-timeout", options.seconds("--case-timeout", given(config, "case-timeout")))
         keep(config, "calls", options.calls("--calls", given(config, "calls")))
         if named := config.getoption("--hypothesis-profile", None):
-            from conformance.properties.profiles import chosen  # hypothesis takes a moment to load
+            from conformance.properties.profiles import chosen_profile  # hypothesis takes a moment to load
 
-            chosen(named)
+            chosen_profile(named)
         _require_folders(config)
         accepts, link, reason = (given(config, name) for name in ("accept", "link", "reason"))
         options.only_with("--accept", accepts, link=link is not None, reason=reason is not None)

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from conformance.cases.outcome import GroupFigures, PublishedGate, Record
 from conformance.report.formatting import natural, plural
-from conformance.report.table import Cell, Row, TableColumn, column_of, row_of
+from conformance.report.table import Cell, MatrixRow, TableColumn, column_of, row_of
 
 
 @dataclass(frozen=True)
 class Missed:
     """A wrong cell that the published gate passes."""
 
-    row: Row
+    row: MatrixRow
     column: TableColumn
     cell: Cell
     gate: PublishedGate

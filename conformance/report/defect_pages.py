@@ -11,7 +11,7 @@ from conformance.defects.catalogue import DEFECTS
 from conformance.defects.defect import Defect
 from conformance.programs.workarounds import WORKAROUNDS
 from conformance.report.formatting import plural
-from conformance.report.table import Cell, Row, TableColumn, Tables, anchors, column_of, row_of, tables
+from conformance.report.table import Cell, MatrixRow, TableColumn, Tables, anchors, column_of, row_of, tables
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class KnownDefect:
     anchor: str
     defect: Defect | None
     minimal: Tables
-    seen_in: tuple[tuple[Row, TableColumn, Cell], ...]
+    seen_in: tuple[tuple[MatrixRow, TableColumn, Cell], ...]
     appears: bool
 
     @property
@@ -122,7 +122,7 @@ def known_defects(records: Iterable[Record], anchor_of: Mapping[str, str]) -> tu
 
 def _seen_in(
     id_: str, records: Iterable[Record], anchor_of: Mapping[str, str]
-) -> Iterator[tuple[Row, TableColumn, Cell]]:
+) -> Iterator[tuple[MatrixRow, TableColumn, Cell]]:
     for record in records:
         if record.subject.task and record.layer is None and id_ in record.defects:
             cell = Cell(record, anchor_of[record.id])

@@ -13,7 +13,7 @@ from conformance.cases.outcome import (
     Status,
 )
 from conformance.defects.catalogue import DEFECTS
-from conformance.defects.error_codes import error_codes, source
+from conformance.defects.error_codes import error_code_source, error_codes
 from conformance.defects.offering import offered
 from conformance.report.formatting import error_text
 
@@ -56,7 +56,7 @@ def known(record: Record) -> Iterator[str]:
         yield "  the model, or what captures it: torch.export, before any compiler"
     elif (code := error_codes().get(record.signature or "")) is not None:
         yield f"  {record.signature}: {code.means}; use {code.use}"
-        yield f"         {source(str(record.signature))}"
+        yield f"         {error_code_source(str(record.signature))}"
     else:
         yield "  unknown: no defect of the catalogue explains it"
 

@@ -137,7 +137,7 @@ def ratio_and_error(figures: GroupFigures | LayerFigures) -> str:
     return f"error ratio {ratio(figures.noise_ratio)}, error {error_text(figures)}"
 
 
-def cosine(value: float) -> str:
+def cosine_text(value: float) -> str:
     """A cosine, to four decimals."""
     return f"{value:.4f}" if math.isfinite(value) else ratio(value)
 

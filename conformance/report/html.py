@@ -23,7 +23,7 @@ def as_html(matrix: Matrix) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(ratio=formatting.ratio, cosine=formatting.cosine, precision=formatting.precision)
+    environment.filters.update(ratio=formatting.ratio, cosine=formatting.cosine_text, precision=formatting.precision)
     return environment.get_template("matrix.html.j2").render(
         matrix=matrix,
         anchors=matrix.defect_anchors,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from conformance.cases.outcome import GroupFigures, LayerFigures, Record, Status
 from conformance.report.formatting import layer_name, layer_type, plural, ratio_and_error
-from conformance.report.table import Cell, Row, TableColumn, column_of, row_of, sorted_columns, sorted_rows
+from conformance.report.table import Cell, MatrixRow, TableColumn, column_of, row_of, sorted_columns, sorted_rows
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class LayerCell:
 class IsolatedLayers:
     """The layers of one row in one column."""
 
-    row: Row
+    row: MatrixRow
     column: TableColumn
     total: int
     passed: int
@@ -50,7 +50,7 @@ class IsolatedLayers:
 
 def isolated_layers(records: Iterable[Record], anchor_of: Mapping[str, str]) -> tuple[IsolatedLayers, ...]:
     """For every row and column with isolated layers: how many pass, and which do not."""
-    groups: dict[tuple[Row, TableColumn], list[Record]] = {}
+    groups: dict[tuple[MatrixRow, TableColumn], list[Record]] = {}
     for record in records:
         key = row_of(record, workarounds=False), column_of(record, workarounds=True)
         groups.setdefault(key, []).append(record)
@@ -64,7 +64,9 @@ def isolated_layers(records: Iterable[Record], anchor_of: Mapping[str, str]) -> 
     )
 
 
-def _layers(row: Row, column: TableColumn, records: list[Record], anchor_of: Mapping[str, str]) -> IsolatedLayers:
+def _layers(
+    row: MatrixRow, column: TableColumn, records: list[Record], anchor_of: Mapping[str, str]
+) -> IsolatedLayers:
     rest = [record for record in records if record.status is not Status.PASS]
     layers = tuple(_layer(record, Cell(record, anchor_of[record.id])) for record in rest)
     return IsolatedLayers(row, column, len(records), len(records) - len(rest), layers)

@@ -15,7 +15,7 @@ from conformance.report.formatting import NOT_TESTED, counts
 from conformance.report.isolated import IsolatedLayers
 from conformance.report.matrix import Matrix
 from conformance.report.published import ABOUT, Compared, Published
-from conformance.report.table import Cell, Row, Table, TableColumn, Tables
+from conformance.report.table import Cell, MatrixRow, MatrixTable, TableColumn, Tables
 
 
 def as_json(matrix: Matrix) -> str:
@@ -60,7 +60,7 @@ def _column(column: TableColumn) -> dict[str, Any]:
     }
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: MatrixRow) -> dict[str, Any]:
     subject = row.subject
     return {
         "subject": str(subject),
@@ -191,7 +191,7 @@ def _plain(found: BaseModel) -> Any:
     return json.loads(found.model_dump_json())
 
 
-def _totals(table: Table) -> dict[str, int]:
+def _totals(table: MatrixTable) -> dict[str, int]:
     statuses = table.statuses
     return {"cells": len(statuses)} | counts(statuses)
 

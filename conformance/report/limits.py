@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from conformance.compare.evidence import FACTOR, KINDS, Evidence, Kind, Ratios, left_out
+from conformance.compare.evidence import FACTOR, KINDS, Kind, LimitEvidence, Ratios, left_out
 from conformance.compare.limits import Limit
 from conformance.report.formatting import markdown_table
 
@@ -24,7 +24,7 @@ holds for what it was not measured on: below, each system and each compiler is l
 from the rest, and the cases that were left out are judged by it."""
 
 
-def as_markdown(evidence: Evidence, limits: Mapping[str, Limit]) -> str:
+def as_markdown(evidence: LimitEvidence, limits: Mapping[str, Limit]) -> str:
     """The whole page."""
     packages = ", ".join(f"{name} {number}" for name, number in sorted(evidence.packages.items()))
     about = f"Measured {evidence.measured} on {evidence.host}; {packages}; suite {evidence.revision}."
@@ -48,7 +48,7 @@ def _summary(limits: Mapping[str, Limit]) -> str:
 
 
 def _without(
-    evidence: Evidence, limits: Mapping[str, Limit], what: str, name_of: Callable[[Ratios], str]
+    evidence: LimitEvidence, limits: Mapping[str, Limit], what: str, name_of: Callable[[Ratios], str]
 ) -> Iterator[str]:
     """One line a limit: how many of the cases would have been false alarms, and which part left out costs most."""
     rows, cases, alarms = [], 0, 0

@@ -11,7 +11,7 @@ from conformance.report.baseline_gate import Gate
 from conformance.report.defect_pages import KnownDefect
 from conformance.report.formatting import (
     HEADINGS,
-    cosine,
+    cosine_text,
     error_text,
     markdown_table,
     one_line,
@@ -22,7 +22,7 @@ from conformance.report.formatting import (
 from conformance.report.isolated import IsolatedLayers
 from conformance.report.matrix import Matrix
 from conformance.report.published import Compared
-from conformance.report.table import Cell, Table, TableColumn, Tables
+from conformance.report.table import Cell, MatrixTable, TableColumn, Tables
 
 _COLUMNS_SIDE_BY_SIDE = 8
 
@@ -60,7 +60,7 @@ def _models(tables: Tables, matrix: Matrix) -> Iterator[str]:
             yield _model_table(part, matrix)
 
 
-def _model_table(table: Table, matrix: Matrix) -> str:
+def _model_table(table: MatrixTable, matrix: Matrix) -> str:
     head = ["model", "batch", "resolution", "dtype", *map(_heading, table.columns)]
     return markdown_table(
         head,
@@ -145,7 +145,7 @@ def _facts(known: KnownDefect) -> Iterator[str]:
     yield from (f"<{link}>" for link in known.links)
 
 
-def _minimal_table(table: Table, matrix: Matrix) -> str:
+def _minimal_table(table: MatrixTable, matrix: Matrix) -> str:
     head = ["minimal case", "workaround", *map(_heading, table.columns)]
     return markdown_table(
         head,
@@ -174,11 +174,11 @@ def _gate(gate: Gate) -> Iterator[str]:
                 _link(str(miss.row.subject), miss.cell.anchor),
                 escape(miss.column.title),
                 escape(miss.gate.rule),
-                f"{cosine(miss.gate.cosine)} passes",
+                f"{cosine_text(miss.gate.cosine)} passes",
                 escape(miss.worst_group or "unknown"),
                 ratio(miss.worst.noise_ratio) if miss.worst else "unknown",
                 error_text(miss.worst) if miss.worst else "unknown",
-                cosine(miss.worst.cosine) if miss.worst else "unknown",
+                cosine_text(miss.worst.cosine) if miss.worst else "unknown",
             ]
             for miss in gate.missed
         ),

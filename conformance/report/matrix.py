@@ -14,7 +14,7 @@ from conformance.report.detections import detections
 from conformance.report.formatting import natural, one_line
 from conformance.report.isolated import IsolatedLayers, isolated_layers
 from conformance.report.published import Published, published_figures
-from conformance.report.table import Cell, Row, TableColumn, Tables, anchors, column_of, row_of, tables
+from conformance.report.table import Cell, MatrixRow, TableColumn, Tables, anchors, column_of, row_of, tables
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def _with_workarounds(models: list[Record], anchor_of: dict[str, str]) -> Tables
     return tables(rows, columns, _cells(models, anchor_of))
 
 
-def _cells(records: list[Record], anchor_of: dict[str, str]) -> dict[tuple[Row, TableColumn], Cell]:
+def _cells(records: list[Record], anchor_of: dict[str, str]) -> dict[tuple[MatrixRow, TableColumn], Cell]:
     return {
         (row_of(record, workarounds=False), column_of(record, workarounds=True)): Cell(record, anchor_of[record.id])
         for record in records

@@ -17,7 +17,7 @@ from conformance.cases.case import model_name
 from conformance.cases.outcome import Record, Status, Strict
 from conformance.core.reading import fixture_path, read_toml
 from conformance.defects.split_with_sizes import SPLIT_WITH_SIZES as DEFECT
-from conformance.report.formatting import cell_text, cosine, layer_name, layer_type
+from conformance.report.formatting import cell_text, cosine_text, layer_name, layer_type
 from conformance.report.table import Cell
 
 SYSTEM = "yolo26"
@@ -33,7 +33,7 @@ HEADINGS = (
 )
 
 
-class Source(Strict):
+class PublishedSource(Strict):
     """Where the figures are from."""
 
     title: str
@@ -62,7 +62,7 @@ class Figure(Strict):
 class Figures(Strict):
     """The whole file."""
 
-    source: Source
+    source: PublishedSource
     figure: list[Figure]
 
 
@@ -145,15 +145,15 @@ class Compared:
     def cells(self) -> tuple[str, ...]:
         """What is under HEADINGS. Where there is no record, nothing is known but the figure."""
         record, (answer, why) = self.cell.record, self.explained
-        untested, published = str(cell_text(None)), (self.name, cosine(self.figure.cosine))
+        untested, published = str(cell_text(None)), (self.name, cosine_text(self.figure.cosine))
         if record is None:
             return *published, *[untested] * (len(HEADINGS) - len(published))
         worst, first = record.worst_group, record.first_bad_layer
         return (
             *published,
             str(record.subject),
-            ", ".join(f"{name} {cosine(value)}" for name, value in self.cosines.items()) or untested,
-            f"{worst} {cosine(record.groups[worst].cosine)}" if worst else untested,
+            ", ".join(f"{name} {cosine_text(value)}" for name, value in self.cosines.items()) or untested,
+            f"{worst} {cosine_text(record.groups[worst].cosine)}" if worst else untested,
             layer_name(first, layer_type(record, first)) if first else "none" if record.layers else untested,
             untested if self.triggered is None else "yes" if self.triggered else "no",
             ", ".join(f"{name}: {status}" for name, status in self.with_workarounds.items()) or untested,
@@ -165,7 +165,7 @@ class Compared:
 class Published:
     """All figures of the file, in its order."""
 
-    source: Source
+    source: PublishedSource
     figures: tuple[Compared, ...]
 
     @property

@@ -15,7 +15,7 @@ _SIZES = "tnsmclex"
 
 
 @dataclass(frozen=True)
-class Row:
+class MatrixRow:
     """What is computed. The rows of a defect's minimal cases have workarounds, those of the models none."""
 
     subject: Subject
@@ -127,19 +127,19 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Table:
+class MatrixTable:
     """Rows x columns, all of them real or all of them emulated."""
 
     emulated: bool
-    rows: tuple[Row, ...]
+    rows: tuple[MatrixRow, ...]
     columns: tuple[TableColumn, ...]
-    tested: Mapping[tuple[Row, TableColumn], Cell]
+    tested: Mapping[tuple[MatrixRow, TableColumn], Cell]
 
-    def cell(self, row: Row, column: TableColumn) -> Cell:
+    def cell(self, row: MatrixRow, column: TableColumn) -> Cell:
         """The cell of a row in a column."""
         return self.tested.get((row, column), Cell())
 
-    def cells(self) -> Iterator[tuple[Row, TableColumn, Cell]]:
+    def cells(self) -> Iterator[tuple[MatrixRow, TableColumn, Cell]]:
         """All cells, row by row."""
         return ((row, column, self.cell(row, column)) for row in self.rows for column in self.columns)
 
@@ -162,7 +162,7 @@ class Table:
             alike.setdefault((column.of.target, column.of.settings, column.of.workarounds, said), []).append(column)
         return [tuple(columns) for columns in alike.values()]
 
-    def split(self, limit: int) -> list[Table]:
+    def split(self, limit: int) -> list[MatrixTable]:
         """The table in parts of at most `limit` columns. Workarounds that fit into one part stay in one."""
         parts: list[list[TableColumn]] = []
         for _, group in groupby(self.columns, key=lambda column: column.of.workarounds):
@@ -180,17 +180,17 @@ class Table:
 class Tables:
     """The same rows on real targets, and on emulated ones."""
 
-    real: Table
-    emulated: Table
+    real: MatrixTable
+    emulated: MatrixTable
 
-    def __iter__(self) -> Iterator[Table]:
+    def __iter__(self) -> Iterator[MatrixTable]:
         return iter((self.real, self.emulated))
 
 
-def row_of(record: Record, *, workarounds: bool) -> Row:
+def row_of(record: Record, *, workarounds: bool) -> MatrixRow:
     """The row of a record; `workarounds`: whether the rows have the workarounds, or the columns."""
     case = record.case
-    return Row(case.subject, case.column.workarounds if workarounds else ())
+    return MatrixRow(case.subject, case.column.workarounds if workarounds else ())
 
 
 def column_of(record: Record, *, workarounds: bool) -> TableColumn:
@@ -199,7 +199,7 @@ def column_of(record: Record, *, workarounds: bool) -> TableColumn:
     return TableColumn(column if workarounds else column.plain, record.emulated)
 
 
-def sorted_rows(rows: Iterable[Row]) -> tuple[Row, ...]:
+def sorted_rows(rows: Iterable[MatrixRow]) -> tuple[MatrixRow, ...]:
     """Each row once: by system, size, task, weights, batch, resolution and dtype."""
     return tuple(sorted(dict.fromkeys(rows), key=lambda row: row.order))
 
@@ -210,12 +210,12 @@ def sorted_columns(columns: Iterable[TableColumn]) -> tuple[TableColumn, ...]:
 
 
 def tables(
-    rows: Iterable[Row], columns: Iterable[TableColumn], cells: Mapping[tuple[Row, TableColumn], Cell]
+    rows: Iterable[MatrixRow], columns: Iterable[TableColumn], cells: Mapping[tuple[MatrixRow, TableColumn], Cell]
 ) -> Tables:
     """Real and emulated columns apart, each with all the rows."""
     rows, columns = sorted_rows(rows), sorted_columns(columns)
     real, emulated = (
-        Table(kind, rows, tuple(column for column in columns if column.emulated is kind), cells)
+        MatrixTable(kind, rows, tuple(column for column in columns if column.emulated is kind), cells)
         for kind in (False, True)
     )
     return Tables(real, emulated)

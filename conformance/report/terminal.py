@@ -15,10 +15,18 @@ from conformance.cases.outcome import Record
 from conformance.report import detections, published
 from conformance.report.baseline_gate import Gate
 from conformance.report.defect_pages import KnownDefect
-from conformance.report.formatting import KINDS, NOT_MEASURED, NOT_TESTED, cosine, one_line, ratio_and_error, totals
+from conformance.report.formatting import (
+    KINDS,
+    NOT_MEASURED,
+    NOT_TESTED,
+    cosine_text,
+    one_line,
+    ratio_and_error,
+    totals,
+)
 from conformance.report.isolated import IsolatedLayers
 from conformance.report.matrix import Matrix
-from conformance.report.table import Cell, Row, Table, TableColumn, Tables, merged_lines
+from conformance.report.table import Cell, MatrixRow, MatrixTable, TableColumn, Tables, merged_lines
 
 _STYLES = {
     "pass": "green",
@@ -74,7 +82,7 @@ def _print_tables(tables: Tables, console: Console, notes: Notes) -> None:
             console.print(Text(f"{_kind(table.emulated)}: no cell was run", "dim"))
 
 
-def _grid(table: Table, columns: list[tuple[TableColumn, ...]], notes: Notes) -> Grid:
+def _grid(table: MatrixTable, columns: list[tuple[TableColumn, ...]], notes: Notes) -> Grid:
     """A table in which each of `columns` stands for all that say the same."""
     grid = Grid(box=box.ASCII2 if table.emulated else box.ROUNDED, border_style=_kind_style(table))
     grid.add_column("", overflow="fold", max_width=_LABEL_WIDTH)
@@ -85,7 +93,7 @@ def _grid(table: Table, columns: list[tuple[TableColumn, ...]], notes: Notes) ->
     return grid
 
 
-def _kind_style(table: Table) -> str:
+def _kind_style(table: MatrixTable) -> str:
     return "magenta" if table.emulated else "cyan"
 
 
@@ -97,7 +105,7 @@ def _heading(emulated: bool) -> str:
     return f"{_kind(emulated)} ({NOT_MEASURED})" if emulated else _kind(emulated)
 
 
-def _label(row: Row) -> Text:
+def _label(row: MatrixRow) -> Text:
     return Text(f"{one_line(row.name)} {row.size}")
 
 
@@ -123,7 +131,7 @@ def _print_isolated(matrix: Matrix, console: Console) -> None:
             console.print(Text(f"  {one_line(layer.text)}", _STYLES.get(layer.cell.status, "yellow")))
 
 
-def _who(row: Row, columns: Sequence[TableColumn]) -> str:
+def _who(row: MatrixRow, columns: Sequence[TableColumn]) -> str:
     """`EMULATED yolo26n-detect/b2/320x320/fp32 @ emulator, inf2 SDK 2.28.0 2.29.1 + slice`: columns shown as one."""
     kind = f"{_kind(True)} " if columns[0].emulated else ""
     return f"{kind}{one_line(str(row.subject))} @ " + ", ".join(merged_lines(columns)).replace(", + ", " + ")
@@ -132,7 +140,7 @@ def _who(row: Row, columns: Sequence[TableColumn]) -> str:
 def _print_detections(matrix: Matrix, console: Console) -> None:
     if matrix.detections.real.rows:
         console.print(Rule(f"Detections of models with trained weights, at confidence {detections.CONFIDENCE}"))
-    alike: dict[tuple[Row, str, tuple[str, ...], tuple[str, str]], list[TableColumn]] = {}
+    alike: dict[tuple[MatrixRow, str, tuple[str, ...], tuple[str, str]], list[TableColumn]] = {}
     for table in matrix.detections:
         for row, column, cell in table.cells():
             said = f"{cell.text.mark} {cell.text.word}", detections.sentence(cell)
@@ -184,9 +192,9 @@ def _missed(gate: Gate) -> Iterator[str]:
     for miss in gate.missed[:_GATE_ROWS]:
         worst = ""
         if miss.worst_group and miss.worst:
-            figures = f"cosine {cosine(miss.worst.cosine)}, {ratio_and_error(miss.worst)}"
+            figures = f"cosine {cosine_text(miss.worst.cosine)}, {ratio_and_error(miss.worst)}"
             worst = f", but {one_line(miss.worst_group)}: {figures}"
-        gate_says = f"gate's cosine {cosine(miss.gate.cosine)}"
+        gate_says = f"gate's cosine {cosine_text(miss.gate.cosine)}"
         yield f"  {one_line(str(miss.row.subject))} @ {miss.column.title}: {gate_says}{worst}"
     if len(gate.missed) > _GATE_ROWS:
         yield f"  and {len(gate.missed) - _GATE_ROWS} more"

@@ -11,7 +11,7 @@ from conformance.cases.outcome import Record
 from conformance.core.errors import UserError
 
 
-class Kind(str, Enum):
+class ChangeKind(str, Enum):
     """What has become of a case."""
 
     NEW_FAILURE = "new failure"
@@ -22,15 +22,15 @@ class Kind(str, Enum):
 
 
 # What has become worse; a case that was not tested before has not, though its failure is told, too.
-REGRESSIONS = (Kind.NEW_FAILURE, Kind.OTHER_FAILURE)
-FAILURES = (*REGRESSIONS, Kind.FIRST_TESTED)
+REGRESSIONS = (ChangeKind.NEW_FAILURE, ChangeKind.OTHER_FAILURE)
+FAILURES = (*REGRESSIONS, ChangeKind.FIRST_TESTED)
 
 
 @dataclass(frozen=True)
 class Change:
     """A case, how it ended before, and its record now; the record before where there is none."""
 
-    kind: Kind
+    kind: ChangeKind
     before: str | None
     after: str | None
     record: Record
@@ -47,17 +47,17 @@ def differences(before: Iterable[Record], after: Iterable[Record], common: bool 
         old, new = ({id_: side[id_] for id_ in side if id_ in both} for side in (old, new))
     found = [change for id_, record in new.items() for change in _change(old.get(id_), record)]
     gone = (record for id_, record in old.items() if id_ not in new and record.decided)
-    found += [Change(Kind.NOT_TESTED, outcome_of(record), None, record) for record in gone]
-    return sorted(found, key=lambda change: list(Kind).index(change.kind))
+    found += [Change(ChangeKind.NOT_TESTED, outcome_of(record), None, record) for record in gone]
+    return sorted(found, key=lambda change: list(ChangeKind).index(change.kind))
 
 
 def _change(old: Record | None, new: Record) -> Iterator[Change]:
     before, after = outcome_of(old) if old else None, outcome_of(new)
     if new.failed and not (old and old.decided):
-        yield Change(Kind.FIRST_TESTED, before, after, new)
+        yield Change(ChangeKind.FIRST_TESTED, before, after, new)
     elif old and new.failed and not old.failed:
-        yield Change(Kind.NEW_FAILURE, before, after, new)
+        yield Change(ChangeKind.NEW_FAILURE, before, after, new)
     elif new.failed and before != after:
-        yield Change(Kind.OTHER_FAILURE, before, after, new)
+        yield Change(ChangeKind.OTHER_FAILURE, before, after, new)
     elif old and old.failed and not new.failed:
-        yield Change(Kind.FIXED if new.decided else Kind.NOT_TESTED, before, after, new)
+        yield Change(ChangeKind.FIXED if new.decided else ChangeKind.NOT_TESTED, before, after, new)

@@ -12,7 +12,7 @@ from conformance.defects.catalogue import find
 from conformance.defects.defect import EmulatedFault
 from conformance.defects.explain import explain
 from conformance.graphs.graph import Fallback
-from conformance.graphs.integrity import CONSTANT_FOLDED, DROPPED, check, described
+from conformance.graphs.integrity import CONSTANT_FOLDED, DROPPED, cause_text, check_integrity
 from conformance.running.device import LONGEST_DETAIL, Device
 
 if TYPE_CHECKING:
@@ -31,9 +31,11 @@ def with_cause(case: Case, comparison: Comparison, device: Device, outcome: Outc
         return outcome
     findings = []
     if not frozen:  # or all that went before is missing in the graph, too
-        findings = [finding for graph in device.graphs for finding in check(comparison.program.source, graph)]
+        findings = [
+            finding for graph in device.graphs for finding in check_integrity(comparison.program.source, graph)
+        ]
     wrong = outcome.failed and outcome.stage in (Stage.RUN, Stage.COMPARE)
-    seen = [described(findings)] if findings else []
+    seen = [cause_text(findings)] if findings else []
     if frozen and wrong:
         outcome = _detailed(outcome, f"computed while it was traced, a constant since: {_named(frozen)}")
     elif frozen:

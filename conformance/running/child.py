@@ -73,7 +73,7 @@ def execute(job: Job, kept: str) -> str:
     ).model_dump_json()
 
 
-def explain(job: Job, outcome: str) -> str:
+def explain_death(job: Job, outcome: str) -> str:
     """The outcome of a case whose process died, with the known defects that explain it; as JSON."""
     from conformance.running.pipeline import explain_case
 

@@ -27,7 +27,7 @@ from conformance.running.comparison import Comparison, Judged, ReferenceModel, o
 from conformance.running.detecting import detect
 from conformance.running.device import Device, Inputs, TargetFailed
 from conformance.running.judgement import RunOutputs, judge, judge_detections, with_verdict
-from conformance.running.surroundings import Surroundings, described
+from conformance.running.surroundings import Surroundings, changes_text
 from conformance.systems.loading import load_system
 from conformance.systems.protocol import Model, System
 from conformance.targets.protocol import Compiled, Target
@@ -66,7 +66,9 @@ def run_case(
             spoilt()
             _reference_model.cache_clear()
             _model.cache_clear()
-            note = f"{target.name} has changed {described(changes)}: its process is ended, and no other case meets it"
+            note = (
+                f"{target.name} has changed {changes_text(changes)}: its process is ended, and no other case meets it"
+            )
             outcome = outcome.model_copy(update={"notes": [*outcome.notes, note]})
         return outcome
     except UserError:

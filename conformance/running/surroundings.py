@@ -95,7 +95,7 @@ def _settings() -> dict[str, object]:
     }
 
 
-def described(changes: Sequence[str]) -> str:
+def changes_text(changes: Sequence[str]) -> str:
     """The first few, and how many more there are."""
     more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
     return ", ".join(changes[:3]) + more

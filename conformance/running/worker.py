@@ -79,7 +79,9 @@ class Worker:
     def _explained(self, job: Job, variables: Mapping[str, str], died: Outcome, timeout: float) -> Outcome:
         """The outcome of a child that died with the known defects that explain it, as another child finds them; as it
         is where that one dies, too."""
-        task = self._pool(variables).schedule(child.explain, args=[job, died.model_dump_json()], timeout=timeout)
+        task = self._pool(variables).schedule(
+            child.explain_death, args=[job, died.model_dump_json()], timeout=timeout
+        )
         try:
             return Outcome.model_validate_json(task.result())
         except Exception:  # noqa: BLE001 (it is no more than an explanation)

@@ -18,14 +18,16 @@ _HELD_OUT, _TRAINING = 0, 1  # the first number of a scene's seed
 
 
 @dataclass(frozen=True)
-class Labels:
+class SceneLabels:
     """What is in one image: boxes (n, 4) float32, x1 y1 x2 y2 in pixels, and their classes (n,) int64."""
 
     boxes: Tensor
     classes: Tensor
 
 
-def scenes(count: int, height: int, width: int, index: int, *, training: bool = False) -> tuple[Tensor, list[Labels]]:
+def scenes(
+    count: int, height: int, width: int, index: int, *, training: bool = False
+) -> tuple[Tensor, list[SceneLabels]]:
     """(count, 3, height, width) float32 in 0..1, and the labels of each image.
 
     Every index and every slot has a scene of its own, whatever the count; those for training are others than
@@ -33,7 +35,7 @@ def scenes(count: int, height: int, width: int, index: int, *, training: bool = 
     """
     drawn = [draw(height, width, (_TRAINING if training else _HELD_OUT, index, slot)) for slot in range(count)]
     labels = [
-        Labels(
+        SceneLabels(
             torch.tensor([shape.box for shape in scene.shapes], dtype=torch.float32),
             torch.tensor([shape.kind for shape in scene.shapes]),
         )

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from conformance.cases.outcome import Outcome, Status
-from conformance.properties.program import Program
+from conformance.properties.program import ProgramSpec
 from conformance.properties.setups import Setup
 from conformance.report.failure import group_lines
 
 _ACCEPT = "--accept --reason TEXT makes it a case that is expected to fail; the search then goes on past it"
 
 
-def describe(program: Program, outcome: Outcome, setup: Setup) -> str:
+def describe(program: ProgramSpec, outcome: Outcome, setup: Setup) -> str:
     """How a program failed, and the script that shows it."""
     last = [outcome.traceback or ""] if outcome.status is Status.SUITE_ERROR else [f"  {_ACCEPT}"]
     return "\n".join([*_failure(outcome, setup), "", _script(program, setup), *last])
@@ -27,7 +27,7 @@ def _failure(outcome: Outcome, setup: Setup) -> Iterator[str]:
         yield f"  known: {', '.join(outcome.defects)}"
 
 
-def _script(program: Program, setup: Setup) -> str:
+def _script(program: ProgramSpec, setup: Setup) -> str:
     from conformance.properties.script import script
 
     return script(program, setup)

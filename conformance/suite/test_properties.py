@@ -11,7 +11,7 @@ import pytest
 
 from conformance.cases.outcome import Status, describe_outcome
 from conformance.core.errors import UserError
-from conformance.properties.accepted import Accepted, accept
+from conformance.properties.accepted import Accepted, accept_program
 from conformance.properties.search import Search
 from conformance.properties.setups import Setup
 from conformance.pytest_plugin.options import given
@@ -22,15 +22,17 @@ from conformance.suite.message import describe
 def test_programs(setup: Setup, search: Search, pytestconfig: pytest.Config) -> None:
     """No program that hypothesis draws fails, but for what is known."""
     from conformance.properties.fuzz import fuzz
-    from conformance.properties.profiles import chosen
+    from conformance.properties.profiles import chosen_profile
 
     folder = pytestconfig.rootpath / ".hypothesis" / "programs" / str(setup)
-    found = fuzz(search, chosen(pytestconfig.getoption("--hypothesis-profile", None)), str(folder))
+    found = fuzz(search, chosen_profile(pytestconfig.getoption("--hypothesis-profile", None)), str(folder))
     print(f"{setup}: " + ", ".join(f"{n} {verdict}" for verdict, n in search.tried.most_common()))
     if found is None:
         return
     if given(pytestconfig, "accept") and found[1].status is not Status.SUITE_ERROR:
-        path = accept(pytestconfig.stash[PROPERTIES].folder, *found, setup, search.target, pytestconfig.stash[WHY])
+        path = accept_program(
+            pytestconfig.stash[PROPERTIES].folder, *found, setup, search.target, pytestconfig.stash[WHY]
+        )
         warnings.warn(f"accepted: {path}", stacklevel=1)
         return
     pytest.fail(describe(*found, setup), pytrace=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.host.facts import Device, Process
+from conformance.host.facts import NeuronDevice, Process
 from conformance.host.instance import find_instance_type
 from conformance.host.machine import find_machine
 from conformance.host.neuron import find_neuron
@@ -21,7 +21,7 @@ def test_trainium2_lists_logical_cores_and_each_is_two_physical_ones(
     tool = with_tool("neuron-ls", listing("trn2.3xlarge"))
     neuron, instance_type = find_neuron(bare)
     processes = (Process(4711, "python train.py --epochs 3"), Process(4712, ""))
-    assert neuron.devices == (Device(0, 4, 8, 96 * 2**30, processes),)
+    assert neuron.devices == (NeuronDevice(0, 4, 8, 96 * 2**30, processes),)
     assert (neuron.tool, neuron.trouble, instance_type) == (tool, None, "trn2.3xlarge")
 
 
@@ -30,7 +30,7 @@ def test_inferentia2_has_no_logical_configuration(
 ) -> None:
     with_tool("neuron-ls", listing("inf2.24xlarge"))
     neuron, instance_type = find_neuron(bare)
-    assert neuron.devices == (Device(0, 2, 2, 32 * 2**30, ()), Device(1, 2, 2, 32 * 2**30, ()))
+    assert neuron.devices == (NeuronDevice(0, 2, 2, 32 * 2**30, ()), NeuronDevice(1, 2, 2, 32 * 2**30, ()))
     assert (neuron.trouble, instance_type) == (None, None)
 
 

@@ -9,14 +9,14 @@ from conformance.cases.outcome import Record, Status
 from conformance.cases.releases import releases
 from conformance.defects.catalogue import DEFECTS
 from conformance.report.matrix import build_matrix
-from conformance.report.table import Table, anchors
+from conformance.report.table import MatrixTable, anchors
 
 
-def subjects(table: Table) -> list[str]:
+def subjects(table: MatrixTable) -> list[str]:
     return [str(row.subject) for row in table.rows]
 
 
-def titles(table: Table) -> list[str]:
+def titles(table: MatrixTable) -> list[str]:
     return [column.title for column in table.columns]
 
 

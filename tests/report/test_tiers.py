@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from conformance.cases.outcome import Record, Stage, Status
 from conformance.commands.cli import app
-from conformance.defects.error_codes import error_codes, source
+from conformance.defects.error_codes import error_code_source, error_codes
 from conformance.report.attribution import first_tiers
 from conformance.report.failure import known
 from conformance.results.records import RecordWriter
@@ -78,8 +78,8 @@ def test_every_code_is_explained_once_and_has_a_source() -> None:
     found = error_codes()
     assert len(found) == 84
     assert all(code.startswith("NCC_") for code in found)
-    assert all(source(code).startswith("https://github.com/aws-neuron/") for code in found)
-    assert source("NCC_INLA001").endswith("release-notes/components/compiler.rst")
+    assert all(error_code_source(code).startswith("https://github.com/aws-neuron/") for code in found)
+    assert error_code_source("NCC_INLA001").endswith("release-notes/components/compiler.rst")
 
 
 def test_command_says_what_is_known_and_where_it_comes_in(make: Callable[..., Record], tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ RECIPE = 1
 
 def build(variant: str, task: str, weights: str | None) -> Model:
     """One stage of the whole model. The box head is for 1000 regions an image."""
-    whole, key = calibrated(variant)
+    whole, key = calibrated_stages(variant)
     module = copy.deepcopy(stage(whole, task, len(levels(variant))).eval())
     return Model(module, FasterRcnn().layers(variant, task), digest({"weights": key, "task": task}))
 
@@ -43,14 +43,14 @@ def inputs(subject: Subject, index: int) -> tuple[Tensor, ...]:
     images = photographs(subject.batch, subject.height, subject.width, index)
     if subject.task in ("backbone", "backbone-rpn"):
         return (images,)
-    exact = copy.deepcopy(calibrated(subject.variant)[0]).double()
+    exact = copy.deepcopy(calibrated_stages(subject.variant)[0]).double()
     if subject.task == "box-head":
         return (pooled_regions(exact, images.double()),)
     with torch.no_grad():
         return tuple(feature.float() for feature in exact.backbone(images.double()).values())
 
 
-def calibrated(variant: str) -> tuple[Any, str]:
+def calibrated_stages(variant: str) -> tuple[Any, str]:
     """The whole model with seeded and calibrated weights, not to be changed, and the name of these weights."""
     return _whole(variant, is_graph_only())
 

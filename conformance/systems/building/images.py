@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from conformance.cases.case import Subject
-from conformance.scenes.labelled import Labels, as_input, scenes
+from conformance.scenes.labelled import SceneLabels, as_input, scenes
 
 PHOTOGRAPHS = ("bus.jpg", "zidane.jpg")
 
@@ -26,7 +26,7 @@ def images(subject: Subject, index: int) -> tuple[Tensor, ...]:
     return (crops(subject.batch, subject.height, subject.width, index),)
 
 
-def labels(subject: Subject, index: int) -> list[Labels] | None:
+def labels(subject: Subject, index: int) -> list[SceneLabels] | None:
     """What is in those images, where it is known."""
     assert subject.height is not None
     assert subject.width is not None
