@@ -448,7 +448,7 @@ def test_run_in_other_processes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     monkeypatch.setattr(run, "ENTRIES", {"toy": ENTRY})
     plan = run.Plan(("toy",), ("float32",), 1, 0, ("toys:HEALTHY",), 1, 1, workers=1)
     printed = StringIO()
-    parts = Checkpoint(tmp_path / "parts.jsonl", plan.key)
+    parts = Checkpoint(tmp_path / "parts.jsonl")
     found = run.run_plan(plan, Console(file=printed), parts)
     assert len(found.findings) == len(KINDS)
     assert len(found.cells) == 1
@@ -458,8 +458,11 @@ def test_run_in_other_processes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     again = run.run_plan(plan, Console(file=StringIO()), parts)
     assert again.cells == found.cells
     assert [one.caught for one in again.findings] == [o.caught for o in found.findings]
-    with pytest.raises(UserError, match=r"parts.jsonl is of another run: delete it"):
-        Checkpoint(tmp_path / "parts.jsonl", replace(plan, seed=1).key).read()
+    assert set(parts.read()) == set(map(run.key, run.jobs(plan)))
+    assert len(parts.read().keys() & map(run.key, run.jobs(replace(plan, seed=1)))) == 1  # a cell draws nothing
+    (other := tmp_path / "limits.toml").write_text("other limits")
+    monkeypatch.setattr(run, "PATH", other)
+    assert not parts.read().keys() & set(map(run.key, run.jobs(plan)))
     show.print_results(found, Console(file=printed, width=150))
     assert "not reached: no false alarm in at least 200 healthy cells: 0 false alarms in 1" in printed.getvalue()
 

@@ -63,7 +63,7 @@ def main(
     console = Console()
     try:
         _check(plan)
-        results = run_plan(plan, console, Checkpoint(parts, plan.key) if parts else None)
+        results = run_plan(plan, console, Checkpoint(parts) if parts else None)
     except UserError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None

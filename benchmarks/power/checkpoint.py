@@ -8,28 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.power.findings import Cell, Finding, Results
-from conformance.core.errors import UserError
 
 
 class Checkpoint:
-    """A file of JSON lines. `key` is what the run was made with: of another run nothing is taken."""
+    """A file of JSON lines, each with the digest of what its job depends on: of another one nothing is taken."""
 
-    def __init__(self, path: Path, key: str) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.key = key
 
     def read(self) -> dict[str, Results]:
-        """The results by the names of their jobs. Raises UserError for the file of another run."""
+        """The results by the digests of their jobs."""
         if not self.path.is_file():
             return {}
-        lines = [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines()]
-        if any(line["key"] != self.key for line in lines):
-            raise UserError(f"{self.path} is of another run: delete it, or name another with --parts")
-        return {line["job"]: _results(line) for line in lines}
+        lines = map(json.loads, self.path.read_text(encoding="utf-8").splitlines())
+        return {line["key"]: _results(line) for line in lines}
 
-    def write(self, job: str, results: Results) -> None:
+    def write(self, key: str, job: str, results: Results) -> None:
         """Append one, and flush it."""
-        line = {"key": self.key, "job": job, **asdict(results)}
+        line = {"key": key, "job": job, **asdict(results)}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")

@@ -49,12 +49,6 @@ class Plan:
     shapes: int
     workers: int
 
-    @property
-    def key(self) -> str:
-        """What results depend on: not how many workers there are."""
-        recipe = {name: value for name, value in asdict(self).items() if name != "workers"}
-        return digest({**recipe, "limits": PATH.read_text(encoding="utf-8")})
-
 
 @dataclass(frozen=True)
 class Planting:
@@ -93,13 +87,18 @@ def run_plan(plan: Plan, console: Console, parts: Checkpoint | None = None) -> R
     """Everything of a plan; what a run before has left in `parts` is not done again. Raises UserError where a system
     cannot be had or is not right."""
     os.environ["OMP_NUM_THREADS"] = "1"  # read when a worker loads torch
-    jobs, done = _jobs(plan), parts.read() if parts else {}
+    wanted, done = {key(job): job for job in jobs(plan)}, parts.read() if parts else {}
     with ProcessPoolExecutor(plan.workers, get_context("spawn"), initializer=_quiet) as pool:
-        for job, results in _followed(pool, [job for job in jobs if str(job) not in done], console):
-            done[str(job)] = results
+        for job, results in _followed(pool, [job for name, job in wanted.items() if name not in done], console):
+            done[key(job)] = results
             if parts:
-                parts.write(str(job), results)
-    return sum((done[str(job)] for job in jobs), Results())
+                parts.write(key(job), str(job), results)
+    return sum((done[name] for name in wanted), Results())
+
+
+def key(job: Job) -> str:
+    """The digest of what the results of a job depend on: itself, and the limits of the verdict."""
+    return digest({type(job).__name__: asdict(job), "limits": PATH.read_text(encoding="utf-8")})
 
 
 def perform(job: Job) -> Results:
@@ -117,9 +116,9 @@ def _drawn(entry: Entry, dtype: str, per_kind: int, seed: int) -> tuple[Testbed,
     return testbed, draw_all(testbed.sites, per_kind, f"{seed}/{entry.name}", kinds_at(dtype))
 
 
-def _jobs(plan: Plan) -> list[Job]:
+def jobs(plan: Plan) -> list[Job]:
     """Those of one system after another, so that a worker seldom changes its testbed."""
-    jobs: list[Job] = []
+    found: list[Job] = []
     for dtype in plan.dtypes:
         per_kind = plan.per_kind if dtype == MAIN else ceil(plan.per_kind / 4)
         parts = ceil(per_kind * len(kinds_at(dtype)) / _MUTANTS_A_JOB)
@@ -127,14 +126,14 @@ def _jobs(plan: Plan) -> list[Job]:
             if entry.held_out:
                 if dtype in HELD_OUT_DTYPES:
                     few = ceil(per_kind / HELD_OUT_SHARE)
-                    jobs.append(Planting(entry, dtype, few, plan.seed, 0, 1))
-                    jobs += [Control(entry, dtype, shape, plan.targets, plan.images) for shape in entry.shapes]
+                    found.append(Planting(entry, dtype, few, plan.seed, 0, 1))
+                    found += [Control(entry, dtype, shape, plan.targets, plan.images) for shape in entry.shapes]
                 continue
-            jobs += [Planting(entry, dtype, per_kind, plan.seed, part, parts) for part in range(parts)]
+            found += [Planting(entry, dtype, per_kind, plan.seed, part, parts) for part in range(parts)]
             if plan.images:
                 shapes = entry.shapes[: plan.shapes]
-                jobs += [Control(entry, dtype, shape, plan.targets, plan.images) for shape in shapes]
-    return jobs
+                found += [Control(entry, dtype, shape, plan.targets, plan.images) for shape in shapes]
+    return found
 
 
 def _followed(pool: ProcessPoolExecutor, jobs: Sequence[Job], console: Console) -> Iterator[tuple[Job, Results]]:
