@@ -44,7 +44,7 @@ OPENVINO_GATHER = Defect(
     id="openvino-slice-gather",
     title="x[..., :n].gather(1, index) reads what was cut off, and beyond the tensor",
     known=(
-        "OpenVINO leaves out a slice of the first columns in front of a gather. That is right where the places are "
+        "OpenVINO leaves out a slice of the first columns in front of a gather. That is right where the columns are "
         "those along which is gathered, and wrong along any other dimension: with several threads it fails "
         "for the shapes when it is run, with one it gives numbers of other rows, of memory that is none of its own, "
         "or an output of other sizes. Use take_along_dim, or split in the place of slices."

@@ -110,7 +110,7 @@ class Neuron(OnNeuron):
                 lambda path: _trace(program, path, flags, settings, options, folder),
             )
             if settings.compile_only:
-                raise NotRun(f"compiled for {options.hardware}, as settings; nothing was run")
+                raise NotRun(f"compiled for {options.hardware}, as asked; nothing was run")
             options.enter(Stage.LOAD)
             return _load(path, settings)
 
