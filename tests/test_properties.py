@@ -221,7 +221,7 @@ def test_planted_fault_is_found_and_shrunk(
     scratch_runner: ScratchRunner, target: str, operator: str, status: Status
 ) -> None:
     search = at(scratch_runner, f"test_properties:{target}")
-    found = fuzz(search, settings(SAME_EVERY_TIME, max_examples=600))
+    found = fuzz(search, settings(SAME_EVERY_TIME, max_examples=2000))
     assert found is not None, search.tried
     program, outcome = found
     assert outcome.status == status
