@@ -16,7 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import nox
-import tomllib
+
+try:
+    import tomllib
+except ImportError:  # Python 3.10
+    import tomli as tomllib  # type: ignore[no-redef]
 
 MATRICES = Path(__file__).parent / "matrices"
 TABLES = MATRICES / "tables"
@@ -54,6 +58,13 @@ def install_commands(session: nox.Session) -> None:
     session.install("-e", ".")
 
 
+def kept(session: nox.Session) -> str:
+    """A file of constraints: what comes later leaves torch and the compiler of a session as they are."""
+    path = Path(session.create_tmp()) / "keep.txt"
+    path.write_text(str(session.run_install("python", "contrib/keep.py", silent=True)))
+    return str(path)
+
+
 def suite(environment: dict[str, Any]) -> Callable[[nox.Session], None]:
     """A session that installs an environment and runs the suite in it."""
 
@@ -61,6 +72,8 @@ def suite(environment: dict[str, Any]) -> Callable[[nox.Session], None]:
         pins = ["-c", str(MATRICES / "environments" / environment["pins"])] if "pins" in environment else []
         first = sdk_packages(environment) or [*pins, "torch"]  # what comes later must not bring another torch along
         session.install(*first)
+        if "sdk" in environment:
+            pins = ["-c", kept(session)]
         session.install(*pins, "-e", f".[{','.join(environment['extras'])}]")
         session.install(*HEADLESS)
         targets, words = ",".join(environment["targets"]), session.posargs or ["--profile", "quick", "-n", "2"]
