@@ -42,6 +42,12 @@ def run(suite: pytest.Pytester, *options: str, profile: str = "toy.toml") -> pyt
     )
 
 
+def impatient(suite: pytest.Pytester) -> tuple[str, str]:
+    """The options by which a NeuronCore that is busy is not waited for."""
+    suite.makepyfile(impatient="from conformance.running import worker\n\nworker._PAUSES = (0.1,)\n")
+    return "-p", "impatient"
+
+
 def records(suite: pytest.Pytester) -> list[Record]:
     """What it has recorded."""
     return read_records(suite.path / "records")

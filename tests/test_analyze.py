@@ -1,4 +1,5 @@
-"""`conformance analyze`, with a stand-in for torch-neuronx behind its call."""
+"""In the torch-xla environment, whose torch is that of torch-neuronx: `conformance analyze`, with a stand-in for
+torch-neuronx behind its call."""
 
 from __future__ import annotations
 
@@ -6,12 +7,17 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import torch
 from doubles import neuron_host
 from torch import Tensor, nn
+
+pytestmark = pytest.mark.xla
+if find_spec("torch_xla") is None:
+    pytest.skip("needs the torch-xla environment", allow_module_level=True)
 
 ANALYZE = [sys.executable, "-c", "from conformance.commands.cli import app; app()", "analyze"]
 
@@ -42,6 +48,8 @@ def test_operators_that_do_not_compile_come_first(tmp_path: Path) -> None:
     said = analyze(tmp_path, "neuron_double", "test_analyze:ranked").stdout
     assert "75.0 % of 4 operators compile" in said
     assert "no: fails in neuronx-cc" in said
+    assert "compiled for trn1" in said
+    assert not (tmp_path / "analyze_workdir").exists(), "nothing is left behind"
 
 
 def test_model_of_a_system_and_what_all_compiles(tmp_path: Path) -> None:

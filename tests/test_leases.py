@@ -13,6 +13,11 @@ from conformance.host.cores import Cores
 from conformance.running.leases import Leases
 
 
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conformance.running.leases.PATIENCE", 0.0)
+
+
 class OnCores:
     """A target that needs as many cores as its settings say."""
 
@@ -44,10 +49,51 @@ def test_two_processes_have_different_cores_and_give_them_back(tmp_path: Path) -
     assert visible(leases(tmp_path, 2, 3), 1) == "2"
 
 
+def test_core_that_is_given_back_meanwhile_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = leases(tmp_path, 0), leases(tmp_path, 0)
+    visible(first, 1)
+    monkeypatch.setattr("conformance.running.leases.PATIENCE", 30.0)
+    monkeypatch.setattr("time.sleep", lambda _: first.release())
+    assert visible(second, 1) == "0"
+
+
+def test_processes_that_hold_cores_are_ended_before_these_are_given_back(tmp_path: Path) -> None:
+    still_held: list[bool] = []
+    mine = Leases(lambda: Cores("trn2", (0, 1), 2), tmp_path, lambda: still_held.append(bool(mine._held)))
+    visible(mine, 1)
+    visible(mine, 2)
+    mine.release()
+    mine.release()
+    assert still_held == [True, True]
+
+
+class OnOtherCores(OnCores):
+    """One core for each case, of as many physical ones as its setting says."""
+
+    def cores(self, settings: tuple[str, ...]) -> int:
+        return 1
+
+    def process(self, settings: tuple[str, ...]) -> dict[str, str]:
+        return {"NEURON_LOGICAL_NC_CONFIG": settings[0]}
+
+
+@pytest.mark.parametrize(("first", "second", "expected"), [("2", "1", ("0", "2")), ("1", "2", ("0", "1"))])
+def test_cases_of_other_logical_cores_get_other_physical_ones(
+    tmp_path: Path, first: str, second: str, expected: tuple[str, str]
+) -> None:
+    """The runtime counts by the logical cores of its own process: core 2 of one physical core each is the first half
+    of core 1 of two."""
+    found = [
+        leases.process(OnOtherCores(), Column("planted", settings=(lnc,)))["NEURON_RT_VISIBLE_CORES"]  # type: ignore[arg-type]
+        for leases, lnc in ((leases(tmp_path, 0, 1), first), (leases(tmp_path, 0, 1), second))
+    ]
+    assert tuple(found) == expected
+
+
 def test_another_user_takes_part(tmp_path: Path) -> None:
     visible(leases(tmp_path / "locks", 0), 1)
     made = [tmp_path / "locks", *(tmp_path / "locks").iterdir()]
-    assert [path.stat().st_mode & 0o777 for path in made] == [0o777, 0o666]
+    assert [path.stat().st_mode & 0o777 for path in made] == [0o777, 0o666, 0o666]
 
 
 def test_several_cores_are_neighbours(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import os
+from pathlib import Path
 from unittest.mock import ANY
 
 import pytest
@@ -32,6 +34,8 @@ def test_what_is_right_passes_and_has_its_release(on: pytest.Pytester) -> None:
         "neuron-native/trn2/sdk-2.33.0": Status.PASS,
         "neuron-native/trn2/sdk-2.33.0/eager": Status.PASS,
     }, [(record.id, record.detail) for record in found]
+    kept = Path(os.environ["CONFORMANCE_CACHE"]) / "neff"
+    assert len(list(kept.iterdir())) == 1, "what TorchNeuron compiled is kept, by package versions"
     recorded = {"instance": "trn2.3xlarge", "aws-neuronx-dkms": "2.27.4.0", "torch-neuronx": "2.13.3.0"}
     assert recorded.items() <= found[0].environment.items()
 
@@ -64,7 +68,7 @@ def test_core_that_another_program_holds_is_no_failure_of_the_model(
     monkeypatch.setenv("NEURON_RT_VISIBLE_CORES", "1")
     with (on.path / "trn2/dev/core1").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        result = suites.run(on, "--target", "neuron-native", "-k", MODELS)
+        result = suites.run(on, *suites.impatient(on), "--target", "neuron-native", "-k", MODELS)
     result.stdout.fnmatch_lines(["cannot be run: the runtime gets no NeuronCore 1: another program holds it *"])
     assert not (on.path / "records").exists(), "it was not tested"
 

@@ -63,6 +63,27 @@ def test_killed_compiler_is_a_crash_with_its_signal(tmp_path: Path, monkeypatch:
     assert error.value.signature == "SIGKILL"
 
 
+@pytest.mark.first_run
+@pytest.mark.parametrize(("code", "signal"), [("F137", "SIGKILL"), ("F134", "SIGABRT"), ("F139", "SIGSEGV")])
+def test_pass_that_died_in_a_process_of_its_own_is_a_crash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, signal: str
+) -> None:
+    with pytest.raises(Crashed) as error, compiling(tmp_path, lambda stage: None):
+        trace(tmp_path, monkeypatch, code)
+    assert error.value.signature == signal
+    assert "forcibly killed" in error.value.detail
+
+
+@pytest.mark.first_run
+@pytest.mark.parametrize("code", ["DR101", "CTR101", "SPPX101", "NCC_AB101", "NCC_ABC101", "NCC_ABCDE101"])
+def test_code_of_any_family_is_the_signature_and_no_other_number_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    with pytest.raises(CompileError) as error, compiling(tmp_path, lambda stage: None):
+        trace(tmp_path, monkeypatch, code)
+    assert error.value.signature == code, "and not HPM999, which the log tells as well"
+
+
 def test_other_errors_are_not_the_compilers(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"^no lowering$"), compiling(tmp_path, lambda stage: None):
         raise RuntimeError("no lowering")

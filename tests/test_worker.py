@@ -16,6 +16,8 @@ import toys
 from cells import changed
 
 from conformance.cases.outcome import MODEL, Outcome, Stage, Status
+from conformance.host.cores import VISIBLE
+from conformance.host.trouble import HostTrouble
 from conformance.running.child import Job
 from conformance.running.worker import Worker
 
@@ -63,6 +65,35 @@ def test_child_stays_warm_and_there_is_one_for_each_environment(worker: Worker) 
     assert worker._shared[1] == first != os.getpid()
     run(worker, "HEALTHY", {"OTHER": "1"})
     assert worker._shared[1] != first
+
+
+def test_programs_of_an_environment_that_is_not_active_are_found(worker: Worker) -> None:
+    detail = run(worker, "SAYS_PATH", {"PATH": "/nowhere"}).detail
+    assert detail == os.pathsep.join([str(Path(sys.prefix, "bin")), "/nowhere"])
+
+
+@pytest.mark.parametrize("said", ["NRT: NeuronCores busy, ret=-16", "all is well"])
+def test_core_that_is_not_given_is_asked_for_again_and_makes_no_outcome(
+    monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    """By what the process has printed, though what it raised says nothing; once, and then not at all."""
+    monkeypatch.setattr("conformance.running.worker._PAUSES", (0.1, 0.1))
+    pauses: list[float] = []
+    monkeypatch.setattr("conformance.running.worker.sleep", pauses.append)
+    monkeypatch.setattr(Worker, "_log_since", lambda self, start: said)
+    worker = Worker(threads=1, timeout=30)
+    try:
+        if said == "all is well":
+            assert run(worker, "EXITS", {VISIBLE: "0"}).status is Status.CRASH
+            assert pauses == []
+        else:
+            with pytest.raises(HostTrouble, match="the runtime gets no NeuronCore 0"):
+                run(worker, "EXITS", {VISIBLE: "0"})
+            with pytest.raises(HostTrouble):
+                run(worker, "EXITS", {VISIBLE: "0"})
+            assert pauses == [0.1, 0.1], "no other case waits as long, until one has run"
+    finally:
+        worker.close()
 
 
 def test_system_that_cannot_be_built_is_the_models_own_fault(worker: Worker) -> None:

@@ -172,6 +172,13 @@ class Planted(BaseTarget):
         return lambda *inputs: self.change(program.module(*inputs))
 
 
+class SaysPath(Planted):
+    """Says where programs are searched."""
+
+    def compile(self, program: Program, options: Options) -> Compiled:
+        raise CompileError("path", os.environ["PATH"])
+
+
 def _edit(edit: Callable[[Tensor], object]) -> Change:
     """Change a copy of the first output in place."""
 
@@ -334,4 +341,5 @@ CRASHES = Crashes(name="crashes")
 EXITS = Exits()
 HANGS = Hangs(name="hangs")
 ABSENTEE = Absentee(name="absentee")
+SAYS_PATH = SaysPath()
 HEALTHY_TWIN = replace(HEALTHY, name="healthy-twin")

@@ -273,6 +273,8 @@ class Outcome(Recorded):
     """What tells one failure from another: the compiler's code, the exception's type, the signal."""
     detail: Text | None = None
     """A sentence for people."""
+    evidence: Text | None = None
+    """The folder on that host in which the graph, command line and log of a failed compile are kept."""
     checks: list[Check] = Field(default_factory=list)
     """The verdicts, in the order they were given."""
     traceback: Text | None = None

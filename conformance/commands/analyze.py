@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -16,6 +18,8 @@ from rich.table import Table
 from conformance.commands.arguments import AsJson, console, trace_spec
 from conformance.commands.model_loading import TraceSpec, load_program
 from conformance.core.errors import UserError
+from conformance.host.cores import host_cores
+from conformance.host.trouble import no_core
 from conformance.report.formatting import share
 from conformance.targets.neuron import Neuron
 
@@ -45,14 +49,22 @@ def analyze(model: str, spec: TraceSpec) -> list[OperatorSupport]:
     if reason := Neuron().missing():
         raise UserError(reason)
     program = load_program(model, spec)
+    if host_cores().trouble:
+        os.environ["PJRT_DEVICE"] = "CPU"  # it traces on a device of torch-xla, and has no cpu_backend of its own
     import torch_neuronx
 
     try:
-        said = _Said.model_validate(torch_neuronx.analyze(program.module, program.inputs))
+        with TemporaryDirectory(prefix="conformance-neuron-") as folder:
+            answer = torch_neuronx.analyze(program.module, program.inputs, compiler_workdir=folder, cleanup=True)
+        said = _Said.model_validate(answer)
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"]))
         raise UserError(f"torch_neuronx.analyze answers in another shape: {where}: {problem['msg']}") from None
+    except RuntimeError as error:
+        if not no_core(str(error)):
+            raise
+        raise UserError("torch_neuronx.analyze traces on a NeuronCore, and this host gives none") from None
     failing = Counter((one.kind, one.failureAt) for one in said.unsupported_operators)
     return [
         *(OperatorSupport(kind, count, where) for (kind, where), count in sorted(failing.items())),
@@ -90,5 +102,5 @@ def main(
     if as_json:
         typer.echo(support_json(found))
     else:
-        print_support(found, model, console())
+        print_support(found, f"{model}, compiled for trn1", console())
     raise typer.Exit(1 if any(one.fails_in for one in found) else 0)

@@ -21,6 +21,7 @@ from conformance.host.machine import find_machine
 from conformance.host.neuron import find_neuron
 from conformance.host.packages import find_packages
 from conformance.host.probe import Host
+from conformance.host.sdk import DRIVER
 from conformance.host.usable import usable
 from conformance.systems import loading as systems
 from conformance.targets import loading as targets
@@ -42,7 +43,7 @@ def examine(host: Host | None = None) -> Facts:
     return Facts(
         machine=find_machine(host, find_instance_type(host, listed, bool(neuron.nodes))),
         neuron=neuron,
-        packages=find_packages(host, releases()),
+        packages=find_packages(host, releases(), {**neuron.installed, DRIVER: neuron.driver_loaded}),
         variables={name: host.environ[name] for name in VARIABLES if name in host.environ},
         targets=usable(targets.target_names(), targets.load_target),
         systems=usable(systems.system_names(), systems.load_system),

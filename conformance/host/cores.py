@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
+
+from filelock import FileLock
 
 from conformance.core.errors import UserError
 from conformance.host.instance import family_of, find_instance_type
@@ -27,6 +31,16 @@ class Cores:
     instance: str | None = None
     driver: str | None = None
     runtime: str | None = None
+    tools: str | None = None
+
+
+def host_lock(name: str, timeout: float = 0, folder: Path | None = None) -> FileLock:
+    """A lock of this host, for all processes of all users on it."""
+    folder = folder or Path(tempfile.gettempdir()) / "neuron-conformance"
+    if not folder.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o777)
+    return FileLock(folder / f"{name}.lock", timeout=timeout, mode=0o666)
 
 
 @cache
@@ -58,6 +72,7 @@ def find_cores(host: Host) -> Cores:
         instance=instance,
         driver=neuron.driver_loaded,
         runtime=neuron.runtime,
+        tools=neuron.installed.get("aws-neuronx-tools"),
     )
 
 

@@ -20,8 +20,11 @@ NAMES = (
 COMPILERS = ("g++", COMPILER)
 
 
-def find_packages(host: Host, known: Mapping[str, Release]) -> Packages:
-    """All that is known without importing any of them. `known` are the SDK releases."""
+def find_packages(
+    host: Host, known: Mapping[str, Release], system: Mapping[str, str | None] | None = None
+) -> Packages:
+    """All that is known without importing any of them. `known` are the SDK releases, `system` the versions of AWS's
+    packages of the operating system."""
     versions = {name: host.version(name) for name in NAMES}
     compilers = {name: host.tool(name) for name in COMPILERS}
     return Packages(
@@ -29,7 +32,7 @@ def find_packages(host: Host, known: Mapping[str, Release]) -> Packages:
         torch_build=_build(host, "torch"),
         torchvision_build=_build(host, "torchvision"),
         torch_neuronx=torch_neuronx_kind(versions[FRAMEWORK]),
-        sdk=identify(versions, known),
+        sdk=identify({**(system or {}), **versions}, known),
         conflicts=tuple(_conflicts(host, versions)),
         compilers=compilers,
         compiler_off_path=None if compilers[COMPILER] else _off_path(host),

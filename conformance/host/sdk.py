@@ -11,6 +11,7 @@ from conformance.cases.releases import Release
 from conformance.host.facts import Sdk, TorchNeuronx
 
 COMPILER, FRAMEWORK = "neuronx-cc", "torch-neuronx"
+TOOLS, DRIVER = "aws-neuronx-tools", "aws-neuronx-dkms"
 
 
 def torch_neuronx_kind(version: str | None) -> TorchNeuronx | None:
@@ -25,7 +26,9 @@ def torch_neuronx_kind(version: str | None) -> TorchNeuronx | None:
 
 
 def identify(versions: Mapping[str, str | None], known: Mapping[str, Release]) -> Sdk | None:
-    """The release that neuronx-cc and torch-neuronx are of; None where neither is installed."""
+    """The release that neuronx-cc and torch-neuronx are of; None where neither is installed. Of several that have the
+    same, the one of the tools and the driver of the system, `aws-neuronx-tools` and `aws-neuronx-dkms`, or else the
+    newest."""
     installed = {package: public(found) for package in (COMPILER, FRAMEWORK) if (found := versions.get(package))}
     if not installed:
         return None
@@ -33,12 +36,19 @@ def identify(versions: Mapping[str, str | None], known: Mapping[str, Release]) -
         package: [name for name, release in known.items() if _has(release, package, found)]
         for package, found in installed.items()
     }
-    common = [name for name in known if all(name in names for names in owners.values())]
-    packages = {package: next(iter(common or names), None) for package, names in owners.items()}
-    if common:
-        return Sdk(common[0], common[0], packages)
+    if common := [name for name in known if all(name in names for names in owners.values())]:
+        alike = [name for name in common if _is_of_the_system(known[name], versions)]
+        release = (alike or common)[-1]
+        return Sdk(release, release, dict.fromkeys(owners, release))
+    packages = {package: next(iter(names), None) for package, names in owners.items()}
     of_one = next((name for name in packages.values() if name), None)
     return Sdk(None, of_one or _nearest(installed.get(COMPILER), known), packages)
+
+
+def _is_of_the_system(release: Release, versions: Mapping[str, str | None]) -> bool:
+    parts = {TOOLS: release.tools, DRIVER: release.driver}
+    found = [versions[name] == version for name, version in parts.items() if versions.get(name)]
+    return bool(found) and all(found)
 
 
 def public(version: str) -> str:

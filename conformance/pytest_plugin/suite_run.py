@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ AXES = {"model_case": "models", "layer_case": "layers", "minimal_case": "minimal
 
 def pytest_configure(config: pytest.Config) -> None:
     """Expand the cases before anything is collected: bad input is one line."""
+    os.environ.setdefault("TORCH_DEVICE_BACKEND_AUTOLOAD", "0")  # an accelerator is for the child processes
     try:
         keep(config, "case-timeout", options.seconds("--case-timeout", given(config, "case-timeout")))
         keep(config, "calls", options.calls("--calls", given(config, "calls")))

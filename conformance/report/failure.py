@@ -22,6 +22,8 @@ def lines(record: Record) -> Iterator[str]:
     """What is wrong and what is known of it."""
     if record.detail:
         yield record.detail
+    if record.evidence:
+        yield f"kept: {record.evidence}"
     yield from group_lines(record.groups)
     first = next((layer for layer in record.layers if layer.bad), None)
     if first is not None and record.layer is None:

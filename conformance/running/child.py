@@ -44,6 +44,9 @@ def prepare(variables: Mapping[str, str], threads: int, log: str, shared: Any) -
     os.setsid()
     Thread(target=_end_with_parent, args=[os.getppid()], daemon=True).start()
     os.environ.update(variables, OMP_NUM_THREADS=str(threads))
+    programs = str(Path(sys.prefix, "bin"))  # of an environment that was not activated: compilers are programs
+    if programs not in os.environ.get("PATH", "").split(os.pathsep):
+        os.environ["PATH"] = os.pathsep.join(filter(None, (programs, os.environ.get("PATH"))))
     with open(log, "ab") as file:  # noqa: PTH123 (a descriptor is what is needed)
         for stream in (sys.stdout, sys.stderr):
             stream.flush()

@@ -13,6 +13,7 @@ from conformance.cases.case import Case
 from conformance.cases.outcome import Outcome, Seconds, Stage, Status, suite_error
 from conformance.core.errors import UserError, first_line
 from conformance.graphs.graph import Fallback, Graph
+from conformance.host.trouble import HostTrouble
 from conformance.programs.program import CaptureError, Program
 from conformance.targets.protocol import (
     Compiled,
@@ -27,7 +28,7 @@ from conformance.targets.protocol import (
 
 Inputs = tuple[Tensor, ...]
 LONGEST_DETAIL = 2000
-_NCC_CODE = re.compile(r"NCC_[A-Z]{4}\d{3}")
+_NCC_CODE = re.compile(r"NCC_[A-Z]{2,5}\d{3}")
 
 
 class TargetFailed(Exception):
@@ -78,6 +79,8 @@ class Device:
         try:
             outputs = compiled(*(x.clone() for x in inputs))
             kept = tuple(x.detach().clone() if isinstance(x, Tensor) else x for x in outputs)
+        except HostTrouble:
+            raise
         except Exception as error:  # of the target's, of any kind
             raise TargetFailed(_failed(self.stage, error), first_line(error)) from error
         self.seconds = self.seconds.model_copy(update={"run": perf_counter() - start})
@@ -113,14 +116,20 @@ def _failed(stage: Stage, error: Exception) -> Outcome:
     if isinstance(error, Unsupported):
         return Outcome(stage=stage, status=Status.UNSUPPORTED, detail=error.detail)
     if isinstance(error, Crashed):
-        return Outcome(stage=stage, status=Status.CRASH, signature=error.signature, detail=error.detail or None)
+        return Outcome(
+            stage=stage,
+            status=Status.CRASH,
+            signature=error.signature,
+            detail=error.detail or None,
+            evidence=error.evidence,
+        )
+    evidence = None
     if isinstance(error, CaptureError):
         stage, signature = Stage.CAPTURE, error.signature
     elif isinstance(error, CompileError):
-        signature, text = error.signature, error.detail
+        signature, text, evidence = error.signature, error.detail, error.evidence
     else:
         code = _NCC_CODE.search(text)
         signature = code[0] if code else type(error).__name__
-    return Outcome(
-        stage=stage, status=Status.ERROR, signature=signature, detail=text.strip()[:LONGEST_DETAIL] or None
-    )
+    said = text.strip()[:LONGEST_DETAIL] or None
+    return Outcome(stage=stage, status=Status.ERROR, signature=signature, detail=said, evidence=evidence)

@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from conformance.cases.case import Column
 from conformance.core.errors import UserError
-from conformance.host.cores import VISIBLE, Cores, host_cores
+from conformance.host.cores import LNC, VISIBLE, Cores, host_cores, host_lock
 from conformance.programs.workarounds import variables
 from conformance.targets.protocol import Target
 
+PATIENCE = 10.0  # seconds that cores are waited for which other processes of this host hold
+_AGAIN = 0.5
+
+
+def _nobody() -> None:
+    """No process holds cores."""
+
 
 class Leases:
-    """The cores that this process holds: as many as its last case needed, next to each other."""
+    """The cores that this process holds: as many as its last case needed, next to each other. Physical ones: how many
+    of them make a logical one, by which the runtime counts, is a setting of a case. `end` ends the processes that
+    hold them, before they are given back."""
 
-    def __init__(self, find: Callable[[], Cores] = host_cores, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        find: Callable[[], Cores] = host_cores,
+        folder: Path | None = None,
+        end: Callable[[], None] = _nobody,
+    ) -> None:
         self._find = find
-        self._folder = folder or Path(tempfile.gettempdir()) / "neuron-conformance"
+        self._folder = folder
+        self._end = end
         self._held: dict[int, FileLock] = {}
+        self._needed = (0, 0)  # logical cores, and physical ones in each
 
     def process(self, target: Target, column: Column) -> dict[str, str]:
         """The environment variables of a process for a column: the target's, those of its workarounds and settings,
@@ -30,45 +46,59 @@ class Leases:
         count = target.cores(column.settings)
         if not count:
             return found
-        if len(self._held) != count:
+        lnc = int(found.get(LNC) or self._find().lnc)
+        if self._needed != (count, lnc):
             self.release()
-            self._take(count)
-        first, last = min(self._held), max(self._held)
+            self._take(count, lnc)
+            self._needed = (count, lnc)
+        first, last = min(self._held) // lnc, max(self._held) // lnc
         return found | {VISIBLE: str(first) if first == last else f"{first}-{last}"}
 
     def release(self) -> None:
-        """Give all back."""
+        """Give all back, once nothing holds them any more."""
+        if self._held:
+            self._end()
+        self._unlock()
+        self._needed = (0, 0)
+
+    def _unlock(self) -> None:
         for lock in self._held.values():
             lock.release()
         self._held.clear()
 
-    def _take(self, count: int) -> None:
+    def _take(self, count: int, lnc: int) -> None:
         cores = self._find()
-        visible = cores.indices
-        if len(visible) < count:
-            why = cores.trouble or f"{VISIBLE} makes {len(visible)} visible"
+        visible = {index * cores.lnc + part for index in cores.indices for part in range(cores.lnc)}
+        choices = list(_neighbours(visible, count, lnc))
+        if len(visible) < count * lnc:
+            why = cores.trouble or f"{VISIBLE} makes {len(visible) // lnc} visible"
             needed = "a NeuronCore is" if count == 1 else f"{count} NeuronCores are"
             raise UserError(f"{needed} needed: {why}; --compile-only needs none")
-        if not self._folder.exists():
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._folder.chmod(0o777)  # runs of other users take their cores here, too
-        for first in visible:
-            wanted = range(first, first + count)
-            if set(wanted) <= set(visible) and self._lock(wanted):
-                return
-        wanted_ones = "core is" if count == 1 else f"{count} neighbouring cores are"
-        raise UserError(
-            f"no {wanted_ones} free of the {len(visible)} that are visible: run fewer workers (-n), or wait for the "
-            "other run on this host"
-        )
+        until = time.monotonic() + PATIENCE
+        while not any(map(self._lock, choices)):
+            if not choices or time.monotonic() > until:
+                wanted = "core is" if count == 1 else f"{count} neighbouring cores are"
+                raise UserError(
+                    f"no {wanted} free of the {len(visible) // lnc} that are visible: run fewer workers (-n), or "
+                    "wait for the other run on this host"
+                )
+            time.sleep(_AGAIN)
 
     def _lock(self, wanted: range) -> bool:
         for core in wanted:
-            lock = FileLock(self._folder / f"core-{core}.lock", timeout=0, mode=0o666)
+            lock = host_lock(f"core-{core}", folder=self._folder)
             try:
                 lock.acquire()
             except Timeout:
-                self.release()
+                self._unlock()
                 return False
             self._held[core] = lock
         return True
+
+
+def _neighbours(physical: set[int], count: int, lnc: int) -> Iterator[range]:
+    """The runs of physical cores that make so many logical ones: each begins where a logical core does."""
+    for first in sorted(physical):
+        wanted = range(first, first + count * lnc)
+        if first % lnc == 0 and physical >= set(wanted):
+            yield wanted

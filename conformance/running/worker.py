@@ -14,17 +14,21 @@ from collections.abc import Mapping
 from concurrent.futures import TimeoutError as DeadlineExceeded
 from multiprocessing import get_context
 from pathlib import Path
+from time import sleep
 
 from pebble import ProcessExpired, ProcessPool
 
 from conformance.cases.outcome import Aspect, Check, Outcome, Stage, Status, describe_outcome
 from conformance.host.cores import VISIBLE
+from conformance.host.trouble import HostTrouble, core_trouble, no_core
 from conformance.running import child
 from conformance.running.child import PROCESS, SPOILT, STAGE, Job
 from conformance.running.leases import Leases
 
 _STAGES = list(Stage)
 _LOG_TAIL = 4000
+# Seconds until a NeuronCore that is busy is asked for again: a core is not always free once its process has ended.
+_PAUSES = (1, 2, 4, 8, 15, 30)
 
 
 class Worker:
@@ -34,17 +38,31 @@ class Worker:
     def __init__(self, threads: int, timeout: float) -> None:
         self.threads = threads
         self.timeout = timeout
-        self.leases = Leases()
+        self.leases = Leases(end=self._end_holders)
         self._context = get_context("spawn")
         self._shared = self._context.Array("l", 3, lock=False)  # stage, process id, whether it is spoilt
         self._pools: dict[frozenset[tuple[str, str]], ProcessPool] = {}
         self._children: set[int] = set()
         self._log = Path(tempfile.mkstemp(prefix="conformance-", suffix=".log")[1])
         self._kept = self._log.with_suffix(".json")  # what is known of the case that runs
+        self._pauses = list(_PAUSES)
 
     def run(self, job: Job, variables: Mapping[str, str], timeout: float | None = None) -> Outcome:
-        """The outcome of a job, whatever becomes of the child. Errors of our own are raised."""
-        timeout = timeout or self.timeout
+        """The outcome of a job, whatever becomes of the child. Errors of our own are raised, and HostTrouble where
+        the host gives no NeuronCore: for a minute in all, until a case has run again, it is asked once more."""
+        while True:
+            try:
+                outcome = self._run(job, variables, timeout or self.timeout)
+            except HostTrouble:
+                self._end(variables)  # the runtime of a process in which it failed is lost
+                if not self._pauses:
+                    raise
+                sleep(self._pauses.pop(0))
+            else:
+                self._pauses = list(_PAUSES)
+                return outcome
+
+    def _run(self, job: Job, variables: Mapping[str, str], timeout: float) -> Outcome:
         if VISIBLE in variables:  # a child of other variables would hold the same NeuronCores
             self._end_all_but(frozenset(variables.items()))
         log_start = self._log.stat().st_size
@@ -54,6 +72,8 @@ class Worker:
         task = pool.schedule(child.execute, args=[job, str(self._kept)], timeout=timeout)
         try:
             outcome = Outcome.model_validate_json(task.result())
+            if outcome.status is Status.ERROR:  # what was raised need not say it, and the console does
+                self._require_cores(variables, log_start)
         except DeadlineExceeded:
             status, signature = Status.TIMEOUT, f"{timeout:g} s"
         except ProcessExpired as expired:
@@ -66,6 +86,7 @@ class Worker:
             self._children.add(self._shared[PROCESS])
         self._children.discard(self._shared[PROCESS])
         _end_group(self._shared[PROCESS])
+        self._require_cores(variables, log_start)
         died = Outcome(
             stage=_STAGES[self._shared[STAGE]],
             status=status,
@@ -95,12 +116,20 @@ class Worker:
         for path in (self._log, self._kept):
             path.unlink(missing_ok=True)
 
+    def _end_holders(self) -> None:
+        """End the children that hold NeuronCores."""
+        for name in list(self._pools):
+            if VISIBLE in dict(name):
+                self._end(dict(name))
+
     def _end_all_but(self, kept: frozenset[tuple[str, str]] | None) -> None:
         for name in self._pools.keys() - {kept}:
             self._end(dict(name))
 
     def _end(self, variables: Mapping[str, str]) -> None:
-        pool = self._pools.pop(frozenset(variables.items()))
+        pool = self._pools.pop(frozenset(variables.items()), None)
+        if pool is None:
+            return
         pool.stop()  # type: ignore[no-untyped-call]
         pool.join()
 
@@ -114,6 +143,11 @@ class Worker:
                 initargs=[dict(variables), self.threads, str(self._log), self._shared],
             )
         return self._pools[name]
+
+    def _require_cores(self, variables: Mapping[str, str], log_start: int) -> None:
+        """Raises HostTrouble where a case that needed NeuronCores got none, by what its process has printed."""
+        if VISIBLE in variables and no_core(self._log_since(log_start)):
+            raise core_trouble(variables[VISIBLE])
 
     def _log_since(self, start: int) -> str:
         """The end of what the child printed: a compiler's last words."""

@@ -6,6 +6,7 @@ https://awsdocs-neuron.readthedocs-hosted.com/en/latest/frameworks/torch/torch-n
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,8 +21,15 @@ from conformance.host.cores import host_cores
 from conformance.host.facts import TorchNeuronx
 from conformance.host.probe import installed_version
 from conformance.host.sdk import COMPILER, FRAMEWORK, torch_neuronx_kind
-from conformance.targets.artifacts import artifact, artifact_key
-from conformance.targets.neuron_host import LOGICAL_CORES, OnNeuron, on_core, require_device
+from conformance.targets.artifacts import artifact, artifact_key, kept_if_it_fails, program_variables
+from conformance.targets.neuron_host import (
+    LOGICAL_CORES,
+    OnNeuron,
+    missing_programs,
+    on_core,
+    other_torch,
+    require_device,
+)
 from conformance.targets.neuronx_cc import LOG, WITHOUT_LNC, arguments, compiling
 from conformance.targets.protocol import Compiled, NotRun, Options, Unsupported
 
@@ -31,6 +39,7 @@ if TYPE_CHECKING:
     from conformance.cases.case import Column
     from conformance.programs.program import Program
 
+_PLATFORM = "NEURON_PLATFORM_TARGET_OVERRIDE"
 _SPLIT = 2  # NeuronCores that a case with data-parallel uses
 
 
@@ -70,7 +79,7 @@ class Neuron(OnNeuron):
             return f"neuron needs {absent}: pip install --extra-index-url {INDEX} 'neuronx-cc' 'torch-neuronx==2.9.*'"
         if torch_neuronx_kind(framework) is not TorchNeuronx.XLA:
             return f"neuron needs the torch-neuronx that traces, 2.9 or older; {framework} is installed"
-        return None
+        return other_torch(framework) or missing_programs(COMPILER, "libneuronpjrt-path")
 
     def cores(self, settings: tuple[str, ...]) -> int:
         """How many NeuronCores a case with these settings needs."""
@@ -79,8 +88,8 @@ class Neuron(OnNeuron):
         return _SPLIT if "data-parallel" in settings else 1
 
     def conditions(self, column: Column, dtype: str) -> dict[str, str]:
-        """Those of the host, and the compiler's arguments."""
-        found = super().conditions(column, dtype)
+        """Those of the host, the compiler's arguments, and variables that change what it is given."""
+        found = super().conditions(column, dtype) | program_variables()
         with suppress(Unsupported):
             found["compiler arguments"] = " ".join(
                 _flags(column.hardware, dtype, _settings(column.hardware, column.settings))
@@ -93,6 +102,8 @@ class Neuron(OnNeuron):
         if not settings.compile_only:
             require_device(options.hardware, "; --compile-only needs no device")
         options.enter(Stage.CAPTURE)
+        if settings.compile_only and host_cores().trouble:
+            os.environ[_PLATFORM] = options.hardware  # read on import, where no device says it: optimum-neuron#961
         import torch_neuronx  # noqa: F401 (it sets variables that say how programs are lowered, and are in their key)
 
         flags = _flags(options.hardware, options.dtype, settings)
@@ -103,12 +114,9 @@ class Neuron(OnNeuron):
             "weights outside": settings.weights_outside,
         }
         with on_core(), TemporaryDirectory(prefix="conformance-neuron-") as name:
-            folder = Path(name)
-            path = artifact(
-                artifact_key(program, recipe),
-                folder,
-                lambda path: _trace(program, path, flags, settings, options, folder),
-            )
+            folder, key = Path(name), artifact_key(program, recipe)
+            with kept_if_it_fails(key, folder, recipe):
+                path = artifact(key, folder, lambda path: _trace(program, path, flags, settings, options, folder))
             if settings.compile_only:
                 raise NotRun(f"compiled for {options.hardware}, as asked; nothing was run")
             options.enter(Stage.LOAD)

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conformance.cases.releases import releases
-from conformance.core.errors import UserError
-from conformance.host.cores import LNC, VISIBLE, host_cores
+from conformance.host.cores import LNC, VISIBLE, host_cores, host_lock
 from conformance.host.probe import installed_version
-from conformance.host.sdk import COMPILER, FRAMEWORK, identify, public
+from conformance.host.sdk import COMPILER, DRIVER, FRAMEWORK, TOOLS, identify, public
+from conformance.host.trouble import core_trouble, no_core
 from conformance.targets.base import BaseTarget
 from conformance.targets.protocol import Unsupported
 
 if TYPE_CHECKING:
     from conformance.cases.case import Column
 
-_NO_CORE = "Neuron Runtime could not be initialized"  # what torch-neuronx says of a core that is taken, too
+_APART = 0.3  # seconds between two starts of the runtime
 LOGICAL_CORES = {
     "lnc1": "a physical NeuronCore is a logical one, for the compiler and the runtime",
     "lnc2": "two physical NeuronCores make a logical one, for the compiler and the runtime",
@@ -40,20 +45,43 @@ def require_device(hardware: str, instead: str) -> None:
         raise Unsupported(f"this host is {cores.family}, not {hardware}{instead}")
 
 
+def other_torch(framework: str) -> str | None:
+    """Why the torch that is installed is not that of torch-neuronx, by the first two numbers of both."""
+    torch = installed_version("torch") or "none"
+    if torch.split(".")[:2] == framework.split(".")[:2]:
+        return None
+    line = ".".join(framework.split(".")[:2])
+    return (
+        f"torch-neuronx {framework} needs torch {line}, and {torch} is installed: install AWS's again, and what "
+        "comes later with the constraints of contrib/keep.py"
+    )
+
+
+def missing_programs(*names: str) -> str | None:
+    """Why programs of AWS's packages are not there, neither in the environment nor on PATH."""
+    programs = os.pathsep.join((str(Path(sys.prefix, "bin")), os.environ.get("PATH", "")))
+    absent = [name for name in names if shutil.which(name, path=programs) is None]
+    return f"there is no {' and no '.join(absent)}: install neuronx-cc and libneuronxla again" if absent else None
+
+
 @contextmanager
 def on_core() -> Iterator[None]:
-    """While inside, a runtime that gets no NeuronCore is a trouble of the host, a UserError, and no failure of what
-    was compiled."""
+    """While inside, a runtime that gets no NeuronCore is a HostTrouble, and no failure of what was compiled."""
+    _start_apart()
     try:
         yield
-    except RuntimeError as error:
-        if _NO_CORE not in str(error):
+    except Exception as error:
+        if not no_core(str(error)):
             raise
-        cores = os.environ.get(VISIBLE, "that is visible")
-        raise UserError(
-            f"the runtime gets no NeuronCore {cores}: another program holds it (neuron-ls names the process), or the "
-            f"driver is too old for the runtime (see the system log); {VISIBLE} chooses others"
-        ) from None
+        raise core_trouble(os.environ.get(VISIBLE)) from None
+
+
+@cache
+def _start_apart() -> None:
+    """Wait until no other process of this host is about to start the runtime: two that start within milliseconds both
+    find the cores busy. Once in a process. aws-neuron-sdk#1338."""
+    with host_lock("runtime-start", timeout=-1):
+        time.sleep(_APART)
 
 
 class OnNeuron(BaseTarget):
@@ -69,7 +97,9 @@ class OnNeuron(BaseTarget):
     @property
     def sdks(self) -> tuple[str, ...]:  # type: ignore[override]
         """The SDK release that is installed, `near-2.31.1` for packages that are of no one release; none of none."""
-        found = identify({name: installed_version(name) for name in (COMPILER, FRAMEWORK)}, releases())
+        cores = host_cores()
+        system = {TOOLS: cores.tools, DRIVER: cores.driver}
+        found = identify({name: installed_version(name) for name in (COMPILER, FRAMEWORK)} | system, releases())
         return () if found is None else (found.release or f"near-{found.closest}",)
 
     def packages(self, hardware: str, sdk: str | None) -> dict[str, str]:

@@ -23,7 +23,11 @@ LOG = "log-neuron-cc.txt"
 WITHOUT_LNC = ("inf2", "trn1")  # a logical NeuronCore is a physical one there
 # What torch_neuronx.trace raises: with the exit status of the compiler, or the negative number of a signal.
 _FAILED = re.compile(r"neuronx-cc failed with (-?\d+)")
-_CODE = re.compile(r"NCC_[A-Z]{4}\d{3}|\[[A-Z]{3,4}\d{3}\]")
+# A code has a family of two to five letters; the F of the driver (`[F137] neuronx-cc was forcibly killed`) has one.
+_CODE = re.compile(r"NCC_[A-Z]{2,5}\d{3}|(?<=\[)[A-Z]{1,5}\d{3}(?=\])")
+_BLAMED = re.compile(r"\b(?:ERROR|USER)\b")
+# What the driver of the compiler says of a pass that died in a process of its own, and exits with 70.
+_DIED = {"F134": signal.SIGABRT, "F137": signal.SIGKILL, "F139": signal.SIGSEGV}
 _LONGEST = 2000
 # Since SDK 2.32 the compiler can be told, and from the next release on its default is another one.
 _TELLS_INTEGERS = Version("2.27.5334")
@@ -50,7 +54,7 @@ def compiling(folder: Path, enter: Callable[[Stage], None]) -> Iterator[None]:
     watch = threading.Thread(target=_watch, args=[done, enter], daemon=True)
     watch.start()
     try:
-        with _kept(printed):
+        with _kept(printed), _inside(folder):
             yield
     except RuntimeError as error:
         found = _FAILED.search(str(error))
@@ -76,6 +80,17 @@ def _watch(done: threading.Event, enter: Callable[[Stage], None]) -> None:
                     return
             except psutil.Error:  # it is gone already
                 continue
+
+
+@contextmanager
+def _inside(folder: Path) -> Iterator[None]:
+    """In a folder of its own: the compiler leaves files where it is started."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 @contextmanager
@@ -106,8 +121,17 @@ def _said(folder: Path, printed: Path) -> str:
 
 
 def _failure(status: int, said: str) -> CompileError:
-    detail = said[-_LONGEST:]
+    detail, code = said[-_LONGEST:], _code(said)
     if status < 0:
         return Crashed(signal.Signals(-status).name, detail)
-    code = _CODE.search(said)
-    return CompileError(code[0].strip("[]") if code else f"exit {status}", detail)
+    if code in _DIED:
+        return Crashed(_DIED[code].name, detail)
+    return CompileError(code or f"exit {status}", detail)
+
+
+def _code(said: str) -> str | None:
+    """The code of what is to blame: one with NCC before the others, and of these one on a line of an error first."""
+    lines = said.splitlines()
+    blamed = [line for line in lines if _BLAMED.search(line)]
+    codes = [found[0] for line in (*blamed, *lines) for found in _CODE.finditer(line)]
+    return min(codes, key=lambda code: not code.startswith("NCC_"), default=None)

@@ -40,7 +40,10 @@ Compiled = Callable[..., "tuple[Tensor, ...]"]
 
 
 class CompileError(Exception):
-    """A compiler refused or failed. `signature` is its code (NCC_EVRF029), or the type of its error."""
+    """A compiler refused or failed. `signature` is its code (NCC_EVRF029), or the type of its error; `evidence` is
+    the folder in which what it was given, and said, is kept."""
+
+    evidence: str | None = None
 
     def __init__(self, signature: str, detail: str = "") -> None:
         super().__init__(f"{signature}: {detail}" if detail else signature)

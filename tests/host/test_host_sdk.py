@@ -26,6 +26,23 @@ def test_what_aws_installs_for_2_32_is_that_release() -> None:
 
 
 @pytest.mark.parametrize(
+    ("system", "release"),
+    [
+        ({"aws-neuronx-tools": "2.31.13.0"}, "2.31.0"),
+        ({"aws-neuronx-tools": "2.31.15.0"}, "2.31.1"),
+        ({"aws-neuronx-tools": "2.31.15.0", "aws-neuronx-dkms": "2.29.0.0"}, "2.31.1"),
+        ({"aws-neuronx-tools": "2.30.10.0"}, "2.31.1"),
+        ({}, "2.31.1"),
+    ],
+)
+def test_releases_of_the_same_compiler_are_told_apart_by_the_tools(system: dict[str, str], release: str) -> None:
+    """Tools that are of neither say nothing: then it is the newest."""
+    found = identify({"neuronx-cc": "2.26.6360.0", "torch-neuronx": "2.9.0.2.15.32035", **system}, releases())
+    assert found is not None
+    assert found.release == release
+
+
+@pytest.mark.parametrize(
     ("compiler", "framework", "expected"),
     [
         ("2.27.5334.0", "2.9.0.2.15.32035", Sdk(None, "2.32.0", {"neuronx-cc": "2.32.0", "torch-neuronx": "2.31.0"})),

@@ -9,6 +9,7 @@ counted. NEURON_DOUBLE_FALLBACK names such an operator, NEURON_DOUBLE_REFUSE one
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import single_tenant
@@ -44,6 +45,7 @@ def neuron(graph: torch.fx.GraphModule, inputs: Any, **options: Any) -> Any:
     called = [_name(node.target) for node in graph.graph.nodes if node.op in ("call_function", "call_method")]
     if (refused := os.environ.get("NEURON_DOUBLE_REFUSE")) in called:
         raise RuntimeError(f"neuronx-cc: [NCC_EVRF029] Operation {refused} is not supported.")
+    Path(os.environ["TORCH_NEURONX_NEFF_CACHE_DIR"]).mkdir(parents=True, exist_ok=True)
 
     def run(*arguments: Any) -> Any:
         for name in called:

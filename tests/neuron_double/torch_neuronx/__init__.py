@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 
+os.environ["NEURON_DOUBLE_PJRT"] = os.environ.get("PJRT_DEVICE", "NEURON")  # what was asked for
 os.environ.setdefault("XLA_DISABLE_FUNCTIONALIZATION", "1")  # read when torch-xla is loaded
 os.environ["PJRT_DEVICE"] = "CPU"
 

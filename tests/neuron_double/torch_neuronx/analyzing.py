@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import torch
+
+from torch_neuronx.runtime import require_device
 
 _UNSUPPORTED = ("aten::sort", "aten::topk", "aten::fft_fft")
 
@@ -19,7 +23,11 @@ def analyze(
     is_hf_transformers: bool = False,
     cleanup: bool = False,
 ) -> dict[str, Any]:
-    """Which operators are supported, with counts, and which are not, with where they fail."""
+    """Which operators are supported, with counts, and which are not, with where they fail. Traces on a device."""
+    if os.environ["NEURON_DOUBLE_PJRT"] == "NEURON":
+        require_device()
+    if not (cleanup and compiler_workdir):
+        Path("analyze_workdir").mkdir()
     graph = torch.jit.trace(func, example_inputs, strict=False).inlined_graph
     kinds = [node.kind() for node in graph.nodes() if node.kind().startswith("aten::")]
     counts = Counter(kind for kind in kinds if kind not in additional_ignored_ops)

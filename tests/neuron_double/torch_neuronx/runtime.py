@@ -16,7 +16,8 @@ def require_device() -> None:
     """Takes the visible NeuronCores. Raises RuntimeError where they cannot be had."""
     if _family() is None:
         raise RuntimeError(single_tenant.NO_RUNTIME)
-    single_tenant.take(*_visible())
+    first, last = _visible()
+    single_tenant.take(first * _lnc(), (last + 1) * _lnc() - 1)
 
 
 def visible_cores() -> int:
@@ -26,11 +27,15 @@ def visible_cores() -> int:
 
 
 def _visible() -> tuple[int, int]:
-    return single_tenant.visible("0-3" if _family() == "trn2" else "0-1")
+    return single_tenant.visible(f"0-{8 // _lnc() - 1}" if _family() == "trn2" else "0-1")
+
+
+def _lnc() -> int:
+    """How many physical cores make a logical one in this process."""
+    return int(os.environ.get("NEURON_LOGICAL_NC_CONFIG") or ("2" if _family() == "trn2" else "1"))
 
 
 def require_lnc(compiled: int) -> None:
     """Raises RuntimeError where a program was compiled for other logical cores than the runtime has."""
-    default = "2" if _family() == "trn2" else "1"
-    if (here := int(os.environ.get("NEURON_LOGICAL_NC_CONFIG", default))) != compiled:
-        raise RuntimeError(f"NEFF was compiled for --lnc {compiled}, and the runtime has LNC={here}")
+    if _lnc() != compiled:
+        raise RuntimeError(f"NEFF was compiled for --lnc {compiled}, and the runtime has LNC={_lnc()}")

@@ -115,7 +115,7 @@ def compiled(hlo: bytes, text: str, folder: Path, words: list[str]) -> bytes:
         str(neff),
         *words,
     ]
-    status = subprocess.run(command, cwd=folder, env={**os.environ}).returncode
+    status = subprocess.run(command, env={**os.environ}).returncode
     if status:
         raise RuntimeError(f"neuronx-cc failed with {status}")
     return neff.read_bytes()

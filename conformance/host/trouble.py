@@ -1,0 +1,38 @@
+"""Troubles of a Neuron host that are no failure of what was to run: how the runtime and the compiler say them."""
+
+from __future__ import annotations
+
+import re
+
+from conformance.core.errors import UserError
+from conformance.host.cores import VISIBLE
+
+# A core that cannot be had, in the words of torch-neuronx, of PJRT, and of the runtime on the console:
+# aws-neuron-sdk#902, #1338; optimum-neuron#377.
+_NO_CORE = re.compile(
+    r"neuron runtime (?:could not|cannot) be initialized"
+    r"|cannot determine the number of available neuroncores"
+    r"|pjrt_client_create.*num_devices > 0"
+    r"|nrt_allocate_neuron_cores.*not available"
+    r"|(?:neuroncores?|cores?) (?:is|are )?busy.*ret=-16"
+    r"|nd\d+.*\bbusy\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_NEARBY = 300  # characters in which two parts of one message are
+
+
+class HostTrouble(UserError):
+    """The host could not run it now: nothing was tested, and another time it may be."""
+
+
+def no_core(said: str) -> bool:
+    """Whether the runtime says that it gets no NeuronCore."""
+    return any(len(found[0]) <= _NEARBY for found in _NO_CORE.finditer(said))
+
+
+def core_trouble(cores: str | None) -> HostTrouble:
+    """The trouble of a runtime that gets none of these cores."""
+    return HostTrouble(
+        f"the runtime gets no NeuronCore {cores or 'that is visible'}: another program holds it (neuron-ls names the "
+        f"process), or the driver is too old for the runtime (see the system log); {VISIBLE} chooses others"
+    )
