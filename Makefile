@@ -40,8 +40,8 @@ lint: .venv/ready
 bench-collect: .venv/ready  ## what collecting 20,000 cases costs, side by side with stock pytest
 	.venv/bin/python benchmarks/collect.py
 
-power: .venv/ready  ## plant faults in healthy models and see which gates notice: matrices/published/power.{md,json}, an hour
-	.venv/bin/python -m benchmarks.power --workers $(WORKERS) --parts matrices/records/power.parts
+power: .venv/ready  ## plant faults in healthy models and see which gates notice: matrices/published/power.{md,json}, two hours
+	.venv/bin/python -m benchmarks.power --workers $(WORKERS) --checkpoint matrices/records/power.jsonl
 
 .venv/ready: pyproject.toml $(CPU) $(NEIGHBOURS)
 	$(PYTHON) -m venv .venv

@@ -21,19 +21,18 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from benchmarks.power import corruptions, gates, healthy, run, tally
-from benchmarks.power import terminal as show
+from benchmarks.power import report as show
 from benchmarks.power.__main__ import main
 from benchmarks.power.calls import alike
-from benchmarks.power.checkpoint import Checkpoint
-from benchmarks.power.edits import after
+from benchmarks.power.edits import Fault, after
 from benchmarks.power.examine import _alone, examine
-from benchmarks.power.fault import Plant
 from benchmarks.power.faults import BY_NAME, KINDS, Kind, kinds_at
 from benchmarks.power.findings import Cell, Finding, Results
 from benchmarks.power.gates import GATES, Given
 from benchmarks.power.json_file import About, as_json
 from benchmarks.power.mutants import Mutant, draw, draw_all
 from benchmarks.power.report import as_markdown
+from benchmarks.power.run import Checkpoint
 from benchmarks.power.sites import Site
 from benchmarks.power.systems import Entry
 from benchmarks.power.testbed import Testbed, make_testbed
@@ -102,7 +101,7 @@ def only(kind: str, testbed: Testbed, seed: int = 0) -> Mutant:
     return mutant
 
 
-def planted(testbed: Testbed, plant: Plant, node: str, keeps: bool = False) -> Mutant:
+def planted(testbed: Testbed, plant: Fault, node: str, keeps: bool = False) -> Mutant:
     kind = Kind("made for a test", lambda site, random: plant, keeps=keeps)
     return Mutant(kind, node, "", plant.detail, plant.edit, node)
 
@@ -233,7 +232,7 @@ def test_fewer_are_drawn_where_there_are_not_so_many(testbed: Testbed) -> None:
 
 
 def test_edit_that_changes_nothing_is_benign(testbed: Testbed) -> None:
-    found = examine(testbed, planted(testbed, Plant("times one", after(corruptions.scaled, 1.0)), "silu"))
+    found = examine(testbed, planted(testbed, Fault("times one", after(corruptions.scaled, 1.0)), "silu"))
     assert found.benign
     assert not found.caught
     assert found.changes_detections is False
@@ -243,7 +242,7 @@ def test_edit_that_changes_other_images_only_is_hidden(testbed: Testbed) -> None
     """A value that is read wrong where the compared images have it right by chance."""
     others = ((outputs[0] + 1,) for outputs in testbed.answers[1:])
     healthy = replace(testbed, answers=(testbed.other_answer, *others))
-    found = examine(healthy, planted(testbed, Plant("times one", after(corruptions.scaled, 1.0)), "silu"))
+    found = examine(healthy, planted(testbed, Fault("times one", after(corruptions.scaled, 1.0)), "silu"))
     assert found.hidden
     assert not found.benign
 
@@ -252,7 +251,7 @@ def test_faults_that_matter_are_told_by_detections(testbed: Testbed) -> None:
     assert testbed.found is not None
     assert sum(len(image) for batch in testbed.found for image in batch[0]) > 10
     assert examine(testbed, only("zeroed scores", testbed, seed=2)).changes_detections
-    tiny = examine(testbed, planted(testbed, Plant("", after(corruptions.scaled, 1 + 1e-6)), "silu"))
+    tiny = examine(testbed, planted(testbed, Fault("", after(corruptions.scaled, 1 + 1e-6)), "silu"))
     assert tiny.changes_detections is False
     assert not tiny.benign
     blind = replace(testbed, found=None)
@@ -448,21 +447,20 @@ def test_run_in_other_processes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     monkeypatch.setattr(run, "ENTRIES", {"toy": ENTRY})
     plan = run.Plan(("toy",), ("float32",), 1, 0, ("toys:HEALTHY",), 1, 1, workers=1)
     printed = StringIO()
-    parts = Checkpoint(tmp_path / "parts.jsonl")
-    found = run.run_plan(plan, Console(file=printed), parts)
+    checkpoint = Checkpoint(tmp_path / "checkpoint.jsonl")
+    found = run.run_plan(plan, Console(file=printed), checkpoint)
     assert len(found.findings) == len(KINDS)
     assert len(found.cells) == 1
     assert found.dtypes == ("float32",)
     assert "toy float32, healthy at b2/16x24: 0 false alarms in 1 cells" in printed.getvalue()
     monkeypatch.setattr(run, "perform", lambda job: pytest.fail(f"{job} is done"))
-    again = run.run_plan(plan, Console(file=StringIO()), parts)
+    again = run.run_plan(plan, Console(file=StringIO()), checkpoint)
     assert again.cells == found.cells
     assert [one.caught for one in again.findings] == [o.caught for o in found.findings]
-    assert set(parts.read()) == set(map(run.key, run.jobs(plan)))
-    assert len(parts.read().keys() & map(run.key, run.jobs(replace(plan, seed=1)))) == 1  # a cell draws nothing
-    (other := tmp_path / "limits.toml").write_text("other limits")
-    monkeypatch.setattr(run, "PATH", other)
-    assert not parts.read().keys() & set(map(run.key, run.jobs(plan)))
+    assert set(checkpoint.read()) == set(map(run.key, run.jobs(plan)))
+    assert len(checkpoint.read().keys() & map(run.key, run.jobs(replace(plan, seed=1)))) == 1  # a cell draws nothing
+    monkeypatch.setattr(run, "limit", lambda dtype: limit(dtype).model_copy(update={"outputs": 1.0}))
+    assert not checkpoint.read().keys() & set(map(run.key, run.jobs(plan)))
     show.print_results(found, Console(file=printed, width=150))
     assert "not reached: no false alarm in at least 200 healthy cells: 0 false alarms in 1" in printed.getvalue()
 

@@ -10,21 +10,19 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks.power.checkpoint import Checkpoint
 from benchmarks.power.findings import Results
 from benchmarks.power.json_file import About, as_json
-from benchmarks.power.report import as_markdown
-from benchmarks.power.run import Plan, run_plan
+from benchmarks.power.report import as_markdown, print_results
+from benchmarks.power.run import Checkpoint, Plan, run_plan
 from benchmarks.power.severities import as_toml, measured_rule
 from benchmarks.power.systems import ENTRIES
-from benchmarks.power.terminal import print_results
 from conformance.compare import severity
 from conformance.compare.limits import limit
 from conformance.core.errors import UserError, check
 from conformance.host.probe import installed_version
 from conformance.targets.loading import load_target
 
-_DTYPES = "float32,bfloat16,matmult-bf16,all-bf16"
+_DTYPES = "float32,bfloat16"
 _TARGETS = "openvino,onnxruntime,inductor"  # this one takes a minute a program
 _PACKAGES = ("torch", "openvino", "onnxruntime", "ultralytics", "torchvision", "polygraphy", "torchbridge-ml")
 
@@ -36,16 +34,16 @@ def main(
     ] = None,
     per_kind: Annotated[
         int, typer.Option(min=0, help="Faults of each kind in each system in float32, a quarter at other dtypes.")
-    ] = 40,
+    ] = 20,
     seed: Annotated[int, typer.Option(help="Of the sites and of what exactly is wrong there.")] = 0,
     targets: Annotated[str | None, typer.Option(help=f"Compilers of the healthy cells, else {_TARGETS}.")] = None,
-    images: Annotated[int, typer.Option(min=0, help="Batches of images through each compiled program.")] = 13,
-    shapes: Annotated[int, typer.Option(min=1, max=3, help="Shapes of the healthy cells of each system.")] = 2,
+    images: Annotated[int, typer.Option(min=0, help="Batches of images through each compiled program.")] = 4,
+    shapes: Annotated[int, typer.Option(min=1, max=3, help="Shapes of the healthy cells of each system.")] = 1,
     workers: Annotated[int, typer.Option(min=1, help="Processes, of one thread each.")] = 2,
     output: Annotated[
         Path | None, typer.Option(help="Folder for power.md and power.json; none with --quick.")
     ] = None,
-    parts: Annotated[
+    checkpoint: Annotated[
         Path | None, typer.Option(help="File that keeps what is done, so that a run that was ended goes on.")
     ] = None,
     write_severity: Annotated[
@@ -63,7 +61,7 @@ def main(
     console = Console()
     try:
         _check(plan)
-        results = run_plan(plan, console, Checkpoint(parts) if parts else None)
+        results = run_plan(plan, console, Checkpoint(checkpoint) if checkpoint else None)
     except UserError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
@@ -75,8 +73,8 @@ def main(
     if write_severity:
         severity.PATH.write_text(as_toml(measured_rule(results, about)), encoding="utf-8")
         typer.echo(f"wrote {severity.PATH}")
-    if parts is not None:
-        parts.unlink(missing_ok=True)  # the next run measures again
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)  # the next run measures again
 
 
 def _check(plan: Plan) -> None:

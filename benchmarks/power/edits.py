@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,6 +17,18 @@ from conformance.graphs.kinds import kind_of
 # Changes the graph at a node of it.
 Edit = Callable[[GraphModule, Node], None]
 PRODUCTS = (Kind.CONV, Kind.MATMUL)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What exactly is wrong, in words, and the edit that makes it so.
+
+    `where` names what it changes, if that is more than the node it was drawn at.
+    """
+
+    detail: str
+    edit: Edit
+    where: str | None = None
 
 
 def edited(healthy: GraphModule, site: str, edit: Edit) -> GraphModule:

@@ -9,11 +9,10 @@ from random import Random
 
 from benchmarks.power import corruptions as wrong
 from benchmarks.power import operators
-from benchmarks.power.edits import Edit, after, stale
-from benchmarks.power.fault import Plant
+from benchmarks.power.edits import Edit, Fault, after, stale
 from benchmarks.power.sites import Site
 
-At = Callable[[Site, Random], Plant | None]
+At = Callable[[Site, Random], Fault | None]
 SHARE_DAMPED = 0.55
 
 
@@ -33,29 +32,29 @@ class Kind:
     dtypes: tuple[str, ...] = ()
 
 
-def _zeroed_scores(site: Site, random: Random) -> Plant | None:
+def _zeroed_scores(site: Site, random: Random) -> Fault | None:
     if site.scores is None or site.shape is None:
         return None
     whole = _scores(site)
     which = random.choice(("all", "class", "image", "cells"))
     if which == "all":
-        return Plant("of every class", after(wrong.zeroed, whole))
+        return Fault("of every class", after(wrong.zeroed, whole))
     place = {"class": site.scores.dim, "image": 0, "cells": -1}[which] % len(whole)
     start, stop = whole[place]
     width = 1 if which != "cells" else (stop - start) // 3
     first = random.randrange(start, stop - width + 1)
     bounds = tuple((first, first + width) if i == place else extent for i, extent in enumerate(whole))
-    return Plant(f"of {which} {first}" + (f" to {first + width}" * (which == "cells")), after(wrong.zeroed, bounds))
+    return Fault(f"of {which} {first}" + (f" to {first + width}" * (which == "cells")), after(wrong.zeroed, bounds))
 
 
-def _damped_objects(site: Site, random: Random) -> Plant | None:
+def _damped_objects(site: Site, random: Random) -> Fault | None:
     if site.scores is None or site.shape is None:
         return None
     dim = site.scores.dim
     start, stop = _scores(site)[dim]
     factor, seed = random.choice((0.1, 0.3, 0.5, 0.9)), random.randrange(10**6)
     edit = after(wrong.damped, dim, start, stop, SHARE_DAMPED, factor, seed)
-    return Plant(f"scores times {factor} at a share of {SHARE_DAMPED} of the cells (seed {seed})", edit)
+    return Fault(f"scores times {factor} at a share of {SHARE_DAMPED} of the cells (seed {seed})", edit)
 
 
 def _scores(site: Site) -> tuple[tuple[int, int], ...]:
@@ -66,18 +65,18 @@ def _scores(site: Site) -> tuple[tuple[int, int], ...]:
     return tuple((start, stop) if i == site.scores.dim else (0, extent) for i, extent in enumerate(site.shape))
 
 
-def _one_image(site: Site, random: Random) -> Plant | None:
+def _one_image(site: Site, random: Random) -> Fault | None:
     if not _batched(site):
         return None
     image, source = random.sample(range(_shape(site)[0]), 2)
-    return Plant(f"image {image} is image {source}", after(wrong.image_copied, image, source))
+    return Fault(f"image {image} is image {source}", after(wrong.image_copied, image, source))
 
 
-def _image_order(site: Site, random: Random) -> Plant | None:
-    return Plant("images in reverse order", after(wrong.images_reversed)) if _batched(site) else None
+def _image_order(site: Site, random: Random) -> Fault | None:
+    return Fault("images in reverse order", after(wrong.images_reversed)) if _batched(site) else None
 
 
-def _swapped_channels(site: Site, random: Random) -> Plant | None:
+def _swapped_channels(site: Site, random: Random) -> Fault | None:
     channels = _shape(site)[1] if len(_shape(site)) > 2 else 0
     if channels < 2:
         return None
@@ -85,18 +84,18 @@ def _swapped_channels(site: Site, random: Random) -> Plant | None:
     first = random.randrange(channels - 2 * width + 1)
     second = random.randrange(first + width, channels - width + 1)
     detail = f"{width} channels from {first} and from {second}"
-    return Plant(detail, after(wrong.channels_swapped, first, second, width))
+    return Fault(detail, after(wrong.channels_swapped, first, second, width))
 
 
-def _off_by_one(site: Site, random: Random) -> Plant | None:
+def _off_by_one(site: Site, random: Random) -> Fault | None:
     dims = [dim for dim, extent in enumerate(_shape(site)) if dim and extent > 1]
     if not dims:
         return None
     dim, by = random.choice(dims), random.choice((-1, 1))
-    return Plant(f"{by:+d} along dimension {dim}", after(wrong.shifted, dim, by))
+    return Fault(f"{by:+d} along dimension {dim}", after(wrong.shifted, dim, by))
 
 
-def _tile(site: Site, random: Random) -> Plant | None:
+def _tile(site: Site, random: Random) -> Fault | None:
     """A quarter of the height and of the width, in one image: of one channel or of all."""
     shape = _shape(site)
     if len(shape) != 4 or not site.batched or min(shape[2:]) < 4:
@@ -109,26 +108,26 @@ def _tile(site: Site, random: Random) -> Plant | None:
         bounds.append((start, start + extent // 4))
     where = "all channels" if channel is None else f"channel {channel}"
     detail = f"zeros in image {image}, {where}, rows {bounds[2]}, columns {bounds[3]}"
-    return Plant(detail, after(wrong.zeroed, tuple(bounds)))
+    return Fault(detail, after(wrong.zeroed, tuple(bounds)))
 
 
 def _cell(value: float) -> At:
-    def at(site: Site, random: Random) -> Plant | None:
+    def at(site: Site, random: Random) -> Fault | None:
         if not site.size:
             return None
         place = random.randrange(site.size)
-        return Plant(f"value {place} of {site.size} is {value}", after(wrong.replaced, place, value))
+        return Fault(f"value {place} of {site.size} is {value}", after(wrong.replaced, place, value))
 
     return at
 
 
 def _gain(factor: float) -> At:
-    return lambda site, random: Plant(f"times {factor}", after(wrong.scaled, factor)) if site.size else None
+    return lambda site, random: Fault(f"times {factor}", after(wrong.scaled, factor)) if site.size else None
 
 
-def _stale(site: Site, random: Random) -> Plant | None:
+def _stale(site: Site, random: Random) -> Fault | None:
     edit: Edit = stale
-    return Plant("that of the call before", edit) if site.size else None
+    return Fault("that of the call before", edit) if site.size else None
 
 
 def _shape(site: Site) -> tuple[int, ...]:

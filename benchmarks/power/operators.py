@@ -12,6 +12,7 @@ from benchmarks.power import corruptions as wrong
 from benchmarks.power.edits import (
     PRODUCTS,
     Edit,
+    Fault,
     in_bfloat16,
     instead,
     kind,
@@ -21,7 +22,6 @@ from benchmarks.power.edits import (
     with_argument,
     without,
 )
-from benchmarks.power.fault import Plant
 from benchmarks.power.sites import Site
 from conformance.defects.split_with_sizes import split_densely, splits_across_rows
 from conformance.graphs.fx_match import arguments, operator
@@ -31,58 +31,58 @@ from conformance.graphs.graph import Kind
 _NEAR = 6
 
 
-def bfloat16(site: Site, random: Random) -> Plant | None:
+def bfloat16(site: Site, random: Random) -> Fault | None:
     """One convolution or product, all of a layer, or all there are."""
     if kind(site.node) not in PRODUCTS:
         return None
     scope = random.choice(("operator", "operator", "layer", "model"))
     if scope == "layer" and site.layer:
-        return Plant("all convolutions and products", in_bfloat16(layer=site.layer), where=site.layer)
+        return Fault("all convolutions and products", in_bfloat16(layer=site.layer), where=site.layer)
     if scope == "model":
-        return Plant("all convolutions and products", in_bfloat16(everywhere=True), where="the whole model")
-    return Plant("one operator", in_bfloat16())
+        return Fault("all convolutions and products", in_bfloat16(everywhere=True), where="the whole model")
+    return Fault("one operator", in_bfloat16())
 
 
-def dense_split(site: Site, random: Random) -> Plant | None:
+def dense_split(site: Site, random: Random) -> Fault | None:
     """Of a split into sizes or into chunks that does not run over the first dimension there is."""
     if splits_across_rows(site.node):
-        return Plant("pieces read from the flat buffer", instead(split_densely))
+        return Fault("pieces read from the flat buffer", instead(split_densely))
     if operator(site.node) != "chunk" or (whole := tensor(site.fed[0])) is None:
         return None
     if prod(whole.shape[: arguments(site.node)["dim"] % whole.dim()]) == 1:
         return None
-    return Plant("chunks read from the flat buffer", instead(wrong.chunks_read_densely))
+    return Fault("chunks read from the flat buffer", instead(wrong.chunks_read_densely))
 
 
-def dense_transpose(site: Site, random: Random) -> Plant | None:
+def dense_transpose(site: Site, random: Random) -> Fault | None:
     """The values stay where they were."""
     functions = {"permute": wrong.permuted_densely, "transpose": wrong.transposed_densely}
     function: Any = functions.get(operator(site.node))
-    return Plant("strides ignored", instead(function)) if function is not None else None
+    return Fault("strides ignored", instead(function)) if function is not None else None
 
 
-def dropped_residual(site: Site, random: Random) -> Plant | None:
+def dropped_residual(site: Site, random: Random) -> Fault | None:
     """Of a sum of two, one."""
     if operator(site.node) not in ("add", "add_") or len(site.fed) != 2 or not _alike(site, *site.fed):
         return None
     kept, lost = random.sample(site.fed, 2)
-    return Plant(f"{lost.name} is not added", without(site.node.all_input_nodes.index(kept)))
+    return Fault(f"{lost.name} is not added", without(site.node.all_input_nodes.index(kept)))
 
 
-def dropped_operator(site: Site, random: Random) -> Plant | None:
+def dropped_operator(site: Site, random: Random) -> Fault | None:
     """One that gives the shape it is given, and is not only another view of it."""
     if len(site.fed) != 1 or not _alike(site, site.fed[0]) or _is_view(site.node):
         return None
-    return Plant(f"no {operator(site.node)}", _only_fed(site))
+    return Fault(f"no {operator(site.node)}", _only_fed(site))
 
 
-def dropped_bias(site: Site, random: Random) -> Plant | None:
+def dropped_bias(site: Site, random: Random) -> Fault | None:
     """Of a convolution."""
     has_one = kind(site.node) == Kind.CONV and len(site.node.args) > 2 and site.node.args[2] is not None
-    return Plant("no bias", with_argument(2, None)) if has_one else None
+    return Fault("no bias", with_argument(2, None)) if has_one else None
 
 
-def concatenation(site: Site, random: Random) -> Plant | None:
+def concatenation(site: Site, random: Random) -> Fault | None:
     """Of the parts in their order, another order."""
     parts = site.node.args[0] if site.node.args else None
     if operator(site.node) != "cat" or not isinstance(parts, (list, tuple)) or len(parts) < 2:
@@ -90,19 +90,19 @@ def concatenation(site: Site, random: Random) -> Plant | None:
     order = random.sample(range(len(parts)), len(parts))
     if order == sorted(order):
         order.reverse()
-    return Plant(f"parts in the order {order}", reordered(order))
+    return Fault(f"parts in the order {order}", reordered(order))
 
 
-def upsample(site: Site, random: Random) -> Plant | None:
+def upsample(site: Site, random: Random) -> Fault | None:
     """Of nearest neighbours, three other ways."""
     if operator(site.node) != "upsample_nearest2d":
         return None
     ways = (wrong.upsampled_smoothly, wrong.upsampled_late, wrong.upsampled_by_tiling)
     way = random.choice(ways)
-    return Plant(way.__name__.replace("_", " "), instead(way))
+    return Fault(way.__name__.replace("_", " "), instead(way))
 
 
-def attention_scale(site: Site, random: Random) -> Plant | None:
+def attention_scale(site: Site, random: Random) -> Fault | None:
     """A factor that a softmax is soon to follow: left out, or twice."""
     number = site.node.args[1] if len(site.node.args) > 1 else None
     if operator(site.node) not in ("mul", "div") or not isinstance(number, (int, float)):
@@ -110,11 +110,11 @@ def attention_scale(site: Site, random: Random) -> Plant | None:
     if not _softmax_follows(site.node, _NEAR):
         return None
     if random.random() < 0.5:
-        return Plant(f"no factor {number:.4g}", _only_fed(site))
-    return Plant(f"factor {number:.4g} twice", repeated)
+        return Fault(f"no factor {number:.4g}", _only_fed(site))
+    return Fault(f"factor {number:.4g} twice", repeated)
 
 
-def softmax_axis(site: Site, random: Random) -> Plant | None:
+def softmax_axis(site: Site, random: Random) -> Fault | None:
     """Along another dimension, but not over the images."""
     if kind(site.node) != Kind.SOFTMAX or site.shape is None:
         return None
@@ -123,7 +123,7 @@ def softmax_axis(site: Site, random: Random) -> Plant | None:
     if not others:
         return None
     other = random.choice(others)
-    return Plant(f"over {other} instead of {dim % len(site.shape)}", with_argument(1, other))
+    return Fault(f"over {other} instead of {dim % len(site.shape)}", with_argument(1, other))
 
 
 def _only_fed(site: Site) -> Edit:

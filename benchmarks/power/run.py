@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import warnings
@@ -11,27 +12,55 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from math import ceil
 from multiprocessing import get_context
+from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks.power.checkpoint import Checkpoint
 from benchmarks.power.examine import examine
 from benchmarks.power.faults import kinds_at
-from benchmarks.power.findings import MAIN, Results
+from benchmarks.power.findings import MAIN, Cell, Finding, Results
 from benchmarks.power.gates import OURS
 from benchmarks.power.healthy import cells
 from benchmarks.power.mutants import Mutant, draw_all
 from benchmarks.power.systems import ENTRIES, Entry
 from benchmarks.power.testbed import Testbed, make_testbed
-from conformance.compare.limits import PATH
+from conformance.compare.limits import limit
 from conformance.core.store import digest
 
 _MUTANTS_A_JOB = 40
 # There are many, and each is a check of what was measured on the others, not a measurement.
 HELD_OUT_SHARE = 8
 HELD_OUT_DTYPES = ("float32", "bfloat16")
+
+
+class Checkpoint:
+    """A file of JSON lines, each with the digest of what its job depends on: of another one nothing is taken."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> dict[str, Results]:
+        """The results by the digests of their jobs."""
+        if not self.path.is_file():
+            return {}
+        lines = map(json.loads, self.path.read_text(encoding="utf-8").splitlines())
+        return {line["key"]: _results(line) for line in lines}
+
+    def write(self, key: str, job: str, results: Results) -> None:
+        """Append one, and flush it."""
+        line = {"key": key, "job": job, **asdict(results)}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def _results(line: dict[str, Any]) -> Results:
+    findings = (Finding(**{**one, "caught": tuple(one["caught"])}) for one in line["findings"])
+    cells = (Cell(**{**one, "shape": tuple(one["shape"]), "flagged": tuple(one["flagged"])}) for one in line["cells"])
+    return Results(tuple(findings), tuple(cells))
 
 
 @dataclass(frozen=True)
@@ -83,22 +112,22 @@ class Control:
 Job = Planting | Control
 
 
-def run_plan(plan: Plan, console: Console, parts: Checkpoint | None = None) -> Results:
-    """Everything of a plan; what a run before has left in `parts` is not done again. Raises UserError where a system
-    cannot be had or is not right."""
+def run_plan(plan: Plan, console: Console, checkpoint: Checkpoint | None = None) -> Results:
+    """Everything of a plan; what a run before has left in `checkpoint` is not done again. Raises UserError where a
+    system cannot be had or is not right."""
     os.environ["OMP_NUM_THREADS"] = "1"  # read when a worker loads torch
-    wanted, done = {key(job): job for job in jobs(plan)}, parts.read() if parts else {}
+    wanted, done = {key(job): job for job in jobs(plan)}, checkpoint.read() if checkpoint else {}
     with ProcessPoolExecutor(plan.workers, get_context("spawn"), initializer=_quiet) as pool:
         for job, results in _followed(pool, [job for name, job in wanted.items() if name not in done], console):
             done[key(job)] = results
-            if parts:
-                parts.write(key(job), str(job), results)
+            if checkpoint:
+                checkpoint.write(key(job), str(job), results)
     return sum((done[name] for name in wanted), Results())
 
 
 def key(job: Job) -> str:
     """The digest of what the results of a job depend on: itself, and the limits of the verdict."""
-    return digest({type(job).__name__: asdict(job), "limits": PATH.read_text(encoding="utf-8")})
+    return digest({type(job).__name__: asdict(job), "limits": limit(job.dtype).model_dump()})
 
 
 def perform(job: Job) -> Results:

@@ -11,8 +11,7 @@ from torch.fx import GraphModule
 
 from benchmarks.power.calls import Program, alike, run
 from benchmarks.power.gates import OURS, Given, flagged
-from benchmarks.power.isolated_layer import IsolatedLayer, make_isolated_layer
-from benchmarks.power.sites import Site, find_sites
+from benchmarks.power.sites import Site, fed_nodes, find_sites
 from benchmarks.power.systems import Entry, reference_model, scratch_cache
 from conformance.cases.outcome import Outcome
 from conformance.core.errors import UserError
@@ -27,6 +26,29 @@ CONFIDENCE = 0.25  # a detection of less than this is none that a user sees
 # Batches beside the one that is compared; the first is the one a program is compiled for.
 BATCHES = 8
 _READ: dict[str, Callable[[Tensor, float], list[Detections]]] = {"cells": from_cells, "rows": from_rows}
+
+
+@dataclass(frozen=True, eq=False)
+class IsolatedLayer:
+    """The product's own comparison of a layer, its graph, and the names there of the nodes of the model's layer."""
+
+    comparison: Comparison
+    healthy: GraphModule
+    names: Mapping[str, str]
+
+
+def make_isolated_layer(comparison: Comparison, sites: Sequence[Site]) -> IsolatedLayer:
+    """Of the model's sites. Both graphs are exports of one module, so that its operators are in one order in both;
+    what the model does to the layer's output, and counts as the layer's, comes after them."""
+    path, healthy = comparison.layers[0].path, comparison.program.exported.module()
+    assert isinstance(healthy, GraphModule)
+    names = {}
+    inside = [site for site in sites if f"{site.layer}.".startswith(f"{path}.")]
+    for (node, _), site in zip(fed_nodes(healthy.graph), inside, strict=False):
+        assert node.target == site.node.target, f"{node} of {path} alone is not {site.node} of the model"
+        node.meta["layer"] = site.layer
+        names[site.node.name] = node.name
+    return IsolatedLayer(comparison, healthy, names)
 
 
 @dataclass(frozen=True, eq=False)
