@@ -165,7 +165,7 @@ def test_previous_gives_what_was_given_before() -> None:
 @pytest.mark.parametrize(
     ("kind", "gone", "there"),
     [
-        ("dense-stride split", ("split_with_sizes.default", "chunk.default"), "read_densely"),
+        ("dense-stride split", ("split_with_sizes.default", "chunk.default"), "densely"),
         ("transpose without strides", ("transpose.int",), "transposed_densely"),
         ("dropped residual", ("add.Tensor",), None),
         ("wrong upsample", ("upsample_nearest2d.vec",), "upsampled"),
