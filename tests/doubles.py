@@ -19,6 +19,7 @@ def neuron_host(folder: Path, family: str | None, double: str = "neuron_double")
     firmware = root / "sys/devices/virtual/dmi/id/product_name"
     firmware.parent.mkdir(parents=True, exist_ok=True)
     firmware.write_text(INSTANCES[family] if family else "Standard PC")
+    (root / "tmp").mkdir(exist_ok=True)  # where its NeuronCores are leased
     found = {
         "PYTHONPATH": os.pathsep.join([str(HERE / double), str(HERE)]),
         "PATH": os.pathsep.join([str(HERE / "neuron_double" / "bin"), os.environ["PATH"]]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from dataclasses import dataclass
@@ -35,8 +36,11 @@ class Cores:
 
 
 def host_lock(name: str, timeout: float = 0, folder: Path | None = None) -> FileLock:
-    """A lock of this host, for all processes of all users on it."""
-    folder = folder or Path(tempfile.gettempdir()) / "neuron-conformance"
+    """A lock of this host, for all processes of all users on it, and of containers that see its /tmp."""
+    if folder is None:
+        temporary = Host().root / "tmp"
+        folder = temporary if os.access(temporary, os.W_OK) else Path(tempfile.gettempdir())
+        folder /= "neuron-conformance"
     if not folder.exists():
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o777)
