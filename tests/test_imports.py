@@ -32,6 +32,13 @@ def test_no_heavy_package_is_imported(code: str) -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_selecting_cases_imports_no_numpy() -> None:
+    selected = "from conformance.selection.select import Request, select; select(Request('full'))"
+    code = f"{selected}; import sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "numpy" not in done.stdout.split()
+
+
 def test_overview_of_commands_loads_none() -> None:
     code = "from conformance.commands.cli import app; app(['--help'], standalone_mode=False); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", f"import sys; {code}"], capture_output=True, text=True, check=True)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from conformance.cases.outcome import Stage, Status
 from conformance.core.deferred import nn
 from conformance.defects.defect import Defect, Evidence, MinimalCase
@@ -36,6 +34,8 @@ def convolves_to_one_column(node: Node) -> bool:
 
 def _convolution() -> nn.Module:
     """Memory that is free when this ends holds large numbers: who reads it gives himself away."""
+    import numpy as np
+
     for size in _SIZES:
         [np.full(size, _LARGE, np.float32) for _ in range(300)]
     return nn.Conv2d(1, 8, 3, stride=(1, 2), padding=(1, 0))
