@@ -29,6 +29,7 @@ from benchmarks.power.systems import ENTRIES, Entry
 from benchmarks.power.testbed import Testbed, make_testbed
 from conformance.compare.limits import limit
 from conformance.core.store import digest
+from conformance.running.comparison import FORM
 
 _MUTANTS_A_JOB = 40
 # There are many, and each is a check of what was measured on the others, not a measurement.
@@ -126,8 +127,9 @@ def run_plan(plan: Plan, console: Console, checkpoint: Checkpoint | None = None)
 
 
 def key(job: Job) -> str:
-    """The digest of what the results of a job depend on: itself, and the limits of the verdict."""
-    return digest({type(job).__name__: asdict(job), "limits": limit(job.dtype).model_dump()})
+    """The digest of what the results of a job depend on: itself, the limits of the verdict, and how its baseline is
+    made."""
+    return digest({type(job).__name__: asdict(job), "limits": limit(job.dtype).model_dump(), "form": FORM})
 
 
 def perform(job: Job) -> Results:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -119,7 +118,7 @@ def largest_errors(
     """Per named part, measure and image, the largest error of the runs, which are looked at one after another.
 
     Runs that round alike have one gain, by luck next to none: what rounds independently, with errors as large in the
-    L2 norm, is expected to have one of L2 / sqrt(values), and is allowed that.
+    L2 norm, is expected to have one of L2 / sqrt(roundings), and is allowed that.
     """
     worst: dict[str, Tensor] = {}
     for run in runs:
@@ -129,8 +128,15 @@ def largest_errors(
     if "gain" in measures:
         l2, gain = measures.index("L2"), measures.index("gain")
         for name, errors in worst.items():
-            errors[gain] = errors[gain].maximum(errors[l2] / math.sqrt(reference[name].shape[1]))
+            errors[gain] = errors[gain].maximum(errors[l2] / _roundings(reference[name]).sqrt())
     return {name: dict(zip(measures, errors.tolist(), strict=True)) for name, errors in worst.items()}
+
+
+def _roundings(reference: Tensor) -> Tensor:
+    """How many values of each row, (images, values), are rounded by themselves. What is equal to the value before it,
+    as all that is broadcast or upsampled from one pixel is, was rounded once."""
+    rows = reference.float()
+    return 1 + (rows[:, 1:] != rows[:, :-1]).sum(dim=1)
 
 
 @torch.no_grad()
