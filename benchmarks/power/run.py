@@ -120,9 +120,9 @@ def run_plan(plan: Plan, console: Console, checkpoint: Checkpoint | None = None)
     wanted, done = {key(job): job for job in jobs(plan)}, checkpoint.read() if checkpoint else {}
     with ProcessPoolExecutor(plan.workers, get_context("spawn"), initializer=_quiet) as pool:
         for job, results in _followed(pool, [job for name, job in wanted.items() if name not in done], console):
-            done[key(job)] = results
+            done[name := key(job)] = results
             if checkpoint:
-                checkpoint.write(key(job), str(job), results)
+                checkpoint.write(name, str(job), results)
     return sum((done[name] for name in wanted), Results())
 
 

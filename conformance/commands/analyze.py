@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from conformance.commands.arguments import AsJson, console, trace_spec
+from conformance.commands.arguments import AsJson, Workarounds, console, trace_spec
 from conformance.commands.model_loading import TraceSpec, load_program
 from conformance.core.errors import UserError
 from conformance.host.cores import host_cores
@@ -94,7 +94,7 @@ def main(
     batch: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 1,
     resolution: Annotated[str, typer.Option(help="Height x width of the images in pixels.")] = "640x640",
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
-    workarounds: Annotated[str | None, typer.Option(help="Those that are on, joined by +.")] = None,
+    workarounds: Workarounds = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask the installed neuronx-cc about every operator of a model. Exit code 1 where one does not compile."""

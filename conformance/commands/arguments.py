@@ -18,7 +18,6 @@ RECORDS = Path("matrices/records")
 Records = Annotated[Path, typer.Option(help="Folder with the records of one or many runs.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 AsMarkdown = Annotated[bool, typer.Option("--markdown", help="As Markdown.")]
-Resolution = Annotated[str, typer.Option(help="Height x width of the images in pixels.")]
 Workarounds = Annotated[str | None, typer.Option(help="Those that are on, joined by +.")]
 
 

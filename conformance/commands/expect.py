@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from conformance.cases import options
-from conformance.cases.expectation import Expectation, outcome_of, read_expectations
+from conformance.cases.expectation import FILE, Expectation, outcome_of, read_expectations
 from conformance.cases.outcome import Record
 from conformance.commands.arguments import RECORDS, console
 from conformance.results import accepting
@@ -40,9 +40,6 @@ def _last(entry: Expectation, runs: Sequence[Record]) -> str:
     return "as expected" if entry.met_by(last) else outcome_of(last)
 
 
-EXPECTATIONS = Path("matrices/expectations.toml")
-
-
 def main(
     accept: Annotated[
         list[str] | None,
@@ -53,7 +50,7 @@ def main(
     until: Annotated[str | None, typer.Option(help="With --accept: when it ends to count, YYYY-MM-DD.")] = None,
     drop: Annotated[list[str] | None, typer.Option(help="Expect nothing of the case of this id any more.")] = None,
     records: Annotated[Path, typer.Option(help="Folder with the records of the runs.")] = RECORDS,
-    expectations: Annotated[Path, typer.Option(help="The file that is edited.")] = EXPECTATIONS,
+    expectations: Annotated[Path, typer.Option(help="The file that is edited.")] = FILE,
 ) -> None:
     """Accept failures as they are, with a reason; without --accept and --drop: list those that are accepted."""
     options.at_most_one(accept=accept, drop=drop)

@@ -21,7 +21,7 @@ from rich.table import Table
 from conformance.cases import options
 from conformance.cases.releases import releases, resolve
 from conformance.commands import isolated
-from conformance.commands.arguments import AsJson, console, trace_spec
+from conformance.commands.arguments import AsJson, Workarounds, console, trace_spec
 from conformance.commands.model_loading import TraceSpec, load_program
 from conformance.compare.limits import limit
 from conformance.core.errors import UserError, check, first_line
@@ -264,7 +264,7 @@ def main(
         str | None, typer.Option(help="Height x width of the images in pixels; else 640x640. A .pt2 has its own.")
     ] = None,
     dtype: Annotated[str, typer.Option(help="float32, bfloat16, float16, matmult-bf16 or all-bf16.")] = "float32",
-    workarounds: Annotated[str | None, typer.Option(help="Those that are on, joined by +.")] = None,
+    workarounds: Workarounds = None,
     as_json: AsJson = False,
     sarif: Annotated[bool, typer.Option("--sarif", help="As SARIF, for annotations on GitHub.")] = False,
 ) -> None:
