@@ -12,9 +12,10 @@ import toys
 from conformance.cases.profile import Profile, load_profile, profile_names
 from conformance.cases.releases import releases, resolve
 from conformance.core.errors import UserError
-from conformance.selection.expand import Chosen, TargetOffer, check_offers, expand
+from conformance.selection.expand import Chosen, check_offers, expand
 from conformance.selection.select import Request, select
 from conformance.targets.emulator import Emulator
+from conformance.targets.protocol import TargetOffer
 
 BLOCK = {"system": "toy", "variants": ["1"], "tasks": ["detect"]}
 PROFILE = Profile.model_validate(

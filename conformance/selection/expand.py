@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
-from typing import Protocol
 
 from conformance.cases.case import (
     LONG_DTYPES,
@@ -22,46 +21,12 @@ from conformance.cases.case import (
 from conformance.cases.profile import Models, Profile, TargetAxes
 from conformance.cases.releases import resolve
 from conformance.core.errors import UserError, check
+from conformance.systems.protocol import SystemAxes
+from conformance.targets.protocol import TargetOffer
 
 # More would take years to run, and memory before that; 20,000 cases are collected in a second.
 MOST_CASES = 1_000_000
 MOST_COLUMNS = 10_000
-
-
-class SystemAxes(Protocol):
-    """What has to be known of a system."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def variants(self) -> tuple[str, ...]: ...
-
-    @property
-    def tasks(self) -> tuple[str, ...]: ...
-
-    def stride(self, task: str) -> int: ...
-
-    def layers(self, variant: str, task: str) -> tuple[str, ...]: ...
-
-
-class TargetOffer(Protocol):
-    """What has to be known of a target."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def hardware(self) -> tuple[str, ...]: ...
-
-    @property
-    def sdks(self) -> tuple[str, ...]: ...
-
-    @property
-    def settings(self) -> Mapping[str, str]: ...
-
-    @property
-    def default_hardware(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,8 @@ class Model:
     detector: str | None = None
 
 
-class System(Protocol):
-    """A model family under test. `conformance.systems.base.BaseSystem` has what most have alike."""
+class SystemAxes(Protocol):
+    """What cases are made of: as much of a system as is known without building anything."""
 
     @property
     def name(self) -> str: ...
@@ -44,17 +44,21 @@ class System(Protocol):
     @property
     def tasks(self) -> tuple[str, ...]: ...
 
-    @property
-    def licence(self) -> str: ...
-
-    def missing(self) -> str | None:
-        """Why it cannot be built here and what to install; None where it can. Imports nothing heavy."""
-
     def stride(self, task: str) -> int:
         """What heights and widths must be divisible by."""
 
     def layers(self, variant: str, task: str) -> tuple[str, ...]:
         """The paths of the layers of the built module, known without building it."""
+
+
+class System(SystemAxes, Protocol):
+    """A model family under test. `conformance.systems.base.BaseSystem` has what most have alike."""
+
+    @property
+    def licence(self) -> str: ...
+
+    def missing(self) -> str | None:
+        """Why it cannot be built here and what to install; None where it can. Imports nothing heavy."""
 
     def groups(self, variant: str, task: str) -> tuple[Group, ...] | None:
         """Every part of the outputs by its meaning; None makes each output a group. Known without building it."""

@@ -111,26 +111,36 @@ class Options:
         return self.column.workarounds
 
 
-class Target(Protocol):
-    """A device under test. `conformance.targets.base.BaseTarget` has what most have alike; of one that is no subclass
-    the attributes from `settings` on may be absent, and are that class's then.
-
-    `hardware` and `sdks` are what it can be asked to stand for, `default_hardware` what it stands for unasked;
-    `variables` are of the environment of the process that compiles and runs; `settings` are its own switches, what
-    each does by its name: cases ask for them (`--settings O1`).
-    """
+class TargetOffer(Protocol):
+    """What a target can be asked for: `hardware` and `sdks` are what it can stand for, `default_hardware` what it
+    stands for unasked; `settings` are its own switches, what each does by its name: cases ask for them
+    (`--settings O1`)."""
 
     @property
     def name(self) -> str: ...
-
-    @property
-    def emulated(self) -> bool: ...
 
     @property
     def hardware(self) -> tuple[str, ...]: ...
 
     @property
     def sdks(self) -> tuple[str, ...]: ...
+
+    @property
+    def settings(self) -> Mapping[str, str]: ...
+
+    @property
+    def default_hardware(self) -> tuple[str, ...]: ...
+
+
+class Target(TargetOffer, Protocol):
+    """A device under test. `conformance.targets.base.BaseTarget` has what most have alike; of one that is no subclass
+    `settings`, `default_hardware` and the methods from `cores` on may be absent, and are that class's then.
+
+    `variables` are of the environment of the process that compiles and runs.
+    """
+
+    @property
+    def emulated(self) -> bool: ...
 
     @property
     def variables(self) -> Mapping[str, str]: ...
@@ -143,12 +153,6 @@ class Target(Protocol):
 
     def compile(self, program: Program, options: Options) -> Compiled:
         """Compile for the program's inputs. Raises what the compiler raises, CompileError or Unsupported."""
-
-    @property
-    def settings(self) -> Mapping[str, str]: ...
-
-    @property
-    def default_hardware(self) -> tuple[str, ...]: ...
 
     def cores(self, settings: tuple[str, ...]) -> int:
         """How many NeuronCores a case with these settings needs for itself."""
