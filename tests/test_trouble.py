@@ -23,6 +23,7 @@ pytestmark = pytest.mark.first_run
         "->Error(): Init: error condition !(num_devices > 0)",
         "2026-Nov-28 ERROR  TDRV:nrt_allocate_neuron_cores   NeuronCore(s) not available - Requested:1 Available:0",
         "NRT: NeuronCores busy, ret=-16",
+        "PJRT_Client_Create begins" + "\nand much is said" * 40 + "\nPJRT_Client_Create: !(num_devices > 0)",
     ],
 )
 def test_words_of_a_core_that_cannot_be_had(said: str) -> None:
@@ -35,6 +36,7 @@ def test_words_of_a_core_that_cannot_be_had(said: str) -> None:
         "NCC_EVRF029: Operation sort is not supported",
         "PJRT_Client_Create succeeded" + " and much was said" * 40 + " of num_devices > 0",
         "the loader is busy",
+        "second5 of the queue is busy",
         "Neuron runtime initialized",
         "",
     ],
