@@ -15,6 +15,7 @@ from conformance.core.errors import UserError
 from conformance.host.instance import family_of, find_instance_type
 from conformance.host.neuron import find_neuron
 from conformance.host.probe import Host
+from conformance.host.sdk import TOOLS
 
 VISIBLE, COUNT, LNC = "NEURON_RT_VISIBLE_CORES", "NEURON_RT_NUM_CORES", "NEURON_LOGICAL_NC_CONFIG"
 
@@ -76,7 +77,7 @@ def find_cores(host: Host) -> Cores:
         instance=instance,
         driver=neuron.driver_loaded,
         runtime=neuron.runtime,
-        tools=neuron.installed.get("aws-neuronx-tools"),
+        tools=neuron.installed.get(TOOLS),
     )
 
 

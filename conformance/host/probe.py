@@ -56,6 +56,12 @@ def package_folder(module: str) -> Path | None:
     return Path(spec.origin).parent if spec and spec.origin else None
 
 
+def program_path() -> str:
+    """PATH with the programs of Python's own environment, which need not be active: compilers are programs."""
+    path, own = os.environ.get("PATH", ""), str(Path(sys.prefix, "bin"))
+    return path if own in path.split(os.pathsep) else os.pathsep.join(filter(None, (own, path)))
+
+
 @dataclass(frozen=True)
 class Host:
     """The host that is examined. `patience` is how many seconds a tool may take. `root` is where its /dev, /sys and

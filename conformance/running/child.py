@@ -17,6 +17,7 @@ from conformance.cases.case import Case
 from conformance.cases.options import CALLS
 from conformance.cases.outcome import Outcome, Stage
 from conformance.core.deferred import torch
+from conformance.host.probe import program_path
 from conformance.targets.loading import load_target
 
 _STAGES = list(Stage)
@@ -44,9 +45,7 @@ def prepare(variables: Mapping[str, str], threads: int, log: str, shared: Any) -
     os.setsid()
     Thread(target=_end_with_parent, args=[os.getppid()], daemon=True).start()
     os.environ.update(variables, OMP_NUM_THREADS=str(threads))
-    programs = str(Path(sys.prefix, "bin"))  # of an environment that was not activated: compilers are programs
-    if programs not in os.environ.get("PATH", "").split(os.pathsep):
-        os.environ["PATH"] = os.pathsep.join(filter(None, (programs, os.environ.get("PATH"))))
+    os.environ["PATH"] = program_path()
     with open(log, "ab") as file:  # noqa: PTH123 (a descriptor is what is needed)
         for stream in (sys.stdout, sys.stderr):
             stream.flush()

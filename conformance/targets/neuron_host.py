@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conformance.cases.releases import releases
 from conformance.host.cores import LNC, VISIBLE, host_cores, host_lock
-from conformance.host.probe import installed_version
+from conformance.host.probe import installed_version, program_path
 from conformance.host.sdk import COMPILER, DRIVER, FRAMEWORK, TOOLS, identify, public
 from conformance.host.trouble import core_trouble, no_core
 from conformance.targets.base import BaseTarget
@@ -59,8 +57,7 @@ def other_torch(framework: str) -> str | None:
 
 def missing_programs(*names: str) -> str | None:
     """Why programs of AWS's packages are not there, neither in the environment nor on PATH."""
-    programs = os.pathsep.join((str(Path(sys.prefix, "bin")), os.environ.get("PATH", "")))
-    absent = [name for name in names if shutil.which(name, path=programs) is None]
+    absent = [name for name in names if shutil.which(name, path=program_path()) is None]
     return f"there is no {' and no '.join(absent)}: install neuronx-cc and libneuronxla again" if absent else None
 
 
@@ -112,7 +109,7 @@ class OnNeuron(BaseTarget):
         cores = host_cores()
         found = {
             "instance": cores.instance,
-            "aws-neuronx-dkms": cores.driver,
+            DRIVER: cores.driver,
             "aws-neuronx-runtime-lib": cores.runtime,
         }
         return {name: text for name, text in found.items() if text}
