@@ -8,7 +8,11 @@ pjrt, cannot    the first two starts on the host get no core, and say so in othe
 sigabrt         the same, and the process is aborted
 console         the same; what is raised says nothing, the console does
 never           no start gets a core
+lnc-clash       a device has one number of physical cores in a logical one at a time, whoever asks
+tapped          the compiler is killed by a program that gives more than three outputs
 litter          the compiler leaves files where it is started
+uncounted       neuron-monitor sees no execution
+other-silu      the front end traces silu as other operators, as AWS's makes a custom call of it
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -41,22 +46,38 @@ def goes_wrong(what: str) -> bool:
     return what in os.environ.get("NEURON_DOUBLE", "").split(",")
 
 
-def take(first: int, last: int) -> None:
-    """Take the cores from one to another. Raises RuntimeError, in the runtime's words, where they are taken."""
+def take(first: int, last: int, lnc: int = 1) -> None:
+    """Take the physical cores from one to another, of which so many make a logical one. Raises RuntimeError, in the
+    runtime's words, where they are taken."""
     if not _taken:
         _start()
+        if goes_wrong("lnc-clash") and any(other != lnc for other in _others()):
+            raise RuntimeError(NO_RUNTIME)
     for core in range(first, last + 1):
         if core in _taken:
             continue
-        file = _device(f"core{core}").open("w")
+        file = _device(f"core{core}").open("a+")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RuntimeError(NO_RUNTIME) from None
         _taken[core] = file
+        file.truncate(0)
+        file.write(str(lnc))
+        file.flush()
         if goes_wrong("slow-release"):
             wait = f"import os, time\nwhile os.getppid() == {os.getpid()}: time.sleep(0.05)\ntime.sleep({_RELEASE})"
             subprocess.Popen([sys.executable, "-c", wait], pass_fds=[file.fileno()], start_new_session=True)
+
+
+def _others() -> Iterator[int]:
+    """How many physical cores make a logical one for the processes that hold any."""
+    for path in _device("").glob("core*"):
+        with path.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield int(path.read_text() or 1)
 
 
 def _start() -> None:
@@ -93,6 +114,12 @@ def _count(what: str) -> int:
 
 def _device(name: str) -> Path:
     return Path(os.environ["CONFORMANCE_HOST"], "dev", name)
+
+
+def ran() -> None:
+    """Count an execution of this process, for neuron-monitor."""
+    with _device(f"ran-{os.getpid()}").open("a") as file:
+        file.write("" if goes_wrong("uncounted") else ".")
 
 
 def visible(default: str) -> tuple[int, int]:

@@ -275,6 +275,10 @@ class Outcome(Recorded):
     """A sentence for people."""
     evidence: Text | None = None
     """The folder on that host in which the graph, command line and log of a failed compile are kept."""
+    hlo: Text | None = None
+    """The file on that host with the HLO that the compiler was given: `conformance replay` runs it."""
+    front_end: Text | None = None
+    """How that HLO differs from what torch-xla gives on the CPU for the same program; `equal` where it does not."""
     checks: list[Check] = Field(default_factory=list)
     """The verdicts, in the order they were given."""
     traceback: Text | None = None
@@ -301,6 +305,9 @@ class Outcome(Recorded):
     """Facts that are no verdict."""
     environment: dict[Text, Text] = Field(default_factory=dict)
     """Versions of packages, and what else of the host decides a result."""
+    executions: dict[Text, int] = Field(default_factory=dict)
+    """On NeuronCores, as neuron-monitor has counted them, by how they ended, and errors by kind; none where it does
+    not run."""
     seconds: Seconds = Field(default_factory=Seconds)
     """How long it took."""
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "lint": "Name what of a model is known to go wrong on a device.",
     "analyze": "Ask the installed neuronx-cc about every operator.",
     "defects": "List the known defects.",
+    "replay": "Run an HLO file on compilers that know nothing of Neuron.",
     "partition": "Cut Faster R-CNN: what runs on the device, what on the CPU.",
     "doctor": "What this host is, and what is missing on it.",
 }

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from conformance.graphs.graph import Graph, Kind, Operator, Shape
 
-_INSTRUCTION = re.compile(
-    r"^\s*(?P<root>ROOT )?%(?P<name>[\w.-]+) = (?P<type>\(.*?\)|\S+) (?P<opcode>[\w-]+)\((?P<rest>.*)$"
+INSTRUCTION = re.compile(
+    r"^\s*(?P<root>ROOT )?%?(?P<name>[\w.-]+) = (?P<type>\(.*?\)|\S+) (?P<opcode>[\w-]+)\((?P<rest>.*)$"
 )
 _OPERAND = re.compile(r"(?<=[ (])%([\w.-]+)")
 _ORIGIN = re.compile(r'op_type="(?P<operator>[^"]*)" op_name="(?:(?P<scope>[^"#]*)#(?P<call>\d+)#)?')
@@ -22,7 +22,7 @@ def from_hlo(text: str, inputs: Mapping[int, int]) -> Graph:
     parameters are constants. An instruction's name in its metadata is expected to begin with `SCOPE#CALL#`, the
     module and the running number of the operator of torch that it belongs to."""
     entry = text[text.index("\nENTRY ") :]
-    found = [match for line in entry.splitlines() if (match := _INSTRUCTION.match(line))]
+    found = [match for line in entry.splitlines() if (match := INSTRUCTION.match(line))]
     reader = _Reader({match["name"]: match for match in found})
     root = next(match for match in found if match["root"])
     names: dict[int, str] = {}

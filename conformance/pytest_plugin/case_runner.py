@@ -64,6 +64,8 @@ class CaseRunner:
         variables = self.worker.leases.process(target, case.column)
         try:
             outcome = self.worker.run(job, variables)
+            if outcome.hlo:
+                outcome = outcome.model_copy(update={"front_end": self.worker.front_end(job, outcome.hlo)})
         except UserError:
             raise
         except Exception as error:  # noqa: BLE001 (our own)

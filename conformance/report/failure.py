@@ -17,6 +17,8 @@ from conformance.defects.error_codes import error_code_source, error_codes
 from conformance.defects.offering import offered
 from conformance.report.formatting import error_text
 
+_FRONT_END = {"equal": "the compiler was given what torch-xla gives on the CPU, so that it is not to blame"}
+
 
 def lines(record: Record) -> Iterator[str]:
     """What is wrong and what is known of it."""
@@ -24,6 +26,8 @@ def lines(record: Record) -> Iterator[str]:
         yield record.detail
     if record.evidence:
         yield f"kept: {record.evidence}"
+    if record.front_end:
+        yield f"front end: {_FRONT_END.get(record.front_end, record.front_end)}"
     yield from group_lines(record.groups)
     first = next((layer for layer in record.layers if layer.bad), None)
     if first is not None and record.layer is None:
@@ -35,6 +39,8 @@ def lines(record: Record) -> Iterator[str]:
         yield f"  made up by the emulator: what comes out of {', '.join(record.invented)} is not known"
     yield from known(record)
     yield f"  again: {record.command}"
+    if record.hlo:
+        yield f"  its HLO on compilers that know nothing of Neuron: conformance replay {record.hlo}"
 
 
 def known(record: Record) -> Iterator[str]:

@@ -8,9 +8,10 @@ import sys
 import time
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
+from threading import RLock, Thread
 from typing import Any
 
 from conformance.cases.case import Case
@@ -51,6 +52,10 @@ def prepare(variables: Mapping[str, str], threads: int, log: str, shared: Any) -
             stream.flush()
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
+    with suppress(ImportError):  # its own lock is one of the system's, which is leaked when this process is killed
+        from tqdm import tqdm
+
+        tqdm.set_lock(RLock())
     warnings.filterwarnings("ignore", module="torch")  # export and its converters are talkative
     torch.set_num_threads(threads)
     torch.set_grad_enabled(False)
@@ -82,6 +87,13 @@ def explain_death(job: Job, outcome: str) -> str:
     _shared[PROCESS] = os.getpid()
     found = Outcome.model_validate_json(outcome)
     return explain_case(job.case, job.system, load_target(job.target), found, job.weights).model_dump_json()
+
+
+def front_end(job: Job, hlo: str) -> str:
+    """How the HLO in a file differs from that of torch-xla for the program of a case."""
+    from conformance.running.pipeline import front_end_of
+
+    return front_end_of(job.case, job.system, Path(hlo).read_bytes(), job.weights)
 
 
 def _keep(outcome: Outcome, path: Path) -> None:

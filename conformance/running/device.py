@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from time import perf_counter
 
 from torch import Tensor
@@ -40,9 +41,9 @@ class TargetFailed(Exception):
 
 
 class Device:
-    """A target and what it has shown so far: `graphs`, `fallbacks` (of one that says so, `watched`), and, where a
-    graph of its could not be read, which is our own fault, `unreadable`. Its methods raise TargetFailed for what the
-    target raises."""
+    """A target and what it has shown so far: `graphs`, `fallbacks` (of one that says so, `watched`), the file of the
+    `hlo` that its compiler is given, and, where a graph of its could not be read, which is our own fault,
+    `unreadable`. Its methods raise TargetFailed for what the target raises."""
 
     def __init__(self, target: Target, case: Case, tell: Callable[[Stage], None]) -> None:
         self.target = target
@@ -51,6 +52,7 @@ class Device:
         self.graphs: list[Graph] = []
         self.fallbacks: list[Fallback] = []
         self.watched = False
+        self.hlo: Path | None = None
         self.unreadable: Outcome | None = None
         self._tell = tell
         self._options = Options(case.column, case.subject.dtype, self.enter)
@@ -63,7 +65,8 @@ class Device:
     def compile(self, program: Program) -> Compiled:
         """The compiled program, made from a copy that is the target's own."""
         start = perf_counter()
-        compiled = self._compile(program, replace(self._options, lowered=self._read, fell_back=self._fell_back))
+        shown = replace(self._options, lowered=self._read, fell_back=self._fell_back, handed=self._handed)
+        compiled = self._compile(program, shown)
         self.seconds = Seconds(compile=perf_counter() - start)
         return compiled
 
@@ -97,6 +100,9 @@ class Device:
     def _fell_back(self, fallbacks: Sequence[Fallback]) -> None:
         self.watched = True
         self.fallbacks += fallbacks
+
+    def _handed(self, hlo: Path) -> None:
+        self.hlo = hlo
 
     def _read(self, graph: Graph | Callable[[], Graph]) -> None:
         try:

@@ -22,6 +22,7 @@ from conformance.compare.verdict import mismatch
 from conformance.core.errors import ModelError, UserError
 from conformance.defects.catalogue import known_defect
 from conformance.defects.minimal import MinimalCases
+from conformance.graphs.hlo_difference import difference
 from conformance.running.cause import with_cause
 from conformance.running.comparison import Comparison, Judged, ReferenceModel, of_its_own
 from conformance.running.detecting import detect
@@ -31,6 +32,7 @@ from conformance.running.surroundings import Surroundings, changes_text
 from conformance.systems.loading import load_system
 from conformance.systems.protocol import Model, System
 from conformance.targets.protocol import Compiled, Target
+from conformance.targets.xla import hlo_text, text_of
 
 
 def run_case(
@@ -161,7 +163,8 @@ class _Run:
     def explained(self, outcome: Outcome) -> Outcome:
         """The outcome with its cause, and what is to be known of the model. Where we could not read what the target
         shows of its program, that is our own error, with all figures that there are."""
-        outcome = outcome.model_copy(update={"notes": [*self.reference_model.notes, *outcome.notes]})
+        hlo = str(self.device.hlo) if self.device.hlo and self.device.hlo.is_file() else None
+        outcome = outcome.model_copy(update={"hlo": hlo, "notes": [*self.reference_model.notes, *outcome.notes]})
         ours = self.device.unreadable
         try:
             outcome = with_cause(self.case, self.comparison, self.device, outcome)
@@ -178,6 +181,15 @@ def explain_case(case: Case, system: str, target: Target, died: Outcome, weights
     reference_model = _reference_model(case.subject, system, weights)
     comparison = reference_model.comparison(case.layer, case.column.workarounds)
     return _Run(case, reference_model, comparison, Device(target, case, lambda stage: None)).explained(died)
+
+
+def front_end_of(case: Case, system: str, hlo: bytes, weights: str | None = None) -> str:
+    """How an HLO module differs from that of torch-xla for a case's program: `equal`, or what it has and lacks."""
+    program = _reference_model(case.subject, system, weights).comparison(case.layer, case.column.workarounds).program
+    expected = hlo_text(program.copied())
+    if expected is None:
+        return "not compared: all of it is a constant for torch-xla"
+    return difference(text_of(hlo), expected)
 
 
 def system_of(subject: Subject, spec: str) -> System:

@@ -19,11 +19,15 @@ from time import sleep
 from pebble import ProcessExpired, ProcessPool
 
 from conformance.cases.outcome import Aspect, Check, Outcome, Stage, Status, describe_outcome
+from conformance.core.errors import first_line
 from conformance.host.cores import VISIBLE
+from conformance.host.monitor import Monitor
 from conformance.host.trouble import HostTrouble, core_trouble, no_core
+from conformance.programs.workarounds import variables as workaround_variables
 from conformance.running import child
 from conformance.running.child import PROCESS, SPOILT, STAGE, Job
 from conformance.running.leases import Leases
+from conformance.targets.loading import load_target
 
 _STAGES = list(Stage)
 _LOG_TAIL = 4000
@@ -46,6 +50,8 @@ class Worker:
         self._log = Path(tempfile.mkstemp(prefix="conformance-", suffix=".log")[1])
         self._kept = self._log.with_suffix(".json")  # what is known of the case that runs
         self._pauses = list(_PAUSES)
+        self._front_ends: dict[tuple[object, ...], str] = {}
+        self._monitor: Monitor | None = None
 
     def run(self, job: Job, variables: Mapping[str, str], timeout: float | None = None) -> Outcome:
         """The outcome of a job, whatever becomes of the child. Errors of our own are raised, and HostTrouble where
@@ -60,11 +66,21 @@ class Worker:
                 sleep(self._pauses.pop(0))
             else:
                 self._pauses = list(_PAUSES)
-                return outcome
+                return self._counted(outcome) if VISIBLE in variables else outcome
+
+    def _counted(self, outcome: Outcome) -> Outcome:
+        """The outcome with what neuron-monitor counted while it was found."""
+        if not self._monitor or not self._monitor.runs:
+            return outcome
+        executions, notes = self._monitor.counted(self._shared[PROCESS]), outcome.notes
+        if not executions and outcome.stage is Stage.COMPARE:
+            notes = [*notes, "neuron-monitor has counted no execution of it on a NeuronCore"]
+        return outcome.model_copy(update={"executions": executions, "notes": notes})
 
     def _run(self, job: Job, variables: Mapping[str, str], timeout: float) -> Outcome:
         if VISIBLE in variables:  # a child of other variables would hold the same NeuronCores
-            self._end_all_but(frozenset(variables.items()))
+            self._end_holders(frozenset(variables.items()))
+            self._monitor = self._monitor or Monitor()
         log_start = self._log.stat().st_size
         self._shared[:] = [0, 0, 0]
         self._kept.unlink(missing_ok=True)
@@ -108,23 +124,44 @@ class Worker:
         except Exception:  # noqa: BLE001 (it is no more than an explanation)
             return died
 
-    def close(self) -> None:
-        """End the children and whatever they had started."""
-        self._end_all_but(None)
-        for child_id in {*self._children, self._shared[1]}:
+    def front_end(self, job: Job, hlo: str) -> str:
+        """How the HLO that a compiler was given differs from that of torch-xla on the CPU for the same program: is it
+        the front end that is to blame, or what comes after it? Or why that could not be told."""
+        found = load_target("xla")
+        if missing := found.missing():
+            return f"not compared: {missing}"
+        workarounds = job.case.column.workarounds
+        made_from = (job.case.subject, job.case.layer, workarounds, Path(hlo).read_bytes())
+        if made_from not in self._front_ends:
+            pool = self._pool({**found.variables, **workaround_variables(workarounds)})
+            try:
+                text = pool.schedule(child.front_end, [job, hlo], timeout=self.timeout).result()
+            except Exception as error:  # noqa: BLE001 (of torch-xla's, of any kind; it is no more than an explanation)
+                text = f"not compared: torch-xla on the CPU: {first_line(error)}"
+            self._front_ends[made_from] = text
+        return self._front_ends[made_from]
+
+    def kill(self) -> None:
+        """Kill the children and whatever they have started; the next case gets another one."""
+        for name in list(self._pools):
+            self._end(dict(name))
+        for child_id in {*self._children, self._shared[PROCESS]}:
             _end_group(child_id)
+        self._children.clear()
+
+    def close(self) -> None:
+        """End the children and whatever they have started, and what is kept for them."""
+        self.kill()
+        if self._monitor:
+            self._monitor.close()
         for path in (self._log, self._kept):
             path.unlink(missing_ok=True)
 
-    def _end_holders(self) -> None:
-        """End the children that hold NeuronCores."""
-        for name in list(self._pools):
+    def _end_holders(self, kept: frozenset[tuple[str, str]] | None = None) -> None:
+        """End the children that hold NeuronCores, but the one that is kept."""
+        for name in self._pools.keys() - {kept}:
             if VISIBLE in dict(name):
                 self._end(dict(name))
-
-    def _end_all_but(self, kept: frozenset[tuple[str, str]] | None) -> None:
-        for name in self._pools.keys() - {kept}:
-            self._end(dict(name))
 
     def _end(self, variables: Mapping[str, str]) -> None:
         pool = self._pools.pop(frozenset(variables.items()), None)

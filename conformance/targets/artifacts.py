@@ -69,6 +69,22 @@ def artifact(key: str | None, folder: Path, make: Callable[[Path], None]) -> Pat
     return path
 
 
+def hlo_file(key: str) -> Path:
+    """Where the HLO is kept that a compiler was given for what has this name."""
+    return cache_folder() / "hlo" / f"{key}.hlo"
+
+
+def keep_hlo(key: str | None, folder: Path) -> None:
+    """Keep what torch-neuronx has handed to the compiler, from the folder that it works in."""
+    found = next(folder.rglob("graph.hlo"), None)
+    if key is None or found is None or found.stat().st_size > _LARGEST:
+        return
+    kept = hlo_file(key)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(found, part := kept.with_suffix(f".{os.getpid()}"))
+    part.replace(kept)
+
+
 @contextmanager
 def kept_if_it_fails(key: str | None, folder: Path, recipe: dict[str, object]) -> Iterator[None]:
     """Where a compiler fails inside, what lies in its folder (graph, command line, log) is kept with the recipe, and

@@ -21,7 +21,14 @@ from conformance.host.cores import host_cores
 from conformance.host.facts import TorchNeuronx
 from conformance.host.probe import installed_version
 from conformance.host.sdk import COMPILER, FRAMEWORK, torch_neuronx_kind
-from conformance.targets.artifacts import artifact, artifact_key, kept_if_it_fails, program_variables
+from conformance.targets.artifacts import (
+    artifact,
+    artifact_key,
+    hlo_file,
+    keep_hlo,
+    kept_if_it_fails,
+    program_variables,
+)
 from conformance.targets.neuron_host import (
     LOGICAL_CORES,
     OnNeuron,
@@ -115,8 +122,13 @@ class Neuron(OnNeuron):
         }
         with on_core(), TemporaryDirectory(prefix="conformance-neuron-") as name:
             folder, key = Path(name), artifact_key(program, recipe)
-            with kept_if_it_fails(key, folder, recipe):
-                path = artifact(key, folder, lambda path: _trace(program, path, flags, settings, options, folder))
+            if key is not None:
+                options.handed(hlo_file(key))
+            try:
+                with kept_if_it_fails(key, folder, recipe):
+                    path = artifact(key, folder, lambda path: _trace(program, path, flags, settings, options, folder))
+            finally:
+                keep_hlo(key, folder)
             if settings.compile_only:
                 raise NotRun(f"compiled for {options.hardware}, as asked; nothing was run")
             options.enter(Stage.LOAD)

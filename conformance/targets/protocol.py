@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from conformance.cases.outcome import Stage
@@ -81,7 +82,8 @@ class Options:
     begins, so that a crash is known by its stage.
 
     A target that can show what it has made of the program gives `lowered` a graph, or a function that reads one, and
-    `fell_back` what its front end computed itself: both tell why numbers are wrong.
+    `fell_back` what its front end computed itself: both tell why numbers are wrong. One that keeps the HLO that it
+    hands to a compiler tells `handed` the file.
     """
 
     column: Column
@@ -89,6 +91,7 @@ class Options:
     enter: Callable[[Stage], None]
     lowered: Callable[[Graph | Callable[[], Graph]], None] = _ignore
     fell_back: Callable[[Sequence[Fallback]], None] = _ignore
+    handed: Callable[[Path], None] = _ignore
 
     @property
     def hardware(self) -> str:

@@ -35,16 +35,12 @@ class Xla(BaseTarget):
 
     def compile(self, program: Program, options: Options) -> Compiled:
         """Trace lazily, compile with XLA's CPU backend."""
-        import torch_xla
-
         if options.dtype == "matmult-bf16":
             program = program.with_casts
         elif options.dtype in AUTO_CAST:
             raise Unsupported(f"no auto-cast, {options.dtype}")
         options.enter(Stage.CAPTURE)
-        module = copy.deepcopy(program.module).to(torch_xla.device())
-        inputs = tuple(x.to(torch_xla.device()) for x in program.inputs)
-        torch_xla.sync(wait=True)  # only what is computed is a parameter of the program, and no part of it
+        module, inputs = _placed(program)
 
         options.enter(Stage.LOWER)
         run, computed = _lowered(module, inputs)
@@ -61,6 +57,40 @@ class Xla(BaseTarget):
         options.enter(Stage.COMPILE)
         run(*program.inputs)
         return run
+
+
+def hlo_text(program: Program) -> str | None:
+    """The HLO of a program as a compiler would be handed it, as text; None where all of it is a constant."""
+    import torch_xla
+
+    module, inputs = _placed(program)
+    outputs = [output for output in module(*inputs) if output.device.type == "xla"]
+    if not outputs:
+        return None
+    context = torch_xla._XLAC.lowering.LoweringContext("conformance")
+    context.build(outputs)
+    return text_of(context.hlo())
+
+
+def text_of(hlo: bytes) -> str:
+    """The text of an HLO module. Raises RuntimeError where it is none."""
+    import torch_xla.core.xla_builder
+
+    builder = torch_xla.core.xla_builder
+    text: str = builder.get_computation_hlo(builder.computation_from_module_proto("conformance", hlo))
+    return text
+
+
+def _placed(program: Program) -> tuple[nn.Module, tuple[Tensor, ...]]:
+    """A copy of the module and the inputs on the XLA device. Only what is computed is a parameter of the program that
+    is traced, and no part of it."""
+    import torch_xla
+
+    device = torch_xla.device()
+    module = copy.deepcopy(program.module).to(device)
+    inputs = tuple(x.to(device) for x in program.inputs)
+    torch_xla.sync(wait=True)
+    return module, inputs
 
 
 def _lowered(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Compiled, list[str]]:

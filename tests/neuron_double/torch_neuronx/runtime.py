@@ -17,7 +17,7 @@ def require_device() -> None:
     if _family() is None:
         raise RuntimeError(single_tenant.NO_RUNTIME)
     first, last = _visible()
-    single_tenant.take(first * _lnc(), (last + 1) * _lnc() - 1)
+    single_tenant.take(first * _lnc(), (last + 1) * _lnc() - 1, _lnc())
 
 
 def visible_cores() -> int:

@@ -8,12 +8,13 @@ import shutil
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
+from single_tenant import goes_wrong
 from torch import Tensor, nn
 
 from torch_neuronx.model import Interface, NeuronModule, runtime_off
@@ -50,7 +51,8 @@ def trace(
     with tempfile.TemporaryDirectory() if compiler_workdir is None else nullcontext(compiler_workdir) as name:
         folder = Path(name)
         folder.mkdir(parents=True, exist_ok=True)
-        neff = compiled(hlo, text, folder, words)
+        dies = goes_wrong("tapped") and len(interface.outputs) > 3
+        neff = compiled(hlo, text, folder, words, {"NEURON_DOUBLE_COMPILER": "kill"} if dies else {})
     module = NeuronModule(neff, interface, weights)
     with runtime_off(interface):
         return torch.jit.trace(module, inputs, strict=False)
@@ -68,7 +70,8 @@ def lowered(func: Callable[..., Any], inputs: tuple[Tensor, ...]) -> tuple[bytes
             if module:
                 func.to(device)
             there = [x.to(device) for x in inputs]
-            result = func(*there)
+            with _own_silu() if goes_wrong("other-silu") else nullcontext():
+                result = func(*there)
             outputs = tree_leaves(result)
             if not all(isinstance(x, Tensor) for x in outputs):
                 raise RuntimeError("a traced function gives tensors, and nothing else")
@@ -95,7 +98,18 @@ def lowered(func: Callable[..., Any], inputs: tuple[Tensor, ...]) -> tuple[bytes
             func.to("cpu")
 
 
-def compiled(hlo: bytes, text: str, folder: Path, words: list[str]) -> bytes:
+@contextmanager
+def _own_silu() -> Iterator[None]:
+    """While inside, silu is not what torch-xla lowers by itself."""
+    before = nn.functional.silu
+    nn.functional.silu = lambda x, inplace=False: x * (torch.tanh(x / 2) + 1) / 2
+    try:
+        yield
+    finally:
+        nn.functional.silu = before
+
+
+def compiled(hlo: bytes, text: str, folder: Path, words: list[str], variables: dict[str, str]) -> bytes:
     """What neuronx-cc makes of it. Raises RuntimeError with its exit status, as torch-neuronx does."""
     compiler = shutil.which("neuronx-cc")
     if compiler is None:
@@ -115,7 +129,7 @@ def compiled(hlo: bytes, text: str, folder: Path, words: list[str]) -> bytes:
         str(neff),
         *words,
     ]
-    status = subprocess.run(command, env={**os.environ}).returncode
+    status = subprocess.run(command, env={**os.environ, **variables}).returncode
     if status:
         raise RuntimeError(f"neuronx-cc failed with {status}")
     return neff.read_bytes()

@@ -1,0 +1,1 @@
+"""HLO on compilers that know nothing of Neuron."""

@@ -1,0 +1,115 @@
+"""The process that runs an HLO file: it is told on stdin what to do, and answers in JSON on stdout. What a compiler
+does to it, it does not do to the command."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from conformance.compare.limits import limit
+from conformance.compare.metrics import by_image, rel_l2, rel_peak
+from conformance.core.errors import UserError, first_line
+from conformance.replay.figures import OutputFigures, Replay, RunFigures
+from conformance.replay.program import COMPILERS, Array, HloProgram, drawn, nudged, read_hlo, with_xla
+
+_LIMITED = {"f16": "float16", "bf16": "bfloat16"}  # whose limits an output of this dtype has; float32's else
+
+
+def replay(path: Path, values: Path | None, seed: int) -> Replay:
+    """The module in a file on all compilers. Raises UserError."""
+    program = read_hlo(path)
+    if unknown := program.neurons_own:
+        raise UserError(f"{path}: no other compiler knows what {', '.join(unknown)} computes")
+    given = _named(values, "parameter", len(program.parameters))
+    arguments = drawn(program, given, seed)
+    try:
+        wide = program.wide()
+        reference, own = with_xla(wide, arguments), with_xla(program, arguments)
+        valid = (own, with_xla(wide, nudged(arguments, seed)))
+    except UserError:
+        raise
+    except Exception as error:  # noqa: BLE001 (XLA's own)
+        raise UserError(f"{path}: XLA for the CPU does not run it: {first_line(error)}") from None
+    runs = []
+    for name, run in COMPILERS.items():
+        try:
+            answer = own if run is with_xla else run(program, arguments)
+        except ImportError:
+            runs.append(RunFigures(name, "is not installed: pip install 'neuron-conformance[replay]'", known=False))
+        except Exception as error:  # noqa: BLE001 (a compiler's own: it is what is asked about)
+            runs.append(RunFigures(name, first_line(error)))
+        else:
+            runs.append(RunFigures(name, outputs=_figures(program, answer, valid, reference)))
+    if device := _named(values, "output", len(program.outputs)):
+        answers = [device.get(number) for number in range(len(program.outputs))]
+        runs.append(RunFigures("device", outputs=_figures(program, answers, valid, reference), device=True))
+    return Replay(program.instructions, len(program.parameters), len(given), program.outputs, tuple(runs))
+
+
+def _figures(
+    program: HloProgram,
+    answer: Sequence[Array | None],
+    valid: Sequence[Sequence[Array]],
+    reference: Sequence[Array],
+) -> tuple[OutputFigures | None, ...]:
+    """Those of each output; None of one that is not there. `valid` are runs that are right."""
+    return tuple(
+        None if own is None else _of_output(shape, own, [run[number] for run in valid], reference[number])
+        for number, (shape, own) in enumerate(zip(program.outputs, answer, strict=True))
+    )
+
+
+def _of_output(shape: str, answer: Array, valid: Sequence[Array], reference: Array) -> OutputFigures:
+    allowed = limit(_LIMITED.get(shape.partition("[")[0], "float32"))
+    if answer.shape != reference.shape:
+        raise UserError(f"an output is {answer.shape}, and the module gives {reference.shape}")
+    exact, mine, *others = (by_image([torch.from_numpy(x.astype("float64"))]) for x in (reference, answer, *valid))
+
+    def ratio(measure: Callable[[Tensor, Tensor], Tensor]) -> float:
+        baseline = torch.stack([measure(other, exact) for other in others]).amax(0).clamp(min=allowed.floor)
+        return float((measure(mine, exact) / baseline).nan_to_num(torch.inf).max())
+
+    largest = max(map(ratio, (rel_l2, rel_peak)))
+    return OutputFigures(float(rel_l2(mine, exact).max()), largest, largest > allowed.outputs)
+
+
+def _named(path: Path | None, what: str, count: int) -> dict[int, Array]:
+    """Those of the tensors in a file that are named `parameter.0`, `output.1`, by number. Raises UserError for a
+    number that there is none of."""
+    found = {}
+    for name, tensor in (load_file(path) if path else {}).items():
+        kind, _, number = name.partition(".")
+        if kind not in ("parameter", "output") or not number.isdecimal():
+            raise UserError(f"{path}: {name} is no parameter.N and no output.N")
+        if kind == what:
+            if int(number) >= count:
+                raise UserError(f"{path}: there is no {name}: the module has {count}")
+            found[int(number)] = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    return found
+
+
+def main() -> None:
+    """Answer with a Replay, `{"refused": why}`, or the traceback on stderr."""
+    request = json.load(sys.stdin)
+    answer = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what compilers print
+    try:
+        values = Path(request["values"]) if request["values"] else None
+        said: dict[str, Any] = asdict(replay(Path(request["path"]), values, request["seed"]))
+    except UserError as error:
+        said = {"refused": str(error)}
+    json.dump(said, answer)
+    answer.flush()
+
+
+if __name__ == "__main__":
+    main()
