@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
+import stat
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -95,23 +97,22 @@ def _inside(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _kept(path: Path) -> Iterator[None]:
-    """What this process and those that it starts print meanwhile is in a file, too."""
-    streams = (sys.stdout, sys.stderr)
-    for stream in streams:
+    """What this process and those that it starts print meanwhile, into files as a worker's do, is in a file of its
+    own, too. It goes where it went: the last words of a process that is aborted are not lost."""
+    for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    before = os.dup(1), os.dup(2)
+    there = {(found.st_dev, found.st_ino): (number, found) for number in (1, 2) if (found := os.fstat(number))}
     try:
-        with path.open("wb") as file:
-            for number in (1, 2):
-                os.dup2(file.fileno(), number)
         yield
     finally:
-        for stream in streams:
+        for stream in (sys.stdout, sys.stderr):
             stream.flush()
-        for number, kept in zip((1, 2), before, strict=True):
-            os.dup2(kept, number)
-            os.close(kept)
-        os.write(2, path.read_bytes())
+        with path.open("wb") as kept:
+            for number, before in there.values():
+                if stat.S_ISREG(before.st_mode):
+                    with open(f"/proc/self/fd/{number}", "rb") as printed:  # noqa: PTH123 (it may have no name)
+                        printed.seek(before.st_size)
+                        shutil.copyfileobj(printed, kept)
 
 
 def _said(folder: Path, printed: Path) -> str:
