@@ -359,6 +359,16 @@ COMMANDS = {
     "doctor extra": "Got unexpected extra argument",
     "doctor --json=1": "--json",
     "doctor --yaml": "No such option: --yaml",
+    "doctor --run --json": "--run and --json exclude one another",
+    "doctor --target openvino": "--target is only for --run",
+    "doctor --run --target emulater": "unknown target 'emulater'; did you mean 'emulator'?",
+    # replay
+    "replay": "Missing argument",
+    "replay nowhere.hlo": "there is no file nowhere.hlo",
+    "replay empty": "there is no file empty",
+    "replay file --values nowhere": "there is no file nowhere",
+    "replay file --seed -1": "Invalid value for '--seed'",
+    "replay file --json=1": "--json",
 }
 # Options of pytest, with the toy's profile, and what the usage error must have.
 PLUGIN = {

@@ -15,8 +15,8 @@ from pydantic import BaseModel, ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from conformance.commands.arguments import AsJson, Workarounds, console, trace_spec
-from conformance.commands.model_loading import TraceSpec, load_program
+from conformance.commands.arguments import AsJson, Workarounds, console
+from conformance.commands.model_loading import TraceSpec, load_program, trace_spec
 from conformance.core.errors import UserError
 from conformance.host.cores import host_cores
 from conformance.host.trouble import no_core

@@ -9,22 +9,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from conformance.cases import options
-from conformance.cases.case import check_size, parse_resolution
-from conformance.commands.model_loading import TraceSpec
-
 RECORDS = Path("matrices/records")
 
 Records = Annotated[Path, typer.Option(help="Folder with the records of one or many runs.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 AsMarkdown = Annotated[bool, typer.Option("--markdown", help="As Markdown.")]
 Workarounds = Annotated[str | None, typer.Option(help="Those that are on, joined by +.")]
-
-
-def trace_spec(batch: int, resolution: str, dtype: str, workarounds: str | None) -> TraceSpec:
-    """What these options say of how a model is traced. Raises UserError."""
-    shape = check_size(batch, *parse_resolution(resolution))
-    return TraceSpec(shape, dtype, options.one_set("--workarounds", workarounds))
 
 
 def console() -> Console:

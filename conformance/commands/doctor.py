@@ -6,13 +6,16 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from conformance.cases import options
 from conformance.cases.releases import releases
+from conformance.commands import doctor_run
 from conformance.commands.arguments import AsJson, console
 from conformance.host.advice import advise
 from conformance.host.facts import Facts, NeuronDevice, Packages, Sdk, TorchNeuronx, Usable
@@ -137,6 +140,8 @@ def _sdk(sdk: Sdk) -> str:
     if sdk.release:
         return f"{sdk.release}, or a patch of it with the same {names}"
     parts = ", ".join(f"{name} {release or 'of none that is known'}" for name, release in sdk.packages.items())
+    if sdk.newer:
+        return f"newer than {sdk.closest}, the newest that is known here ({parts})"
     what = "unreleased combination" if len(sdk.packages) > 1 else "no known release"
     return what + (f", closest: {sdk.closest}" if sdk.closest else "") + f" ({parts})"
 
@@ -190,8 +195,18 @@ def _verdict(facts: Facts) -> Text:
     return Text(verdict, "bold green") if facts.usable else Text(f"Nothing can be run here: {verdict}", "bold red")
 
 
-def main(as_json: AsJson = False) -> None:
+def main(
+    run: Annotated[
+        bool, typer.Option("--run", help="Try a small model as well, and write a bundle for a bug report: minutes.")
+    ] = False,
+    target: Annotated[str | None, typer.Option(help="What --run tries; else the NeuronCores of this host.")] = None,
+    as_json: AsJson = False,
+) -> None:
     """What this host is, what can be tested here, what is missing and how to install it."""
+    options.at_most_one(run=run, as_json=as_json)
+    options.only_with("--run", run, target=target is not None)
+    if run:
+        raise typer.Exit(doctor_run.show(doctor_run.chosen_target(target), lambda: facts_json(examine()), console()))
     facts = examine()
     if as_json:
         typer.echo(facts_json(facts))

@@ -21,8 +21,8 @@ from rich.table import Table
 from conformance.cases import options
 from conformance.cases.releases import releases, resolve
 from conformance.commands import isolated
-from conformance.commands.arguments import AsJson, Workarounds, console, trace_spec
-from conformance.commands.model_loading import TraceSpec, load_program
+from conformance.commands.arguments import AsJson, Workarounds, console
+from conformance.commands.model_loading import TraceSpec, load_program, trace_spec
 from conformance.compare.limits import limit
 from conformance.core.errors import UserError, check, first_line
 from conformance.core.text import one_line

@@ -10,7 +10,8 @@ from difflib import get_close_matches
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from conformance.cases.case import Subject, check_size, check_stride, stored_dtype
+from conformance.cases import options
+from conformance.cases.case import Subject, check_size, check_stride, parse_resolution, stored_dtype
 from conformance.core.deferred import torch
 from conformance.core.errors import UserError, first_line
 from conformance.core.loading import why_missing
@@ -33,6 +34,12 @@ class TraceSpec:
     shape: tuple[int, int, int]
     dtype: str = "float32"
     workarounds: tuple[str, ...] = ()
+
+
+def trace_spec(batch: int, resolution: str, dtype: str, workarounds: str | None) -> TraceSpec:
+    """What options of a command say of how a model is traced. Raises UserError."""
+    shape = check_size(batch, *parse_resolution(resolution))
+    return TraceSpec(shape, dtype, options.one_set("--workarounds", workarounds))
 
 
 def load_program(model: str, spec: TraceSpec) -> Program:
