@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from conformance.cases.releases import Release
-from conformance.host.facts import Facts, TorchNeuronx
+from conformance.host.facts import Facts, Sdk, TorchNeuronx
 from conformance.host.sdk import COMPILER, FRAMEWORK
 
 INDEX = "https://pip.repos.neuron.amazonaws.com"
@@ -22,7 +22,8 @@ class Advice:
 
 def advise(facts: Facts, known: Mapping[str, Release]) -> list[Advice]:
     """All there is to say, the device first. `known` are the SDK releases."""
-    return [*_device(facts), *_processes(facts), *_framework(facts, known), *_packages(facts)]
+    newer = _newer(facts.packages.sdk)
+    return [*_device(facts), *_processes(facts), *_framework(facts, known), *newer, *_packages(facts)]
 
 
 def _device(facts: Facts) -> Iterator[Advice]:
@@ -71,6 +72,15 @@ def _framework(facts: Facts, known: Mapping[str, Release]) -> Iterator[Advice]:
     if packages.torch_neuronx is TorchNeuronx.NATIVE and instance.startswith(("inf", "trn1")):
         version = packages.versions[FRAMEWORK]
         yield Advice(f"{FRAMEWORK} {version} does not run on {instance}; the 2.9 line does.", _install(known))
+
+
+def _newer(sdk: Sdk | None) -> Iterator[Advice]:
+    if sdk and sdk.newer:
+        yield Advice(
+            f"This SDK is newer than {sdk.closest}, the newest that this suite knows: everything runs, as "
+            f"near-{sdk.closest}, and what came or went since is in no catalogue. A newer suite may know it.",
+            "pip install --upgrade neuron-conformance",
+        )
 
 
 def _install(known: Mapping[str, Release]) -> str | None:

@@ -72,12 +72,13 @@ class Sdk:
     """The SDK release that the installed versions belong to.
 
     `release` is None where they do not belong to one. `packages` gives the release that each of them is of,
-    and None for a version of no known release.
+    and None for a version of no known release. `newer`: its compiler is newer than that of every known release.
     """
 
     release: str | None
     closest: str | None
     packages: dict[str, str | None]
+    newer: bool = False
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,9 @@ def identify(versions: Mapping[str, str | None], known: Mapping[str, Release]) -
         return Sdk(release, release, dict.fromkeys(owners, release))
     packages = {package: next(iter(names), None) for package, names in owners.items()}
     of_one = next((name for name in packages.values() if name), None)
-    return Sdk(None, of_one or _nearest(installed.get(COMPILER), known), packages)
+    closest = _nearest(installed.get(COMPILER), known)
+    newer = closest is not None and closest == [*known][-1] and packages.get(COMPILER) is None
+    return Sdk(None, closest if newer else of_one or closest, packages, newer)
 
 
 def _is_of_the_system(release: Release, versions: Mapping[str, str | None]) -> bool:

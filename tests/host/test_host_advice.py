@@ -9,6 +9,7 @@ import pytest
 from conformance.cases.releases import Release
 from conformance.commands.doctor import examine
 from conformance.host.advice import advise
+from conformance.host.facts import Sdk
 from conformance.host.probe import Host
 
 
@@ -141,3 +142,10 @@ def test_torchvision_for_cuda_beside_torch_for_the_cpu(
         assert "torchvision for cu130" in found[0][0]
         assert found[0][1] is not None
         assert found[0][1].endswith("/whl/cpu torchvision==0.28.0")
+
+
+def test_release_that_is_newer_than_all_is_said(given: Callable[..., list[tuple[str, str | None]]]) -> None:
+    newer = Sdk(None, "2.33.0", {"neuronx-cc": None}, newer=True)
+    ((text, _),) = given(packages={"sdk": newer})
+    assert "newer than 2.33.0, the newest that this suite knows: everything runs, as near-2.33.0" in text
+    assert given(packages={"sdk": replace(newer, newer=False)}) == []

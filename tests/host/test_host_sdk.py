@@ -49,7 +49,12 @@ def test_releases_of_the_same_compiler_are_told_apart_by_the_tools(system: dict[
         ("2.26.9.9", "2.9.0.2.15.32035", Sdk(None, "2.31.0", {"neuronx-cc": None, "torch-neuronx": "2.31.0"})),
         ("2.26.6360.0", "2.9.0.0.0.1", Sdk(None, "2.31.0", {"neuronx-cc": "2.31.0", "torch-neuronx": None})),
         ("2.26.9999.0", "2.9.0.0.0.1", Sdk(None, "2.31.0", {"neuronx-cc": None, "torch-neuronx": None})),
-        ("2.28.7631.0", "2.13.3.0.1", Sdk(None, "2.32.0", {"neuronx-cc": None, "torch-neuronx": None})),
+        ("2.28.7631.0", "2.13.3.0.1", Sdk(None, "2.32.0", {"neuronx-cc": None, "torch-neuronx": None}, newer=True)),
+        (
+            "2.28.7631.0",
+            "2.9.0.2.15.32035",
+            Sdk(None, "2.32.0", {"neuronx-cc": None, "torch-neuronx": "2.31.0"}, newer=True),
+        ),
         ("2.5.0.0", None, Sdk(None, "2.28.0", {"neuronx-cc": None})),
         ("2.27.5334.0", None, Sdk("2.32.0", "2.32.0", {"neuronx-cc": "2.32.0"})),
         (None, "2.9.0.2.12.22436", Sdk("2.28.0", "2.28.0", {"torch-neuronx": "2.28.0"})),
