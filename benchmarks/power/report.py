@@ -130,6 +130,10 @@ def _escapes(results: Results) -> list[str]:
         f"{len(missed)} of {len(results.planted)}. Caught by layers alone, all outputs passing: {layers}, of them"
     ]
     lines[0] += f" {alone} only by the layer that is compiled alone."
+    if hidden := sum(finding.hidden for finding in missed):
+        seen = len(results.planted) - hidden
+        lines[0] += f" {hidden} are hidden: for the images that are compared no output differs by a bit, as behind a"
+        lines[0] += f" relu; of the others {_of(seen - len(missed) + hidden, seen)} are caught."
     if near is not None:
         where = f"{near.kind}, {near.system} {near.layer} `{near.site}`, {near.detail}"
         lines += [
