@@ -117,8 +117,8 @@ def test_a_module_is_read_as_proto_within_a_proto_and_as_text(traced: Path, tmp_
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"not HLO", "is no HLO: an HloModuleProto"),
-        (b"", "is no HLO"),
+        (b"not HLO", "is refused: it is no HLO: an HloModuleProto"),
+        (b"", "it is no HLO"),
         (b"HloModule m\n\nENTRY e {\n  p = f32[2]{0} parameter(0)\n  ROOT c = f32[2]{0} custom-call(p), "
          b'custom_call_target="AwsNeuronSilu"\n}\n', "no other compiler knows what AwsNeuronSilu computes"),
         (b"HloModule m\n\nENTRY e {\n  p = f32[2]{0} parameter(0)\n  ROOT c = f32[2]{0} custom-call(p), "
@@ -131,6 +131,13 @@ def test_what_cannot_be_run_is_said_in_one_line(tmp_path: Path, content: bytes, 
     assert code == 2
     assert said in text
     assert len(text.splitlines()) == 1
+
+
+def test_values_that_are_none_are_refused(traced: Path, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no tensors")
+    code, text = replay(traced / HLO, "--values", tmp_path / "text")
+    assert (code, len(text.splitlines())) == (2, 1)
+    assert "is no file of safetensors" in text
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a file of torch.export is asked, from outside of the process that reads it. Only plain data comes back."""
+"""What a file of anyone's is asked, from outside of the process that reads it. Only plain data comes back."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _VARIABLES = ("PATH", "HOME", "LANG", "LC_", "LD_LIBRARY_PATH", "TMPDIR", "OMP_"
 
 
 def ask(path: Path, packages: Mapping[str, str], hardware: str, dtype: str, workarounds: tuple[str, ...]) -> Any:
-    """What is known to go wrong in the graph of a file, as a list of objects. Raises UserError for a file that is
-    refused, or cannot be read."""
+    """What is known to go wrong in the graph of a file of torch.export, as a list of objects. Raises UserError for
+    one that is refused, or cannot be read."""
     if not path.is_file():
         raise UserError(f"{path} cannot be read: there is no such file")
     request = {
@@ -36,20 +36,26 @@ def ask(path: Path, packages: Mapping[str, str], hardware: str, dtype: str, work
         "workarounds": list(workarounds),
     }
     with TemporaryDirectory(prefix="conformance-") as scratch:
-        said = _asked(path, {**request, "scratch": scratch})
+        said = answer(Path(__file__).with_name("lint_child.py"), path, {**request, "scratch": scratch})
+    return said["findings"]
+
+
+def answer(child: Path, path: Path, request: Mapping[str, Any]) -> dict[str, Any]:
+    """What a process of its own, the program `child`, answers about a file. Raises UserError where it refuses the
+    file, or dies of it."""
+    said = _asked(child, path, request)
     if "refused" in said:
         raise UserError(f"{path} is refused: {said['refused']}")
     if "bug" in said:
         raise RuntimeError(f"in the process that reads {path}: {said['bug']}")
-    return said["findings"]
+    return said
 
 
-def _asked(path: Path, request: Mapping[str, Any]) -> dict[str, Any]:
-    """The answer of a process of its own. Raises UserError where it has none."""
+def _asked(child: Path, path: Path, request: Mapping[str, Any]) -> dict[str, Any]:
     folders = [folder for folder in sys.path if Path(folder).is_absolute()]  # the current folder may be anyone's
     environment = {name: value for name, value in os.environ.items() if name.startswith(_VARIABLES)}
     process = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("lint_child.py")), json.dumps(folders)],
+        [sys.executable, str(child), json.dumps(folders)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

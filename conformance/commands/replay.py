@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -14,13 +12,13 @@ from pydantic import TypeAdapter
 from rich.console import Console
 from rich.table import Table
 
+from conformance import replay as replay_package
 from conformance.commands.arguments import AsJson, console
+from conformance.commands.isolated import answer
 from conformance.core.errors import UserError
 from conformance.core.requirements import missing_packages
 from conformance.replay.figures import OutputFigures, Replay
 from conformance.report.formatting import plural
-
-_LONGEST = 600.0  # seconds
 
 
 def ask(path: Path, values: Path | None, seed: int) -> Replay:
@@ -30,22 +28,9 @@ def ask(path: Path, values: Path | None, seed: int) -> Replay:
             raise UserError(f"there is no file {file}")
     if missing := missing_packages({"jax": "replay"}, "replay"):
         raise UserError(missing)
-    request = {"path": str(path), "values": str(values) if values else None, "seed": seed}
-    command = [sys.executable, "-m", "conformance.replay.child"]
-    try:
-        done = subprocess.run(
-            command, input=json.dumps(request), capture_output=True, text=True, timeout=_LONGEST, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise UserError(f"{path}: not done after {_LONGEST:g} s") from None
-    if done.returncode < 0:
-        raise UserError(f"{path} has ended the process that ran it, by signal {-done.returncode}")
-    if done.returncode:
-        raise RuntimeError(done.stderr[-2000:])
-    said = json.loads(done.stdout)
-    if "refused" in said:
-        raise UserError(said["refused"])
-    return TypeAdapter(Replay).validate_python(said)
+    request = {"path": str(path.resolve()), "values": str(values.resolve()) if values else None, "seed": seed}
+    said = answer(Path(replay_package.__file__).with_name("child.py"), path, request)
+    return TypeAdapter(Replay).validate_python(said["replay"])
 
 
 def print_replay(found: Replay, about: str, console: Console) -> None:

@@ -6,12 +6,18 @@ from __future__ import annotations
 import json
 import os
 import sys
+
+if __name__ == "__main__":  # the folder of this file is no place for modules of anyone's
+    sys.path[:] = json.loads(sys.argv[1])
+
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -28,7 +34,7 @@ def replay(path: Path, values: Path | None, seed: int) -> Replay:
     """The module in a file on all compilers. Raises UserError."""
     program = read_hlo(path)
     if unknown := program.neurons_own:
-        raise UserError(f"{path}: no other compiler knows what {', '.join(unknown)} computes")
+        raise UserError(f"no other compiler knows what {', '.join(unknown)} computes")
     given = _named(values, "parameter", len(program.parameters))
     arguments = drawn(program, given, seed)
     try:
@@ -38,7 +44,7 @@ def replay(path: Path, values: Path | None, seed: int) -> Replay:
     except UserError:
         raise
     except Exception as error:  # noqa: BLE001 (XLA's own)
-        raise UserError(f"{path}: XLA for the CPU does not run it: {first_line(error)}") from None
+        raise UserError(f"XLA for the CPU does not run it: {first_line(error)}") from None
     runs = []
     for name, run in COMPILERS.items():
         try:
@@ -86,9 +92,13 @@ def _named(path: Path | None, what: str, count: int) -> dict[int, Array]:
     """Those of the tensors in a file that are named `parameter.0`, `output.1`, by number. Raises UserError for a
     number that there is none of."""
     found = {}
-    for name, tensor in (load_file(path) if path else {}).items():
+    try:
+        tensors = load_file(path) if path else {}
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path} is no file of safetensors: {first_line(error)}") from None
+    for name, tensor in tensors.items():
         kind, _, number = name.partition(".")
-        if kind not in ("parameter", "output") or not number.isdecimal():
+        if kind not in ("parameter", "output") or not number.isascii() or not number.isdecimal():
             raise UserError(f"{path}: {name} is no parameter.N and no output.N")
         if kind == what:
             if int(number) >= count:
@@ -98,15 +108,19 @@ def _named(path: Path | None, what: str, count: int) -> dict[int, Array]:
 
 
 def main() -> None:
-    """Answer with a Replay, `{"refused": why}`, or the traceback on stderr."""
+    """Answer `{"replay": figures}`, `{"refused": why}` or `{"bug": traceback}`."""
     request = json.load(sys.stdin)
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what compilers print
     try:
         values = Path(request["values"]) if request["values"] else None
-        said: dict[str, Any] = asdict(replay(Path(request["path"]), values, request["seed"]))
+        said: dict[str, Any] = {"replay": asdict(replay(Path(request["path"]), values, request["seed"]))}
     except UserError as error:
         said = {"refused": str(error)}
+    except MemoryError:
+        said = {"refused": "there is not enough memory for it"}
+    except Exception:  # noqa: BLE001 (a bug of ours)
+        said = {"bug": traceback.format_exc()}
     json.dump(said, answer)
     answer.flush()
 

@@ -61,7 +61,7 @@ def read_hlo(path: Path) -> HloProgram:
     try:
         return _parsed(data.decode())
     except (UnicodeDecodeError, UserError):
-        raise UserError(f"{path} is no HLO: {_KINDS}") from None
+        raise UserError(f"it is no HLO: {_KINDS}") from None
 
 
 def _parsed(text: str) -> HloProgram:

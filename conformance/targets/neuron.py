@@ -122,7 +122,7 @@ class Neuron(OnNeuron):
         }
         with on_core(), TemporaryDirectory(prefix="conformance-neuron-") as name:
             folder, key = Path(name), artifact_key(program, recipe)
-            if key is not None:
+            if key is not None and not (settings.data_parallel or settings.dynamic_batch):  # which compile a part
                 options.handed(hlo_file(key))
             try:
                 with kept_if_it_fails(key, folder, recipe):
