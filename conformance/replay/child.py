@@ -78,7 +78,8 @@ def _of_output(shape: str, answer: Array, valid: Sequence[Array], reference: Arr
     allowed = limit(_LIMITED.get(shape.partition("[")[0], "float32"))
     if answer.shape != reference.shape:
         raise UserError(f"an output is {answer.shape}, and the module gives {reference.shape}")
-    exact, mine, *others = (by_image([torch.from_numpy(x.astype("float64"))]) for x in (reference, answer, *valid))
+    dtype = "complex128" if reference.dtype.kind == "c" else "float64"
+    exact, mine, *others = (by_image([torch.from_numpy(x.astype(dtype))]) for x in (reference, answer, *valid))
 
     def ratio(measure: Callable[[Tensor, Tensor], Tensor]) -> float:
         baseline = torch.stack([measure(other, exact) for other in others]).amax(0).clamp(min=allowed.floor)

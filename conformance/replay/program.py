@@ -21,7 +21,7 @@ Array = np.ndarray[Any, Any]
 
 jax.config.update("jax_enable_x64", True)
 _HLO = getattr(xla_client, "hlo", xla_client._xla)  # a module of its own since jaxlib 0.10
-_FLOATS = re.compile(r"\b(?:f32|f16|bf16)(?=\[)")
+_FLOATS = re.compile(r"\b(?:f32|f16|bf16|c64)(?=\[)")
 _CUSTOM = re.compile(r'custom_call_target="([^"]*)"')
 _KINDS = "an HloModuleProto (graph.hlo of a compiler's work folder), an HloProto (XLA's dump) or the text of a module"
 
@@ -47,7 +47,7 @@ class HloProgram:
 
     def wide(self) -> HloProgram:
         """The same in float64, with the same constants. Raises UserError where XLA does not take that."""
-        return _parsed(_FLOATS.sub("f64", self.text))
+        return _parsed(_FLOATS.sub(lambda found: "c128" if found[0] == "c64" else "f64", self.text))
 
 
 def read_hlo(path: Path) -> HloProgram:
