@@ -373,6 +373,7 @@ RESULTS = Results(
         Cell("toy", "float32", "a", SHAPE, 0, ("PCC",), 1.5),
         Cell("toy", "float32", "a", SHAPE, 2, (), 0.5),
         Cell("toy", "float32", "b", SHAPE, 0, error="CompileError: no"),
+        Cell("toy", "float32", "c", SHAPE, 0, ("ours", "CosSim"), nan),
     ),
 )
 
@@ -391,6 +392,14 @@ def test_sums() -> None:
     assert [goal.reached for goal in tally.goals(many, "float32")] == [True, True, True]
     assert [goal.reached for goal in tally.goals(many, "bfloat16")] == [True, True]
     assert not any(goal.reached for goal in tally.goals(Results(), "float32"))
+
+
+def test_answer_that_is_not_finite_is_no_healthy_cell_where_the_cosine_says_so_too() -> None:
+    broken, alarm = (
+        Cell("toy", "float32", "c", SHAPE, 0, flagged, nan) for flagged in (("ours", "CosSim"), ("ours",))
+    )
+    assert Results(cells=(broken, alarm)).healthy == (alarm,)
+    assert "c, images 0, flagged by 2 gates" in as_markdown(Results(cells=(broken,)), ABOUT)
 
 
 @pytest.mark.parametrize(

@@ -166,9 +166,12 @@ def _alarms(results: Results) -> list[str]:
         lines[0] += f" Largest error ratio in a cell: median {middle:.2f}, largest of all cells {largest:.2f};"
         alone = max(cell.ratio_alone for cell in results.healthy)
         lines[0] += f" of the layers compiled alone (not by inductor, for time) {alone:.2f}."
-    return lines + [
+    lines += [
         f"- {cell.name}: error ratio {cell.ratio:.2f}, {cell.ratio_alone:.2f} in a layer alone" for cell in alarms
     ]
+    if broken := [cell for cell in results.cells if cell.broken]:
+        lines += ["", "No healthy cells, and not counted: NaN or infinity came out where the CPU has numbers."]
+    return lines + [f"- {cell.name}, flagged by {len(cell.flagged)} gates" for cell in broken]
 
 
 def _planted(results: Results) -> list[str]:
