@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 import suites
-from doubles import stand_on
+from doubles import HERE, stand_on
 
 from conformance.cases.outcome import Record, Stage, Status
 
@@ -21,32 +21,38 @@ Ending = tuple[Status, Stage, str | None]
 RIGHT: set[Ending] = {(Status.PASS, Stage.COMPARE, None)}
 BOTH = ("--settings", "none,lnc1")  # logical cores of two physical ones, and of one
 TROUBLES: dict[str, tuple[dict[str, str], tuple[str, ...], set[Ending]]] = {
-    "two starts at once find the cores busy": ({"NEURON_DOUBLE": "busy-start"}, (), RIGHT),
-    "a core stays busy after its process": ({"NEURON_DOUBLE": "slow-release"}, BOTH, RIGHT),
-    "no core at first, in the words of PJRT": ({"NEURON_DOUBLE": "pjrt"}, (), RIGHT),
-    "no core at first, in other words": ({"NEURON_DOUBLE": "cannot"}, (), RIGHT),
-    "no core at first, and the process is aborted": ({"NEURON_DOUBLE": "sigabrt"}, (), RIGHT),
-    "no core at first, and only the console says so": ({"NEURON_DOUBLE": "console"}, (), RIGHT),
-    "numbers of cores depend on the logical ones": ({}, BOTH, RIGHT),
+    "two starts at once find the cores busy, and the compiler leaves files where it is started": (
+        {"NEURON_DOUBLE": "busy-start,litter"},
+        (),
+        RIGHT,
+    ),
+    "a core stays busy after its process, and cores have other numbers": (
+        {"NEURON_DOUBLE": "slow-release"},
+        BOTH,
+        RIGHT,
+    ),
+    "no core at first, in the words of PJRT, of torch-neuronx, with an abort, and on the console alone": (
+        {"NEURON_DOUBLE": "pjrt,cannot,sigabrt,console"},
+        (),
+        RIGHT,
+    ),
     "a device has one kind of logical cores at a time": ({"NEURON_DOUBLE": "lnc-clash"}, BOTH, RIGHT),
-    "the compiler leaves files where it is started": ({"NEURON_DOUBLE": "litter"}, (), RIGHT),
     "the compiler dies of the program with all layers tapped": ({"NEURON_DOUBLE": "tapped"}, (), RIGHT),
-    **{
-        f"a pass of the compiler is killed, {code}": (
-            {"NEURON_DOUBLE_COMPILER": code},
-            (),
-            {(Status.CRASH, Stage.COMPILE, signal)},
-        )
-        for code, signal in {"F134": "SIGABRT", "F137": "SIGKILL", "F139": "SIGSEGV"}.items()
-    },
-    **{
-        f"the compiler refuses it with {code}": (
-            {"NEURON_DOUBLE_COMPILER": code},
-            (),
-            {(Status.ERROR, Stage.COMPILE, code)},
-        )
-        for code in ("DR101", "CTR101", "NCC_ABCDE101")
-    },
+    "a pass of the compiler is killed": (
+        {"NEURON_DOUBLE_COMPILER": "F137,F134"},
+        (),
+        {(Status.CRASH, Stage.COMPILE, "SIGKILL"), (Status.CRASH, Stage.COMPILE, "SIGABRT")},
+    ),
+    "a pass of the compiler crashes, and it refuses with a code of two letters": (
+        {"NEURON_DOUBLE_COMPILER": "F139,DR101"},
+        (),
+        {(Status.CRASH, Stage.COMPILE, "SIGSEGV"), (Status.ERROR, Stage.COMPILE, "DR101")},
+    ),
+    "it refuses with codes of three and of five letters": (
+        {"NEURON_DOUBLE_COMPILER": "CTR101,NCC_ABCDE101"},
+        (),
+        {(Status.ERROR, Stage.COMPILE, "CTR101"), (Status.ERROR, Stage.COMPILE, "NCC_ABCDE101")},
+    ),
 }
 
 
@@ -75,6 +81,18 @@ def test_small_profile_comes_out_right(on: pytest.Pytester, monkeypatch: pytest.
     assert len(found) == (4 if options else 2)
     assert {(record.status, record.stage, record.signature) for record in found} == expected
     assert not [record.id for record in found if record.status is Status.PASS and record.detail]
+
+
+def test_program_of_awss_that_is_missing_is_named_before_anything_runs(
+    on: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tools := on.path / "tools").mkdir()
+    for name in ("neuronx-cc", "neuron-ls"):
+        (tools / name).symlink_to(HERE / "neuron_double" / "bin" / name)
+    monkeypatch.setenv("PATH", f"{tools}:/usr/bin:/bin")
+    result = suites.run(on, "--target", "neuron", "-k", "test_model")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "there is no libneuronpjrt-path: install neuronx-cc and libneuronxla again" in result.stderr.str()
 
 
 def test_host_that_gives_no_core_makes_no_record(on: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
