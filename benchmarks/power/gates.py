@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.power import libraries
+from benchmarks.power.findings import COSINE
 from conformance.cases.outcome import Aspect, GroupFigures, LayerFigures, Outcome, Status
 from conformance.compare.verdict import published_gate
 from conformance.core.requirements import missing_packages
@@ -136,7 +137,7 @@ GATES = (
     ),
     Gate("ours, whole model", "the same without the layers compiled alone", "this suite", _whole),
     Gate("ours, outputs only", "the same without any layer", "this suite", _outputs_only),
-    Gate("CosSim", "cosine of the whole output >= 0.98", "tests of the published YOLO26 port", _cosine),
+    Gate(COSINE, "cosine of the whole output >= 0.98", "tests of the published YOLO26 port", _cosine),
     Gate(
         "PCC",
         "Pearson correlation of each output >= 0.99, or allclose at 1e-2",

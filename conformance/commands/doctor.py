@@ -15,7 +15,6 @@ from rich.text import Text
 
 from conformance.cases import options
 from conformance.cases.releases import releases
-from conformance.commands import doctor_run
 from conformance.commands.arguments import AsJson, console
 from conformance.host.advice import advise
 from conformance.host.facts import Facts, NeuronDevice, Packages, Sdk, TorchNeuronx, Usable
@@ -206,6 +205,8 @@ def main(
     options.at_most_one(run=run, as_json=as_json)
     options.only_with("--run", run, target=target is not None)
     if run:
+        from conformance.commands import doctor_run  # with all that runs a case
+
         raise typer.Exit(doctor_run.show(doctor_run.chosen_target(target), lambda: facts_json(examine()), console()))
     facts = examine()
     if as_json:

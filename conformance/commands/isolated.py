@@ -1,4 +1,4 @@
-"""What a file of anyone's is asked, from outside of the process that reads it. Only plain data comes back."""
+"""What a file of anyone's is asked: this process, and the one that reads it. Only plain data comes back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import traceback
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Timer
@@ -49,6 +50,24 @@ def answer(child: Path, path: Path, request: Mapping[str, Any]) -> dict[str, Any
     if "bug" in said:
         raise RuntimeError(f"in the process that reads {path}: {said['bug']}")
     return said
+
+
+def answering(name: str, work: Callable[[dict[str, Any]], Any]) -> None:
+    """In the process that is asked: do the work for the request on stdin, and answer in JSON on stdout with what came
+    of it, by name, `{"refused": why}` or `{"bug": traceback}`."""
+    request = json.load(sys.stdin)
+    stdout = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print
+    try:
+        said = {name: work(request)}
+    except UserError as error:
+        said = {"refused": str(error)}
+    except MemoryError:
+        said = {"refused": "there is not enough memory for it"}
+    except Exception:  # noqa: BLE001 (a bug of ours)
+        said = {"bug": traceback.format_exc()}
+    json.dump(said, stdout)
+    stdout.flush()
 
 
 def _asked(child: Path, path: Path, request: Mapping[str, Any]) -> dict[str, Any]:

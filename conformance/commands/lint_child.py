@@ -10,12 +10,12 @@ if __name__ == "__main__":  # the folder of this file is no place for modules of
     sys.path[:] = json.loads(sys.argv[1])
 
 import tempfile
-import traceback
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from conformance.commands.isolated import answering
 from conformance.commands.lint import findings
 from conformance.commands.model_loading import TraceSpec
 from conformance.core.deferred import torch
@@ -24,26 +24,9 @@ from conformance.pt2.archive import checked_archive
 from conformance.pt2.sandbox import confine
 
 
-def main() -> None:
-    """Answer `{"findings": [...]}`, `{"refused": why}` or `{"bug": traceback}`."""
-    request = json.load(sys.stdin)
-    answer = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what torch and others print
+def _findings(request: dict[str, Any]) -> list[dict[str, Any]]:
     confine(request["scratch"])
     tempfile.tempdir = os.environ["TORCHINDUCTOR_CACHE_DIR"] = request["scratch"]  # torch makes folders on import
-    try:
-        said: dict[str, Any] = {"findings": _findings(request)}
-    except UserError as error:
-        said = {"refused": str(error)}
-    except MemoryError:
-        said = {"refused": "there is not enough memory for it"}
-    except Exception:  # noqa: BLE001 (a bug of ours)
-        said = {"bug": traceback.format_exc()}
-    json.dump(said, answer)
-    answer.flush()
-
-
-def _findings(request: dict[str, Any]) -> list[dict[str, Any]]:
     archive = checked_archive(Path(request["path"]))
     try:
         exported = torch.export.load(BytesIO(archive))
@@ -58,4 +41,4 @@ def _findings(request: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    main()
+    answering("findings", _findings)

@@ -12,7 +12,6 @@ from pydantic import TypeAdapter
 from rich.console import Console
 from rich.table import Table
 
-from conformance import replay as replay_package
 from conformance.commands.arguments import AsJson, console
 from conformance.commands.isolated import answer
 from conformance.core.errors import UserError
@@ -29,7 +28,7 @@ def ask(path: Path, values: Path | None, seed: int) -> Replay:
     if missing := missing_packages({"jax": "replay"}, "replay"):
         raise UserError(missing)
     request = {"path": str(path.resolve()), "values": str(values.resolve()) if values else None, "seed": seed}
-    said = answer(Path(replay_package.__file__).with_name("child.py"), path, request)
+    said = answer(Path(__file__).with_name("replay_child.py"), path, request)
     return TypeAdapter(Replay).validate_python(said["replay"])
 
 

@@ -1,4 +1,4 @@
-"""What an HLO file holds, and how XLA for the CPU and IREE run it. Imports jax: only `child` imports this."""
+"""What an HLO file holds, and how XLA for the CPU and IREE run it. Imports jax: only `run` imports this."""
 
 from __future__ import annotations
 
@@ -128,38 +128,51 @@ def nudged(values: Sequence[Array], seed: int) -> list[Array]:
     ]
 
 
-def with_xla(program: HloProgram, values: Sequence[Array]) -> list[Array]:
-    """What XLA for the CPU makes of it."""
+Compiled = Callable[[Sequence[Array]], list[Array]]
+
+
+def xla(program: HloProgram) -> Compiled:
+    """The program as XLA for the CPU compiles it."""
     client = jax.extend.backend.get_backend("cpu")
     devices = client.local_devices()[:1]
-    proto = program.computation.as_serialized_hlo_module_proto()
-    code = xla_client._xla.mlir.hlo_to_stablehlo(proto)
-    loaded = client.compile_and_load(code, xla_client.DeviceList(tuple(devices)), xla_client.CompileOptions())
-    places = zip(values, program.parameters, strict=True)
-    given = [jax.device_put(value.astype(dtype), devices[0]) for value, (_, dtype) in places]
-    found = loaded.execute_sharded(given).disassemble_into_single_device_arrays()
-    return [np.asarray(one[0]) for one in found]
+    loaded = client.compile_and_load(
+        _stablehlo(program), xla_client.DeviceList(tuple(devices)), xla_client.CompileOptions()
+    )
+
+    def run(values: Sequence[Array]) -> list[Array]:
+        places = zip(values, program.parameters, strict=True)
+        given = [jax.device_put(value.astype(dtype), devices[0]) for value, (_, dtype) in places]
+        found = loaded.execute_sharded(given).disassemble_into_single_device_arrays()
+        return [np.asarray(one[0]) for one in found]
+
+    return run
 
 
-def with_iree(program: HloProgram, values: Sequence[Array]) -> list[Array]:
-    """What IREE makes of it, on the CPU."""
-    import iree.compiler
-    import iree.runtime
+def iree(program: HloProgram) -> Compiled:
+    """The program as IREE compiles it for the CPU."""
+    from iree import compiler, runtime
 
-    proto = program.computation.as_serialized_hlo_module_proto()
-    code = iree.compiler.compile_str(
-        xla_client._xla.mlir.hlo_to_stablehlo(proto),
+    code = compiler.compile_str(
+        _stablehlo(program),
         input_type="stablehlo",
         target_backends=["llvm-cpu"],
         extra_args=["--iree-llvmcpu-target-cpu=host"],
     )
-    module = iree.runtime.load_vm_flatbuffer(code, driver="local-task")
-    found = module.main(*values)
-    return [one.to_host() for one in (found if isinstance(found, (list, tuple)) else (found,))]
+    module = runtime.load_vm_flatbuffer(code, driver="local-task")
+
+    def run(values: Sequence[Array]) -> list[Array]:
+        found = module.main(*values)
+        return [one.to_host() for one in (found if isinstance(found, (list, tuple)) else (found,))]
+
+    return run
 
 
-Run = Callable[[HloProgram, Sequence[Array]], list[Array]]
-COMPILERS: Mapping[str, Run] = {
-    f"XLA for the CPU, jaxlib {version('jaxlib')}": with_xla,
-    "IREE": with_iree,
+def _stablehlo(program: HloProgram) -> bytes:
+    code: bytes = xla_client._xla.mlir.hlo_to_stablehlo(program.computation.as_serialized_hlo_module_proto())
+    return code
+
+
+COMPILERS: Mapping[str, Callable[[HloProgram], Compiled]] = {
+    f"XLA for the CPU, jaxlib {version('jaxlib')}": xla,
+    "IREE": iree,
 }

@@ -15,9 +15,10 @@ from conformance.cases.outcome import (
 from conformance.defects.catalogue import DEFECTS
 from conformance.defects.error_codes import error_code_source, error_codes
 from conformance.defects.offering import offered
+from conformance.graphs.hlo_difference import EQUAL
 from conformance.report.formatting import error_text
 
-_FRONT_END = {"equal": "the compiler was given what torch-xla gives on the CPU, so that it is not to blame"}
+_FRONT_END = {EQUAL: "the compiler was given what torch-xla gives on the CPU, so that it is not to blame"}
 
 
 def lines(record: Record) -> Iterator[str]:

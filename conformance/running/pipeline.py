@@ -186,7 +186,7 @@ def explain_case(case: Case, system: str, target: Target, died: Outcome, weights
 def front_end_of(case: Case, system: str, hlo: bytes, weights: str | None = None) -> str:
     """How an HLO module differs from that of torch-xla for a case's program: `equal`, or what it has and lacks."""
     program = _reference_model(case.subject, system, weights).comparison(case.layer, case.column.workarounds).program
-    expected = hlo_text(program.copied())
+    expected = hlo_text(program)
     if expected is None:
         return "not compared: all of it is a constant for torch-xla"
     return difference(text_of(hlo), expected)

@@ -101,18 +101,18 @@ def _kept(path: Path) -> Iterator[None]:
     own, too. It goes where it went: the last words of a process that is aborted are not lost."""
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    there = {(found.st_dev, found.st_ino): (number, found) for number in (1, 2) if (found := os.fstat(number))}
+    before = {number: os.fstat(number) for number in (1, 2)}
+    files = {(found.st_dev, found.st_ino): number for number, found in before.items() if stat.S_ISREG(found.st_mode)}
     try:
         yield
     finally:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         with path.open("wb") as kept:
-            for number, before in there.values():
-                if stat.S_ISREG(before.st_mode):
-                    with open(f"/proc/self/fd/{number}", "rb") as printed:  # noqa: PTH123 (it may have no name)
-                        printed.seek(before.st_size)
-                        shutil.copyfileobj(printed, kept)
+            for number in files.values():
+                with open(f"/proc/self/fd/{number}", "rb") as printed:  # noqa: PTH123 (it may have no name)
+                    printed.seek(before[number].st_size)
+                    shutil.copyfileobj(printed, kept)
 
 
 def _said(folder: Path, printed: Path) -> str:

@@ -1,20 +1,9 @@
-"""The process that runs an HLO file: it is told on stdin what to do, and answers in JSON on stdout. What a compiler
-does to it, it does not do to the command."""
+"""An HLO file on all compilers, each answer beside the same module in float64."""
 
 from __future__ import annotations
 
-import json
-import os
-import sys
-
-if __name__ == "__main__":  # the folder of this file is no place for modules of anyone's
-    sys.path[:] = json.loads(sys.argv[1])
-
-import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -25,7 +14,7 @@ from conformance.compare.limits import limit
 from conformance.compare.metrics import by_image, rel_l2, rel_peak
 from conformance.core.errors import UserError, first_line
 from conformance.replay.figures import OutputFigures, Replay, RunFigures
-from conformance.replay.program import COMPILERS, Array, HloProgram, drawn, nudged, read_hlo, with_xla
+from conformance.replay.program import COMPILERS, Array, HloProgram, drawn, nudged, read_hlo, xla
 
 _LIMITED = {"f16": "float16", "bf16": "bfloat16"}  # whose limits an output of this dtype has; float32's else
 
@@ -35,27 +24,27 @@ def replay(path: Path, values: Path | None, seed: int) -> Replay:
     program = read_hlo(path)
     if unknown := program.neurons_own:
         raise UserError(f"no other compiler knows what {', '.join(unknown)} computes")
-    given = _named(values, "parameter", len(program.parameters))
+    given, device = _named(values, program)
     arguments = drawn(program, given, seed)
     try:
-        wide = program.wide()
-        reference, own = with_xla(wide, arguments), with_xla(program, arguments)
-        valid = (own, with_xla(wide, nudged(arguments, seed)))
+        wide = xla(program.wide())
+        reference, own = wide(arguments), xla(program)(arguments)
+        valid = (own, wide(nudged(arguments, seed)))
     except UserError:
         raise
     except Exception as error:  # noqa: BLE001 (XLA's own)
         raise UserError(f"XLA for the CPU does not run it: {first_line(error)}") from None
     runs = []
-    for name, run in COMPILERS.items():
+    for name, compiler in COMPILERS.items():
         try:
-            answer = own if run is with_xla else run(program, arguments)
+            answer = own if compiler is xla else compiler(program)(arguments)
         except ImportError:
             runs.append(RunFigures(name, "is not installed: pip install 'neuron-conformance[replay]'", known=False))
         except Exception as error:  # noqa: BLE001 (a compiler's own: it is what is asked about)
             runs.append(RunFigures(name, first_line(error)))
         else:
             runs.append(RunFigures(name, outputs=_figures(program, answer, valid, reference)))
-    if device := _named(values, "output", len(program.outputs)):
+    if device:
         answers = [device.get(number) for number in range(len(program.outputs))]
         runs.append(RunFigures("device", outputs=_figures(program, answers, valid, reference), device=True))
     return Replay(program.instructions, len(program.parameters), len(given), program.outputs, tuple(runs))
@@ -89,42 +78,20 @@ def _of_output(shape: str, answer: Array, valid: Sequence[Array], reference: Arr
     return OutputFigures(float(rel_l2(mine, exact).max()), largest, largest > allowed.outputs)
 
 
-def _named(path: Path | None, what: str, count: int) -> dict[int, Array]:
-    """Those of the tensors in a file that are named `parameter.0`, `output.1`, by number. Raises UserError for a
-    number that there is none of."""
-    found = {}
+def _named(path: Path | None, program: HloProgram) -> tuple[dict[int, Array], dict[int, Array]]:
+    """The tensors in a file that are named `parameter.0` and those named `output.1`, by number. Raises UserError for
+    another name, and a number that there is none of."""
+    found: dict[str, dict[int, Array]] = {"parameter": {}, "output": {}}
+    counts = {"parameter": len(program.parameters), "output": len(program.outputs)}
     try:
         tensors = load_file(path) if path else {}
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path} is no file of safetensors: {first_line(error)}") from None
     for name, tensor in tensors.items():
         kind, _, number = name.partition(".")
-        if kind not in ("parameter", "output") or not number.isascii() or not number.isdecimal():
+        if kind not in found or not number.isascii() or not number.isdecimal():
             raise UserError(f"{path}: {name} is no parameter.N and no output.N")
-        if kind == what:
-            if int(number) >= count:
-                raise UserError(f"{path}: there is no {name}: the module has {count}")
-            found[int(number)] = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
-    return found
-
-
-def main() -> None:
-    """Answer `{"replay": figures}`, `{"refused": why}` or `{"bug": traceback}`."""
-    request = json.load(sys.stdin)
-    answer = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what compilers print
-    try:
-        values = Path(request["values"]) if request["values"] else None
-        said: dict[str, Any] = {"replay": asdict(replay(Path(request["path"]), values, request["seed"]))}
-    except UserError as error:
-        said = {"refused": str(error)}
-    except MemoryError:
-        said = {"refused": "there is not enough memory for it"}
-    except Exception:  # noqa: BLE001 (a bug of ours)
-        said = {"bug": traceback.format_exc()}
-    json.dump(said, answer)
-    answer.flush()
-
-
-if __name__ == "__main__":
-    main()
+        if int(number) >= counts[kind]:
+            raise UserError(f"{path}: there is no {name}: the module has {counts[kind]}")
+        found[kind][int(number)] = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    return found["parameter"], found["output"]
