@@ -1,0 +1,80 @@
+"""The YAML files inside ultralytics (AGPL-3.0; optional) in all their sizes, as it exports them."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from torch import nn
+
+from conformance.core.errors import check
+from conformance.systems.building import ultralytics_models
+from conformance.systems.building.zoo.architecture import Architecture, made
+
+_SIZE_STANDS_BEHIND = re.compile(r"yolo(?:e-)?v?\d+")
+# By what the last layer's name begins with, the first that fits: the class that reads the file.
+_CLASSES = {
+    "RTDETRDecoder": "RTDETRDetectionModel",
+    "WorldDetect": "WorldModel",
+    "YOLOEDetect": "YOLOEModel",
+    "YOLOESegment": "YOLOESegModel",
+    "SemanticSegment": "SemanticSegmentationModel",
+    "Segment": "SegmentationModel",
+    "Pose": "PoseModel",
+    "OBB": "OBBModel",
+    "Depth": "DepthModel",
+    "Classify": "ClassificationModel",
+}
+_CLASSIFIED = 224
+_DETECTED = 640
+
+
+def names() -> list[str]:
+    """A name for each size of each file: `yolo26n-seg`."""
+    return sorted(_files())
+
+
+def build(name: str, fake: bool = False) -> Architecture:
+    """The architecture of a name, fused, with its decoded outputs alone; without values where it is `fake`. Where the
+    file says that it ranks on the device, it does. Raises UserError."""
+    last = _files()[check("architecture of ultralytics", name, _files())]
+    kind = next((made_by for begins, made_by in _CLASSES.items() if last.startswith(begins)), "DetectionModel")
+    size = _CLASSIFIED if last == "Classify" else _DETECTED
+    return Architecture(made(lambda: _deployed(name, kind), fake), (size, size), normalised=False)
+
+
+def _deployed(name: str, kind: str) -> nn.Module:
+    """The module of a file, ready to be exported."""
+    module: Any = ultralytics_models.construct(ultralytics_models.Architecture(f"{name}.yaml", kind, None))
+    for part in module.modules():
+        if hasattr(part, "export"):
+            part.export = True
+    module.eval().fuse(verbose=False)
+    return module  # type: ignore[no-any-return]
+
+
+@cache
+def _files() -> dict[str, str]:
+    """The name of the last layer by the name of an architecture."""
+    found: dict[str, str] = {}
+    for path in sorted(_folder().glob("*/*.yaml")):
+        said = yaml.safe_load(path.read_text(encoding="utf-8"))
+        *_, last, _ = said["head"][-1]
+        found |= dict.fromkeys(_sizes(path.stem, said.get("scales") or {}), last)
+    return found
+
+
+def _folder() -> Path:
+    return Path(str(files("ultralytics"))) / "cfg" / "models"
+
+
+def _sizes(stem: str, scales: dict[str, Any]) -> list[str]:
+    """`yolo26n-seg` and the others for `yolo26-seg`; the file's own name where that says a size already, or none."""
+    begins = _SIZE_STANDS_BEHIND.match(stem)
+    if begins is None or not scales or stem[begins.end() : begins.end() + 1] in scales:
+        return [stem]
+    return [f"{begins[0]}{size}{stem[begins.end() :]}" for size in scales]
