@@ -15,6 +15,8 @@ __version__ = "0.2.0"
 if TYPE_CHECKING:
     from conformance.cases.case import Case, Column, Subject
     from conformance.cases.outcome import Record, Stage, Status
+    from conformance.checking.api import check
+    from conformance.checking.report import Report
     from conformance.commands.lint import lint
     from conformance.commands.model_loading import TraceSpec
     from conformance.core.errors import UserError
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "cases.case": ("Case", "Column", "Subject"),
     "cases.outcome": ("Record", "Stage", "Status"),
+    "checking.api": ("check",),
+    "checking.report": ("Report",),
     "commands.lint": ("lint",),
     "commands.model_loading": ("TraceSpec",),
     "core.errors": ("UserError",),
@@ -49,8 +53,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "BaseSystem", "BaseTarget", "Case", "Column", "CompileError", "Defect", "Evidence", "Group", "MinimalCase",
-    "Model", "Options", "Program", "Record", "Stage", "Status", "Subject", "System", "Target", "TraceSpec",
-    "Unsupported", "UserError", "Workaround", "lint", "read_records", "rewriting",
+    "Model", "Options", "Program", "Record", "Report", "Stage", "Status", "Subject", "System", "Target", "TraceSpec",
+    "Unsupported", "UserError", "Workaround", "check", "lint", "read_records", "rewriting",
 ]  # fmt: skip
 
 

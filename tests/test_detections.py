@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from conformance.core.errors import UserError
-from conformance.detections.letterbox import Letterbox
 from conformance.detections.matching import CONFIDENCES, SLACK, Counts, count, count_images, differs, total
 from conformance.detections.postprocess import Detections, _suppressed, from_cells, from_rows
 from conformance.models.boxes import survivors
 from conformance.models.torchvision_ops import suppression
+from conformance.scenes.letterbox import Letterbox
 
 SCORES = (0.9, 0.8, 0.6, 0.3, 0.15, 0.12)
 

@@ -9,9 +9,10 @@ import torch
 import toys
 from torch import Tensor, nn
 
-from conformance.compare.metrics import OF_ALONE, OF_WHOLE, by_image
+from conformance.compare.metrics import OF_ALONE, OF_WHOLE, by_image, rel_l2
 from conformance.golden.baseline import RUNS, allowed_error, baseline_runs, largest_errors
 from conformance.golden.reference import golden, record
+from conformance.graphs.fx_match import calls
 from conformance.programs.program import Program, Whole
 
 TOY = toys.Toy()
@@ -79,12 +80,31 @@ def test_twins_are_valid_and_leave_the_module_as_it_is() -> None:
     exact = copy.deepcopy(MODEL.module).double()(INPUTS[0].double())
     threads = torch.get_num_threads()
     outputs = dict(baseline_runs(Whole(MODEL.module), INPUTS))
-    assert list(outputs) == list(RUNS)
-    assert len(RUNS) == 5
+    assert list(outputs) == [name for name in RUNS if name != "sums one by one"]  # there is none in it
+    assert len(RUNS) == 6
     assert all(torch.allclose(output[0].double(), exact, rtol=1e-5) for output in outputs.values())
     assert torch.get_num_threads() == threads
     assert torch.backends.mkldnn.flags is not None
     assert all(torch.equal(before[name], value) for name, value in MODEL.module.state_dict().items())
+
+
+@pytest.mark.parametrize("keepdim", [False, True])
+@pytest.mark.parametrize("reduce", ["mean", "sum"])
+def test_sums_that_are_added_up_one_by_one_are_valid(reduce: str, keepdim: bool) -> None:
+    """As compilers do it. Of values that are alike every addition is rounded in the same direction."""
+    x = torch.tensor([0.3, 0.7, 0.55]).reshape(3, 1, 1).expand(2, 3, 16, 24).contiguous()
+    module = calls(lambda x: getattr(x, reduce)((2, 3), keepdim=keepdim))
+    answer = torch.zeros(2, 3)
+    for pixel in x.flatten(2).unbind(2):
+        answer += pixel
+    answer = answer / (16 * 24) if reduce == "mean" else answer
+    reference = {"output": by_image([x.double().flatten(2).sum(2) / (16 * 24 if reduce == "mean" else 1)])}
+    runs = dict(baseline_runs(Whole(module), (x,)))
+    assert torch.equal(runs["sums one by one"][0].reshape(2, 3), answer)
+    allowed = allowed_error(Whole(module), (x,), reference, lambda found: {"output": by_image(list(found))})
+    error = rel_l2(by_image([answer]), reference["output"])
+    assert (error <= torch.tensor(allowed["output"]["L2"]) * 1.001).all()
+    assert (error > 9 * rel_l2(by_image([runs["plain"][0]]), reference["output"])).all()  # or nothing is shown here
 
 
 def test_gain_that_is_allowed_is_that_of_independent_rounding_where_all_runs_round_alike() -> None:

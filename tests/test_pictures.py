@@ -17,10 +17,10 @@ from PIL import Image
 from conformance.cases.case import Case
 from conformance.cases.outcome import DetectionFigures
 from conformance.core.errors import UserError
-from conformance.detections.letterbox import Letterbox
-from conformance.detections.pictures import Picture, find_pictures
 from conformance.running.pipeline import run_case
 from conformance.scenes.drawing import CLASSES, draw
+from conformance.scenes.letterbox import Letterbox
+from conformance.scenes.pictures import Picture, find_pictures
 from conformance.targets.protocol import Target
 
 CASE = cell("toydet", "98k", "detect", 4, 96, 96, "float32", target="planted", weights="shapes")

@@ -12,10 +12,11 @@ from cells import changed
 from torch import nn
 
 from conformance.cases.outcome import Outcome, Stage, Status
+from conformance.programs.fingerprint import fingerprint
 from conformance.programs.program import Program
 from conformance.running.child import PROCESS, Job
 from conformance.running.pipeline import run_case
-from conformance.running.surroundings import Surroundings, changes_text, fingerprint
+from conformance.running.surroundings import Surroundings, changes_text
 from conformance.running.worker import Worker
 from conformance.systems.protocol import Model
 from conformance.targets.protocol import Compiled, Options

@@ -13,6 +13,9 @@ from conformance.core.text import shortened
 LONGEST_SIDE = 16_384
 MOST_VALUES = 2**28
 
+# The one task of a model that has no others: what its `forward` computes. Names and ids do not say it.
+FORWARD = "forward"
+
 SHORT_DTYPES = {
     "float32": "fp32",
     "bfloat16": "bf16",
@@ -127,9 +130,12 @@ def stored_dtype(dtype: str) -> str:
 
 
 def model_name(system: str, variant: str, task: str) -> str:
-    """`yolo26n-detect`; a variant that is a word, not a letter, stands apart: `yolov4-tiny-detect`."""
+    """`yolo26n-detect`; a variant that is a word, not a letter, stands apart: `yolov4-tiny-detect`; a task that is
+    all that the model does is not named: `torchvision-resnet18`."""
     if not task:
         return f"{system}:{variant}"
+    if task == FORWARD:
+        return f"{system}-{variant}"
     apart = "-" if len(variant.partition("-")[0]) > 1 else ""
     return f"{system}{apart}{variant}-{task}"
 

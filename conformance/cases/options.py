@@ -14,6 +14,7 @@ from datetime import date, datetime, timezone
 from pathlib import Path
 
 from conformance.core.errors import UserError
+from conformance.core.groups import Group
 from conformance.core.text import shortened
 
 # Longer than anything takes that is waited for; timers of the operating system end before a million years.
@@ -66,6 +67,24 @@ def sets(option: str, text: str | None) -> list[tuple[str, ...]] | None:
     return made
 
 
+def groups(option: str, text: str | None) -> tuple[Group, ...]:
+    """`boxes=:4,scores=4:,protos`: channels of the first output, and the second output. A name takes the next output
+    that has none; parts that follow each other are of one."""
+    found: list[Group] = []
+    taken, in_parts = 0, False
+    for name in names(option, text) or ():
+        match = re.fullmatch(r"([^=]+)(?:=(-?[0-9]{0,9}):(-?[0-9]{0,9}))?", name)
+        if not match or ((is_part := match[2] is not None) and not (match[2].strip("-") or match[3].strip("-"))):
+            raise UserError(f"{option} {shortened(name)!r} is no name such as boxes, or boxes=0:4 of its channels")
+        if in_parts and not is_part:
+            taken += 1
+        start, stop = (int(match[2] or 0), int(match[3]) if match[3] else None) if is_part else (0, None)
+        found.append(Group(match[1], taken, start=start, stop=stop))
+        taken, in_parts = (taken, True) if is_part else (taken + 1, False)
+    _require_once(option, [group.name for group in found])
+    return tuple(found)
+
+
 def seconds(option: str, text: str | float) -> float:
     """A time to wait."""
     try:
@@ -85,6 +104,15 @@ def calls(option: str, text: str | int) -> int:
             f"{option} {shortened(str(text))} is impossible: a whole number, {FEWEST_CALLS} to {MOST_CALLS:,}"
         )
     return number
+
+
+def whole(option: str, text: str | int | None) -> int | None:
+    """A number of things, 1 or more. None where the option was not given."""
+    if text is None:
+        return None
+    if not re.fullmatch(r"0*[1-9][0-9]{0,8}", str(text)):
+        raise UserError(f"{option} {shortened(str(text))} is impossible: a whole number, 1 or more")
+    return int(text)
 
 
 def day(option: str, text: str | None) -> date | None:

@@ -12,6 +12,7 @@ from conformance.commands.exits import ExitingGroup
 
 # What `conformance --help` says of each. Its own --help is the docstring of `main` in its module.
 COMMANDS = {
+    "check": "Say whether a model of yours is right on a target.",
     "matrix": "Render records as the compatibility matrix.",
     "diff": "What is different between two runs.",
     "cases": "List the ids of a profile's cases.",

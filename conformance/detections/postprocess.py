@@ -16,9 +16,9 @@ import numpy as np
 
 from conformance.core.deferred import torch
 from conformance.core.errors import UserError
-from conformance.detections.letterbox import Letterbox
 from conformance.models.boxes import survivors
 from conformance.models.torchvision_ops import suppression
+from conformance.scenes.letterbox import Letterbox
 
 if TYPE_CHECKING:
     from torch import Tensor

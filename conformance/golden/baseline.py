@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from conformance.compare.metrics import MEASURES, OF_WHOLE, rel_l2
 from conformance.core.errors import ModelError, first_line
 from conformance.golden.promoting import promoting
 from conformance.golden.reference import cast
+from conformance.golden.summing import Sums
 from conformance.programs.autocast import auto_cast
 
 Run = Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]
@@ -30,6 +31,11 @@ def _without_onednn(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tens
 
 def _other_threads(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     with _threads(2 if torch.get_num_threads() == 1 else 1):
+        return _plain(module, inputs)
+
+
+def _one_by_one(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    with Sums(one_by_one=True):
         return _plain(module, inputs)
 
 
@@ -57,6 +63,7 @@ RUNS: dict[str, Run] = {
     "plain": _plain,
     "without oneDNN": _without_onednn,
     "other thread count": _other_threads,
+    "sums one by one": _one_by_one,
     "image by image": _image_by_image,
     "channels last": _channels_last,
 }
@@ -143,12 +150,16 @@ def _roundings(reference: Tensor) -> Tensor:
 def baseline_runs(
     module: nn.Module, inputs: tuple[Tensor, ...], dtype: str = "float32"
 ) -> Iterator[tuple[str, tuple[Tensor, ...]]]:
-    """The name and the outputs of each run, the plain one first. One that the model does not take is left out, as one
-    that is written for its batch takes no single image. Raises ModelError where the plain one fails."""
+    """The name and the outputs of each run, the plain one first. One that would be the plain one again is left out,
+    and one that the model does not take, as one that is written for its batch takes no single image. Raises
+    ModelError where the plain one fails."""
     plain: tuple[Tensor, ...] = ()
+    sums = Sums(one_by_one=False)
     for name, run in RUNS.items():
+        if run is _one_by_one and not sums.met:
+            continue
         try:
-            with auto_cast(dtype):
+            with auto_cast(dtype), nullcontext() if plain else sums:
                 outputs = run(module, tuple(x.clone() for x in inputs))
         except Exception as error:  # the model's own
             if not plain:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from conformance.properties.accepted import Accepted, accepted_folder, read_accepted
 from conformance.properties.setups import Setup, setups
-from conformance.selection.select import Selection
+from conformance.selection.selection import Selection
 from conformance.targets.loading import load_target
 
 

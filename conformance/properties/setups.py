@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from conformance.cases.case import SHORT_DTYPES, Column
-from conformance.selection.select import Selection
+from conformance.selection.selection import Selection
 from conformance.targets.loading import load_target
 
 DEFAULT_DTYPE = "float32"

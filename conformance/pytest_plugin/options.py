@@ -15,6 +15,7 @@ from conformance.cases import options
 from conformance.core.errors import UserError
 
 if TYPE_CHECKING:
+    from conformance.selection.expand import Chosen
     from conformance.selection.select import Request
 
 T = TypeVar("T")
@@ -24,11 +25,14 @@ PREFIX = "--conformance-"
 NAMES = (
     "profile", "target", "system", "variant", "task", "batch", "resolution", "dtype", "hardware", "sdk", "settings",
     "compile-only", "workarounds", "weights", "images", "case", "records", "case-timeout", "calls", "expectations",
-    "accept", "link", "reason", "programs", "fail-known",
+    "accept", "link", "reason", "programs", "fail-known", "model", "layers", "depth", "groups", "isolated",
+    "calibrate", "no-calibrate",
 )  # fmt: skip
 # What the id of a case says, so that nothing beside it can.
 IN_ID = ("system", "variant", "task", "batch", "resolution", "dtype", "hardware", "sdk", "settings", "workarounds",
          "compile-only")  # fmt: skip
+# What is said of one model.
+OF_MODEL = ("layers", "depth", "groups", "isolated", "calibrate", "no-calibrate")
 
 
 def given(config: pytest.Config, name: str) -> Any:
@@ -93,7 +97,18 @@ def add(parser: pytest.Parser) -> None:
     option("weights", metavar="LIST", help="instead of seeded ones: shapes (the suite's), pretrained "
                     "(ultralytics', fetched), or files: .pt, .safetensors")  # fmt: skip
     option("images", metavar="DIR", help="your own pictures, to count detections on with --weights, "
-                    "letterboxed; labels.json in it, in COCO's form, gives AP")  # fmt: skip
+                    "letterboxed; labels.json in it, in COCO's form, gives AP; with --model its inputs")  # fmt: skip
+    option("model", metavar="MODEL", help="one model instead of a profile, as `conformance check` takes it: "
+                    "package.module:factory, torchvision:resnet18, a .pt, .yaml or .pt2 file")  # fmt: skip
+    option(
+        "layers", metavar="LIST", help="with --model: paths or patterns, e.g. 'model.*,head'; else 20 to 60 of them"
+    )
+    option("depth", metavar="N", help="with --model: all layers at this depth")
+    option("groups", metavar="LIST", help="with --model: names of its outputs, or of channels: boxes=:4,scores=4:")
+    option("isolated", action="store_true", help="with --model: each layer compiled alone, too")
+    option("calibrate", action="store_true", help="with --model: give its norms and head weights as trained ones "
+                    "have; else where they are a constructor's")  # fmt: skip
+    option("no-calibrate", action="store_true", help="with --model: leave its weights as they are")
     option("case", metavar="ID", help="one case by its id, e.g. yolo26n-detect/b2/320x320/fp32@xla")
     option("records", metavar="DIR", help="where records go (default: matrices/records)")
     option("case-timeout", default=900, metavar="SECONDS",
@@ -112,14 +127,30 @@ def add(parser: pytest.Parser) -> None:
 
 def request_of(config: pytest.Config) -> Request:
     """The request in the command line. Raises UserError."""
-    from conformance.selection.expand import Chosen
     from conformance.selection.select import Request
 
+    for option in OF_MODEL:
+        if given(config, option):
+            raise UserError(f"--{option} is only for --model: leave it out")
+    chosen = chosen_of(config)
+    profile, case, pictures = (_read(config, options.given, name) for name in ("profile", "case", "images"))
+    if case is not None:
+        named = (f"--{axis}" for axis in IN_ID if given(config, axis))
+        if option := next(named, ""):
+            raise UserError(f"--case is one case, whose id says it all: leave out {option}")
+    return Request(profile or "quick", _read(config, options.names, "target"), chosen, case, pictures)
+
+
+def chosen_of(config: pytest.Config) -> Chosen:
+    """The axes in the command line. Raises UserError."""
+    from conformance.selection.expand import Chosen
+
     def read(reader: Callable[[str, str | None], T], name: str) -> T:
-        return reader(f"--{name}", given(config, name))
+        return _read(config, reader, name)
 
     compile_only = given(config, "compile-only")
-    chosen = Chosen(
+    return Chosen(
+        named=given(config, "target") is not None,
         systems=read(options.names, "system"),
         variants=read(options.names, "variant"),
         tasks=read(options.names, "task"),
@@ -132,12 +163,10 @@ def request_of(config: pytest.Config) -> Request:
         settings=_settings(read(options.sets, "settings"), compile_only),
         workarounds=read(options.sets, "workarounds"),
     )
-    profile, case, pictures = (read(options.given, name) for name in ("profile", "case", "images"))
-    if case is not None:
-        named = (f"--{axis}" for axis in IN_ID if given(config, axis))
-        if option := next(named, None):
-            raise UserError(f"--case is one case, whose id says it all: leave out {option}")
-    return Request(profile or "quick", read(options.names, "target"), chosen, case, pictures)
+
+
+def _read(config: pytest.Config, reader: Callable[[str, str | None], T], name: str) -> T:
+    return reader(f"--{name}", given(config, name))
 
 
 def _settings(sets: list[tuple[str, ...]] | None, compile_only: bool) -> list[tuple[str, ...]] | None:

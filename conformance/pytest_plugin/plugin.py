@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 import pytest
 
 from conformance.pytest_plugin.options import add, lengthened, reaches_suite
@@ -17,6 +20,12 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
     paths = early_config.known_args_namespace.file_or_dir
     if reaches_suite(paths or [""], early_config.invocation_params.dir):
         args[:] = lengthened(args)
+
+
+@pytest.fixture(name="conformance", scope="session")
+def _conformance(pytestconfig: pytest.Config) -> Any:
+    """Checks models of one's own: `conformance.check(module, inputs)` fails the test unless it is right."""
+    return import_module("conformance.pytest_plugin.fixture").Conformance(pytestconfig)
 
 
 @pytest.hookimpl(tryfirst=True)  # hypothesis loads the profile that is named when it is configured itself

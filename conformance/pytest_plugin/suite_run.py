@@ -14,10 +14,13 @@ from conformance.cases.expectation import FILE, Expectation, read_expectations
 from conformance.commands.exits import described
 from conformance.core.errors import UserError
 from conformance.properties.parameters import Parameters, case_id, parameters
+from conformance.pytest_plugin import one_model
+from conformance.pytest_plugin.one_model import model_selection
 from conformance.pytest_plugin.options import SUITE, given, keep, request_of
 from conformance.pytest_plugin.scheduling import ModelScheduling
 from conformance.selection.possible import require_possible
-from conformance.selection.select import Selection, select
+from conformance.selection.select import select
+from conformance.selection.selection import Selection
 from conformance.systems.loading import load_system, system_names
 from conformance.targets.loading import load_target, target_names
 
@@ -44,10 +47,12 @@ def pytest_configure(config: pytest.Config) -> None:
         accepts, link, reason = (given(config, name) for name in ("accept", "link", "reason"))
         options.only_with("--accept", accepts, link=link is not None, reason=reason is not None)
         config.stash[WHY] = options.why(link, reason, needed=accepts)
-        config.stash[SELECTION] = selection = select(request_of(config))
+        of_one = given(config, "model") is not None
+        config.stash[SELECTION] = selection = model_selection(config) if of_one else select(request_of(config))
         named, one_case = (given(config, option) is not None for option in ("target", "case"))
         config.stash[PROPERTIES] = parameters(selection, named, one_case, given(config, "programs"))
         config.stash[EXPECTED] = _expected(config, selection)
+        config.pluginmanager.register(one_model, "conformance-one-model")
     except Exception as error:  # noqa: BLE001 (also of anyone's own target or system)
         raise pytest.UsageError(described(error)[1]) from None
 
@@ -79,7 +84,8 @@ def _expected(config: pytest.Config, selection: Selection) -> dict[str, Expectat
 def pytest_report_header(config: pytest.Config) -> str | None:
     """What is about to run."""
     selection = config.stash[SELECTION]
-    return f"conformance: profile {selection.profile} on {', '.join(selection.targets)}: {selection.counts}"
+    what = selection.model.source if selection.model else f"profile {selection.profile}"
+    return f"conformance: {what} on {', '.join(selection.targets)}: {selection.counts}"
 
 
 @pytest.hookimpl(tryfirst=True)  # before the terminal says how it ended

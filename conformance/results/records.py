@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timezone
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -41,6 +42,11 @@ class RecordWriter:
                 file.write(line if _ends_a_line(self.path) else b"\n" + line)
         except OSError as error:
             raise UserError(f"cannot write the record of {record.id} to {self.path}: {error.strerror}") from None
+
+
+def records_file(folder: Path, worker: str = "main") -> Path:
+    """A file of its own for the records of this process, named after the time and the worker."""
+    return folder / f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{worker}-{os.getpid()}.jsonl"
 
 
 def say(message: str) -> None:

@@ -12,13 +12,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock, Thread
-from typing import Any
+from typing import Any, cast
 
 from conformance.cases.case import Case
 from conformance.cases.options import CALLS
 from conformance.cases.outcome import Outcome, Stage
 from conformance.core.deferred import torch
+from conformance.core.errors import UserError
 from conformance.host.probe import program_path
+from conformance.systems.user_model import UserModel
 from conformance.targets.loading import load_target
 
 _STAGES = list(Stage)
@@ -78,6 +80,17 @@ def execute(job: Job, kept: str) -> str:
         keep=lambda outcome: _keep(outcome, Path(kept)),
         spoilt=_spoilt,
     ).model_dump_json()
+
+
+def described(system: str) -> str:
+    """What the system of one model is loaded by once it was built, and it is known what it has."""
+    from conformance.systems.loading import load_system
+
+    _shared[PROCESS] = os.getpid()
+    found = load_system(system)
+    if reason := found.missing():
+        raise UserError(reason)
+    return cast(UserModel, found).built().loaded_by
 
 
 def explain_death(job: Job, outcome: str) -> str:

@@ -23,9 +23,9 @@ from conformance.core.store import Store, digest
 from conformance.golden.baseline import RUNS, allowed_error
 from conformance.golden.conditioning import conditioning
 from conformance.golden.reference import Golden, cast, golden, golden_key
+from conformance.programs.fingerprint import fingerprint
 from conformance.programs.program import Program, Whole
 from conformance.programs.workarounds import WORKAROUNDS
-from conformance.running.surroundings import fingerprint
 from conformance.systems.protocol import Model, System
 
 FORM = 3  # raise this when what is kept of the baseline or the conditioning is made in another way

@@ -22,14 +22,14 @@ from conformance.compare.rows import SCORE, align_rows
 from conformance.core.errors import UserError
 from conformance.core.store import Store
 from conformance.detections.average_precision import Labels, average_precision
-from conformance.detections.letterbox import Letterbox
 from conformance.detections.matching import CONFIDENCES, count_images, differs, total
-from conformance.detections.pictures import find_pictures
 from conformance.detections.postprocess import Detections, from_cells, from_rows, restored
 from conformance.golden.baseline import UNCONDITIONAL, baseline_runs
 from conformance.golden.reference import cast, golden_key
 from conformance.programs.program import Whole, tensors
 from conformance.scenes.labelled import as_input
+from conformance.scenes.letterbox import Letterbox
+from conformance.scenes.pictures import find_pictures
 from conformance.systems.building.images import labels
 from conformance.systems.protocol import Model, System
 

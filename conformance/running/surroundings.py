@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 _OWNERS = {
     "torch": torch,
@@ -41,22 +40,6 @@ class Surroundings:
             *(name for name in others if not _is_of_a_front_end(now.get(name))),
             *(name for name, value in self._settings.items() if settings[name] != value),
         ]
-
-
-def fingerprint(module: nn.Module) -> str:
-    """The hash of a module's structure, its modes and hooks, and of what it holds."""
-    found = hashlib.blake2b()
-    for path, part in module.named_modules():
-        hooks = len(part._forward_hooks), len(part._forward_pre_hooks)
-        found.update(f"{path} {type(part).__qualname__} {part.training} {hooks} {'forward' in vars(part)}".encode())
-    for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
-        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} {tensor.requires_grad}".encode())
-        found.update(_bytes(tensor))
-    return found.hexdigest()
-
-
-def _bytes(tensor: Tensor) -> bytes:
-    return tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
 
 
 def _attributes() -> Iterator[tuple[str, Any]]:

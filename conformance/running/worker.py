@@ -9,18 +9,22 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Mapping
 from concurrent.futures import TimeoutError as DeadlineExceeded
 from hashlib import blake2b
-from multiprocessing import get_context
+from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
+from threading import Lock
 from time import sleep
+from types import ModuleType
+from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
 
 from conformance.cases.outcome import Aspect, Check, Outcome, Stage, Status, describe_outcome
-from conformance.core.errors import first_line
+from conformance.core.errors import ModelError, first_line
 from conformance.host.cores import VISIBLE
 from conformance.host.monitor import Monitor
 from conformance.host.trouble import HostTrouble, core_trouble, no_core
@@ -31,6 +35,28 @@ from conformance.running.leases import Leases
 from conformance.targets.loading import load_target
 
 _STAGES = list(Stage)
+
+
+class _Process(SpawnProcess):
+    """A child that does not run the program which started it, as `spawn` would have it: that may be anyone's script,
+    and nothing of it is needed."""
+
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:  # noqa: N802 (the name that multiprocessing calls)
+        with _STARTING:
+            main = sys.modules["__main__"]
+            sys.modules["__main__"] = ModuleType("__main__")
+            try:
+                return SpawnProcess._Popen(process_obj)
+            finally:
+                sys.modules["__main__"] = main
+
+
+class _Context(SpawnContext):
+    Process = _Process
+
+
+_STARTING = Lock()
 _LOG_TAIL = 4000
 # Seconds until a NeuronCore that is busy is asked for again: a core is not always free once its process has ended.
 _PAUSES = (1, 2, 4, 8, 15, 30)
@@ -44,7 +70,7 @@ class Worker:
         self.threads = threads
         self.timeout = timeout
         self.leases = Leases(end=self._end_holders)
-        self._context = get_context("spawn")
+        self._context = _Context()
         self._shared = self._context.Array("l", 3, lock=False)  # stage, process id, whether it is spoilt
         self._pools: dict[frozenset[tuple[str, str]], ProcessPool] = {}
         self._children: set[int] = set()
@@ -53,6 +79,11 @@ class Worker:
         self._pauses = list(_PAUSES)
         self._front_ends: dict[tuple[object, ...], str] = {}
         self._monitor: Monitor | None = None
+
+    @property
+    def stage(self) -> Stage:
+        """Where the child is that runs, or ran last."""
+        return _STAGES[int(self._shared[STAGE])]
 
     def run(self, job: Job, variables: Mapping[str, str], timeout: float | None = None) -> Outcome:
         """The outcome of a job, whatever becomes of the child. Errors of our own are raised, and HostTrouble where
@@ -141,6 +172,21 @@ class Worker:
                 text = f"not compared: torch-xla on the CPU: {first_line(error)}"
             self._front_ends[made_from] = text
         return self._front_ends[made_from]
+
+    def described(self, system: str, variables: Mapping[str, str]) -> str:
+        """What the system of one model is loaded by once it is known what it has: it is built in the child that will
+        run it. Raises UserError and ModelError for what cannot be built."""
+        self._shared[:] = [0, 0, 0]
+        start = self._log.stat().st_size
+        try:
+            return str(self._pool(variables).schedule(child.described, args=[system], timeout=self.timeout).result())
+        except DeadlineExceeded:
+            raise ModelError(f"it is not built after {self.timeout:g} s") from None
+        except ProcessExpired as expired:
+            said = self._log_since(start).strip().splitlines()[-1:]
+            raise ModelError(
+                ": ".join([f"building it ends its process: {_cause(expired.exitcode)}", *said])
+            ) from None
 
     def kill(self) -> None:
         """Kill the children and whatever they have started; the next case gets another one."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 
-from conformance.cases.case import Case, CaseId, Column, Subject, parse_id, weights_name
+from conformance.cases.case import Case, CaseId, Subject, parse_id, weights_name
 from conformance.cases.profile import Models, Profile, load_profile
 from conformance.compare.limits import limit
 from conformance.core.errors import UserError, check, not_there
@@ -15,6 +15,7 @@ from conformance.core.loading import why_missing
 from conformance.defects.catalogue import DEFECTS
 from conformance.programs.workarounds import WORKAROUNDS
 from conformance.selection.expand import Chosen, check_offers, columns, expand
+from conformance.selection.selection import Selection
 from conformance.systems.loading import load_system, models_of
 from conformance.systems.protocol import System
 from conformance.targets.loading import load_target
@@ -34,40 +35,6 @@ class Request:
     chosen: Chosen = field(default_factory=Chosen)
     case: str | None = None
     pictures: str | None = None
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Cases to run. `systems`, `targets` and `weights` map a case's names to what these are loaded by."""
-
-    profile: str
-    models: list[Case]
-    layers: list[Case]
-    minimal: list[Case]
-    systems: dict[str, str]
-    targets: dict[str, str]
-    weights: dict[str, str]
-    absent: dict[str, str]  # target or system -> why it cannot be used here
-    pictures: str | None = None
-
-    @property
-    def detections(self) -> list[Case]:
-        """The models whose weights were trained, so that they detect something."""
-        return [case for case in self.models if case.subject.weights]
-
-    @property
-    def counts(self) -> str:
-        """`8 models, 24 isolated layers, 15 minimal cases of defects`."""
-        models, layers, minimal = len(self.models), len(self.layers), len(self.minimal)
-        return f"{models} models, {layers} isolated layers, {minimal} minimal cases of defects"
-
-    def why_not(self, case: Case) -> str | None:
-        """Why a case cannot be run here, or None."""
-        return self.why_no_column(case.column) or self.absent.get(case.subject.system)
-
-    def why_no_column(self, column: Column) -> str | None:
-        """Why nothing can be run in a column here, or None."""
-        return self.absent.get(column.target)
 
 
 def select(request: Request) -> Selection:
@@ -159,7 +126,7 @@ def _require_weights_taken(cases: Sequence[Case], systems: Mapping[str, System])
 
 def _require_pictures(folder: str, models: Sequence[Case]) -> None:
     """Raises UserError for a folder without pictures, and where no model would look at them."""
-    from conformance.detections.pictures import find_pictures
+    from conformance.scenes.pictures import find_pictures
 
     find_pictures(Path(folder))
     if not any(case.subject.weights for case in models):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator
-from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -15,9 +14,10 @@ from conformance.properties.search import ScratchRunner, Search
 from conformance.properties.setups import Setup
 from conformance.pytest_plugin.apply_expectation import failed, passed
 from conformance.pytest_plugin.case_runner import CaseRunner
+from conformance.pytest_plugin.one_model import model_worker, threads
 from conformance.pytest_plugin.options import given
 from conformance.pytest_plugin.suite_run import AXES, EXPECTED, PROPERTIES, SELECTION
-from conformance.results.records import RecordWriter
+from conformance.results.records import RecordWriter, records_file
 from conformance.running.worker import Worker
 from conformance.targets.loading import load_target
 
@@ -25,7 +25,7 @@ from conformance.targets.loading import load_target
 @pytest.fixture(scope="session")
 def worker(pytestconfig: pytest.Config) -> Iterator[Worker]:
     """What runs everything, one for every xdist worker."""
-    worker = Worker(_threads(), timeout=given(pytestconfig, "case-timeout"))
+    worker = model_worker(pytestconfig) or Worker(threads(), timeout=given(pytestconfig, "case-timeout"))
     yield worker
     worker.close()
 
@@ -34,8 +34,7 @@ def worker(pytestconfig: pytest.Config) -> Iterator[Worker]:
 def case_runner(pytestconfig: pytest.Config, worker: Worker) -> CaseRunner:
     """Where cases are run."""
     folder = Path(given(pytestconfig, "records") or pytestconfig.rootpath / "matrices" / "records")
-    name = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}-{os.getpid()}"
-    writer = RecordWriter(folder / f"{name}.jsonl")
+    writer = RecordWriter(records_file(folder, os.environ.get("PYTEST_XDIST_WORKER", "main")))
     return CaseRunner(pytestconfig.stash[SELECTION], worker, writer, given(pytestconfig, "calls"))
 
 
@@ -83,8 +82,3 @@ def _options(config: pytest.Config) -> str:
     """Those of `conformance expect` that find the files of this run."""
     folders = ((name, given(config, name)) for name in ("records", "expectations"))
     return "".join(f" --{name} {shlex.quote(value)}" for name, value in folders if value)
-
-
-def _threads() -> int:
-    """The cores of this host, shared by the xdist workers."""
-    return max(1, (os.cpu_count() or 1) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))

@@ -12,11 +12,14 @@ from conformance.cases.case import model_name
 from conformance.core.loading import Completed, entries, load
 from conformance.systems.base import BaseSystem
 from conformance.systems.protocol import System
+from conformance.systems.user_model import PREFIX, ModelSpec, UserModel
 
 
 @cache
 def load_system(name: str) -> System:
-    """The system of this name. Raises UserError."""
+    """The system of this name, or of one model that a user names. Raises UserError."""
+    if name.startswith(PREFIX):
+        return UserModel(ModelSpec.model_validate_json(name.removeprefix(PREFIX)))
     found = load("system", name)
     return cast(System, found if isinstance(found, BaseSystem) else Completed(found, _Defaults(found)))
 

@@ -11,7 +11,7 @@ from conformance.core.errors import check
 from conformance.core.requirements import missing_packages
 
 if TYPE_CHECKING:
-    from conformance.systems.building.zoo.architecture import Architecture
+    from conformance.systems.architecture import Architecture
 
 
 class Zoo(Protocol):

@@ -100,7 +100,7 @@ def _calibrated(architecture: Architecture) -> tuple[Any, str]:
     made_from = asdict(architecture) | {"seed": SEED, "recipe": RECIPE}
     made_from |= {name: version(name) for name in ("ultralytics", "torch")}
     module = construct(architecture)
-    return module, give_weights(module, made_from, architecture.yaml, _calibrate)
+    return module, give_weights(module, made_from, architecture.yaml, calibrate)
 
 
 def _filled(architecture: Architecture, weights: str) -> tuple[Any, str]:
@@ -148,7 +148,7 @@ def _fetched(name: str) -> Path:
     return path
 
 
-def _calibrate(module: Any) -> None:
+def calibrate(module: Any) -> None:
     """Batch-norm statistics from crops of photographs; then outputs in a useful range."""
     batches = [crops(4, 320, 320, index) for index in (100, 101)]
     calibrate_batch_norm(module, batches)

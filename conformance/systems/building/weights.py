@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +42,39 @@ class _StandIn:
             self.__dict__.update(state)
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """Of a checkpoint: the state dict in float32, the hash of the file, the `yaml` that describes the network, plain
+    or None, the `size` of the images that it was trained on, and what else its module holds."""
+
+    state: State
+    key: str
+    yaml: Any
+    size: int | None
+    attributes: dict[str, Any]
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """A checkpoint of ultralytics with what it says of its network. Raises UserError."""
+    content = _content(path)
+    module = _innermost(path, content)
+    state, key = _exact(path, _state(path, module))
+    attributes = dict(vars(module)) if isinstance(module, _StandIn) else {}
+    arguments = content.get("train_args") if isinstance(content, dict) else None
+    size = arguments.get("imgsz") if isinstance(arguments, dict) else None
+    return Checkpoint(state, key, attributes.get("yaml"), size if isinstance(size, int) else None, attributes)
+
+
 def read_weights(path: Path) -> tuple[State, str]:
     """The state dict in a file, in float32, and the hash of the file. Raises UserError."""
     if path.suffix == ".safetensors":
-        state = _safetensors(path)
-    elif path.suffix in (".pt", ".pth"):
-        state = _checkpoint(path)
-    else:
-        raise UserError(f"weights {path}: not a .pt, .pth or .safetensors file")
+        return _exact(path, _safetensors(path))
+    if path.suffix in (".pt", ".pth"):
+        return _exact(path, _state(path, _innermost(path, _content(path))))
+    raise UserError(f"weights {path}: not a .pt, .pth or .safetensors file")
+
+
+def _exact(path: Path, state: State) -> tuple[State, str]:
     try:
         exact = {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
     except (RuntimeError, MemoryError) as error:
@@ -63,25 +89,32 @@ def _safetensors(path: Path) -> State:
         raise UserError(f"weights {path} cannot be read: {error}") from None
 
 
-def _checkpoint(path: Path) -> State:
-    """A state dict, or that of the module in a checkpoint."""
+def _content(path: Path) -> Any:
+    """What is in a checkpoint, with stand-ins for modules."""
     try:
         wanted = torch.serialization.get_unsafe_globals_in_checkpoint(path)
         with torch.serialization.safe_globals([_stand_in(path, name) for name in wanted]):
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(path, map_location="cpu", weights_only=True)
     except UserError:
         raise
     except Exception as error:  # noqa: BLE001 (the reader has many, and all say that this is not what it can read)
         raise UserError(f"weights {path} cannot be read: {first_line(error)}") from None
+
+
+def _innermost(path: Path, content: Any) -> Any:
+    """The model of a checkpoint: a stand-in, or a state dict."""
     for _ in range(_DEEPEST):
         if not isinstance(content, dict):
-            break
+            return content
         inner = next((content[name] for name in ("ema", "model") if content.get(name) is not None), None)
         if inner is None:
-            break
+            return content
         content = inner
-    else:
-        raise UserError(f"weights {path}: dictionaries in dictionaries, {_DEEPEST} deep or without an end")
+    raise UserError(f"weights {path}: dictionaries in dictionaries, {_DEEPEST} deep or without an end")
+
+
+def _state(path: Path, content: Any) -> State:
+    """A state dict, or that of a module."""
     state = dict(_state_dict(path, content)) if isinstance(content, _StandIn) else content
     if isinstance(state, dict) and state and all(isinstance(value, torch.Tensor) for value in state.values()):
         return {str(name): value for name, value in state.items()}

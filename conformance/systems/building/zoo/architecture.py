@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
@@ -17,21 +16,6 @@ _SEED = 0
 # Smaller tensors may say what a network is made of: the rates of its layers, tables of indices.
 _LARGE = 4096
 _FILLED = ("zeros", "ones", "rand", "randn", "full")
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """A network as its package makes it: float32, for inference, without gradients, constructor's weights seeded.
-
-    `resolution` is its native height and width in pixels; `fixed` where it takes no other. It is given images of
-    `channels`, of mean 0 and deviation 1 where they are `normalised`, else of 0 to 1.
-    """
-
-    module: nn.Module
-    resolution: tuple[int, int]
-    fixed: bool = False
-    channels: int = 3
-    normalised: bool = True
 
 
 def made(construct: Callable[[], nn.Module], fake: bool) -> nn.Module:

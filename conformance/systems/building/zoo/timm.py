@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from conformance.core.errors import check
 from conformance.models.torchvision_ops import own_kernels
-from conformance.systems.building.zoo.architecture import Architecture, made
+from conformance.systems.architecture import Architecture
+from conformance.systems.building.zoo.architecture import made
 
 own_kernels()  # it imports torchvision
 

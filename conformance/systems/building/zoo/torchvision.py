@@ -6,7 +6,8 @@ from typing import Any
 
 from conformance.core.errors import check
 from conformance.models.torchvision_ops import own_kernels
-from conformance.systems.building.zoo.architecture import Architecture, made
+from conformance.systems.architecture import Architecture
+from conformance.systems.building.zoo.architecture import made
 
 own_kernels()  # before it is imported for the first time
 

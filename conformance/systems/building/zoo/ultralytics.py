@@ -12,8 +12,9 @@ import yaml
 from torch import nn
 
 from conformance.core.errors import check
+from conformance.systems.architecture import Architecture
 from conformance.systems.building import ultralytics_models
-from conformance.systems.building.zoo.architecture import Architecture, made
+from conformance.systems.building.zoo.architecture import made
 
 _SIZE_STANDS_BEHIND = re.compile(r"yolo(?:e-)?v?\d+")
 # By what the last layer's name begins with, the first that fits: the class that reads the file.

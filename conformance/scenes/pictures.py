@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from conformance.core.errors import UserError
 from conformance.core.reading import read_json
-from conformance.detections.letterbox import Letterbox
+from conformance.scenes.letterbox import Letterbox
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
 LABELS = "labels.json"

@@ -1,0 +1,182 @@
+"""Is a model right on a target: one line, with the cause, and what works instead."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.text import Text
+
+from conformance.cases import options
+from conformance.cases.options import CALLS
+from conformance.checking.check import Tell, check_model
+from conformance.checking.report import Report
+from conformance.commands.arguments import RECORDS, AsJson, console
+from conformance.host.probe import installed_version
+from conformance.results.records import RecordWriter, records_file
+from conformance.running.worker import Worker
+from conformance.selection.expand import Chosen
+from conformance.selection.model import BEST, ModelRequest, best_target, find_model
+from conformance.targets.loading import load_target
+
+FAILED, OURS = 1, 3
+
+
+def main(
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="package.module:factory; torchvision:resnet18, timm:NAME, transformers:NAME; a .pt or .yaml of "
+            "ultralytics; a .pt2; or a model of `conformance systems`."
+        ),
+    ],
+    target: Annotated[
+        str | None,
+        typer.Option(help=f"One or several, as xla,openvino; else the first that is here of {', '.join(BEST)}."),
+    ] = None,
+    batch: Annotated[str | None, typer.Option(help="Images at a time, as 1,4; else 2.")] = None,
+    resolution: Annotated[
+        str | None, typer.Option(help="Height x width in pixels, as 384x640; else the model's own, or 224x224.")
+    ] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="float32 (default), bfloat16, float16, matmult-bf16, all-bf16; one or several.")
+    ] = None,
+    images: Annotated[
+        str | None,
+        typer.Option(help="Folder of pictures that inputs are made from, and that detectors are counted on."),
+    ] = None,
+    layers: Annotated[
+        str | None, typer.Option(help="Paths or patterns of layers, as 'model.*,head'; else 20 to 60 are chosen.")
+    ] = None,
+    depth: Annotated[int | None, typer.Option(min=1, help="All layers at this depth instead.")] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(help="Names of outputs, as boxes,logits, or of their channels, as boxes=:4,scores=4:."),
+    ] = None,
+    isolated: Annotated[
+        bool, typer.Option("--isolated", help="Compile each layer alone, too; else where the whole cannot be judged.")
+    ] = False,
+    calibrate: Annotated[
+        bool | None,
+        typer.Option(
+            "--calibrate/--no-calibrate",
+            help="Give seeded weights norms and a head as trained ones have; else where they are a constructor's.",
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Of a model of a system: shapes, pretrained, or a file.")
+    ] = None,
+    hardware: Annotated[str | None, typer.Option(help="Of targets that stand for any: inf2, trn1, trn2.")] = None,
+    sdk: Annotated[
+        str | None, typer.Option(help="SDK releases, of targets that stand for any; else the newest.")
+    ] = None,
+    settings: Annotated[
+        str | None, typer.Option(help="Of targets that have any: sets joined by +, as O1,O3+lnc1.")
+    ] = None,
+    workarounds: Annotated[
+        str | None, typer.Option(help="Sets joined by +, as none,slice+functionalization.")
+    ] = None,
+    calls: Annotated[int, typer.Option(help="How often each program is called, with two sets of images.")] = CALLS,
+    case_timeout: Annotated[float, typer.Option(help="Seconds after which a case is a timeout.")] = 900,
+    records: Annotated[Path, typer.Option(help="Folder that records are written to.")] = RECORDS,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether a model is right on a target: compiled, called with two sets of images, each answer compared with a
+    float64 reference, group by group, image by image, layer by layer. Exit code 1 where it is not, or where nothing
+    could be judged."""
+    options.calls("--calls", calls)
+    options.seconds("--case-timeout", case_timeout)
+    options.folder("--records", records, written=True)
+    found = find_model(
+        model,
+        layers=tuple(options.names("--layers", layers) or ()),
+        depth=depth,
+        groups=options.groups("--groups", groups),
+        calibrate=calibrate,
+        pictures=options.given("--images", images),
+    )
+    chosen = Chosen(
+        named=True,
+        batches=options.numbers("--batch", batch),
+        resolutions=options.names("--resolution", resolution),
+        dtypes=options.names("--dtype", dtype),
+        hardware=options.names("--hardware", hardware),
+        sdks=options.names("--sdk", sdk),
+        settings=options.sets("--settings", settings),
+        workarounds=options.sets("--workarounds", workarounds),
+        weights=options.names("--weights", weights),
+    )
+    targets = options.names("--target", target)
+    request = ModelRequest(found, targets or (best_target(),), chosen, isolated, pictures=images)
+    screen = Console(stderr=True, markup=False, emoji=False) if as_json else console()
+    if not as_json:
+        screen.print(_first_line(model, request, chosen=targets is not None))
+    report = _checked(request, records, calls, case_timeout, screen)
+    if as_json:
+        typer.echo(json.dumps([record.model_dump(mode="json", by_alias=True) for record in report.all], indent=1))
+    else:
+        _print(report, records, screen)
+    raise typer.Exit(OURS if report.suite_error else 0 if report.passed else FAILED)
+
+
+def _first_line(model: str, request: ModelRequest, chosen: bool) -> str:
+    """Which target, how real it is, and why this one."""
+    parts = []
+    for name in request.targets or ():
+        target = load_target(name)
+        version = installed_version({"xla": "torch-xla", "inductor": "torch"}.get(name, name))
+        parts.append(f"{name}{f' {version}' if version else ''} ({'emulated' if target.emulated else 'real'})")
+    line = f"conformance: {model} on {', '.join(parts)}"
+    if chosen:
+        return line
+    better = next((missing for name in BEST if (missing := load_target(name).missing())), None)
+    return f"{line}, the best that is here" + (
+        f"; {better}" if better and BEST[0] not in (request.targets or ()) else ""
+    )
+
+
+def _checked(request: ModelRequest, records: Path, calls: int, timeout: float, screen: Console) -> Report:
+    worker = Worker(max(1, os.cpu_count() or 1), timeout)
+    try:
+        with _progress(screen, worker) as tell:
+            return check_model(request, worker, RecordWriter(records_file(records)), calls, tell)
+    finally:
+        worker.close()
+
+
+@contextmanager
+def _progress(screen: Console, worker: Worker) -> Iterator[Tell]:
+    """What is done, its stage and for how long; a line each where there is no terminal."""
+    if not screen.is_terminal:
+        yield lambda text: screen.print(f"... {text}")
+        return
+    doing, since = "starting", monotonic()
+
+    def shown() -> Spinner:
+        return Spinner("dots", Text(f"{doing}: {worker.stage.value}, {monotonic() - since:.0f} s"))
+
+    def tell(text: str) -> None:
+        nonlocal doing, since
+        doing, since = text, monotonic()
+
+    with Live(get_renderable=shown, console=screen, transient=True, refresh_per_second=8):
+        yield tell
+
+
+def _print(report: Report, records: Path, screen: Console) -> None:
+    for record in report.records:
+        first, *rest = report.lines(record)
+        colour = "green" if first.startswith("RIGHT") else "red" if record.failed else "yellow"
+        screen.print(Text(first, f"bold {colour}"))
+        for line in rest:
+            screen.print(Text(line), soft_wrap=True)
+    screen.print(Text(f"records: {records}", "dim"))

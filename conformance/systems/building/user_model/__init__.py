@@ -1,0 +1,1 @@
+"""What makes the model that a user names."""
