@@ -90,7 +90,7 @@ def check(
         isolated,
         pictures=None if images is None else str(images),
     )
-    worker = _worker()
+    worker = _worker(fresh=isinstance(model, str))
     worker.timeout = options.seconds("timeout", timeout)
     writer = None if records is None else RecordWriter(records_file(_folder(Path(records))))
     return check_model(request, worker, writer, options.calls("calls", calls))
@@ -118,10 +118,11 @@ def _started() -> Worker:
     return worker
 
 
-def _worker() -> Worker:
-    """The worker of this process, whose children stay warm while the code that they have loaded is what it was."""
+def _worker(fresh: bool) -> Worker:
+    """The worker of this process. Its children stay warm while the code that they have loaded is what it was, as far
+    as this process has it loaded, too; else they are to be `fresh`."""
     worker = _started()
-    if (now := own_code()) != _LOADED:
+    if (now := own_code()) != _LOADED or fresh:
         worker.kill()
         _LOADED.clear()
         _LOADED.update(now)

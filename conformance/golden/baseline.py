@@ -163,7 +163,7 @@ def baseline_runs(
                 outputs = run(module, tuple(x.clone() for x in inputs))
         except Exception as error:  # the model's own
             if not plain:
-                raise ModelError(f"the CPU cannot run it in {dtype}: {first_line(error)}") from error
+                raise ModelError(f"the CPU cannot run it in {dtype}: {first_line(error)}; ask for another") from error
             continue
         plain = plain or outputs
         if len(outputs) == len(plain):  # what is not batch first is not put together again image by image

@@ -107,7 +107,10 @@ def computed(module: nn.Module, layers: tuple[str, ...], *images: tuple[Tensor, 
             with promoting():
                 return _computed(module, layers, images)
         except ModelRaised:
-            raise ModelError(f"it cannot be run in float64: {raised}") from raised
+            raise ModelError(
+                f"it cannot be run in float64: {raised}; take the dtype of what is computed from its inputs, as in "
+                "x.new_zeros, instead of naming one"
+            ) from raised
 
 
 def _computed(module: nn.Module, layers: tuple[str, ...], images: Sequence[tuple[Tensor, ...]]) -> list[Golden]:
@@ -125,12 +128,15 @@ def _require_repeatable(module: nn.Module, images: Sequence[tuple[Tensor, ...]])
         try:
             given = list(named_outputs(_run(module, tuple(x.clone() for x in inputs))).values())
         except ModelRaised as raised:
-            raise ModelError(f"it cannot be run: {raised}") from raised
+            shapes = ", ".join(f"{tuple(x.shape)}" for x in inputs)
+            raise ModelError(
+                f"it cannot be run: {raised}; it was given {shapes}, and may take another size"
+            ) from raised
         wanted = wanted or given
         if inputs is first and not (len(given) == len(wanted) and all(map(_alike, given, wanted))):
             raise ModelError(
-                "it gives another answer when it is called again with the same inputs: it keeps something of its "
-                "earlier calls, or draws random numbers"
+                "it gives another answer when it is called again with the same inputs: keep nothing in its forward "
+                "that outlives the call, and draw no random numbers there"
             )
 
 
@@ -180,7 +186,8 @@ def record(module: nn.Module, layers: tuple[str, ...], inputs: tuple[Tensor, ...
             handle.remove()
     for path in layers:
         if not results.get(path):
-            raise ModelError(f"its layer {path} " + ("gives no tensor" if path in results else "is never called"))
+            why = "gives no tensor" if path in results else "is never called"
+            raise ModelError(f"its layer {path} {why}: leave it out, or name another")
     named = named_outputs(output)
     outputs = [values.number(tensor) for tensor in named.values()]
     return Golden(
@@ -273,9 +280,12 @@ def named_outputs(output: Any) -> dict[str, Tensor]:
     where it is one tensor. Raises ModelError where there is none."""
     found = [(path, leaf) for path, leaf in tree_flatten_with_path(output)[0] if isinstance(leaf, Tensor)]
     if not found:
-        raise ModelError(f"it gives a {type(output).__name__}, in which there is no tensor")
+        raise ModelError(
+            f"it gives a {type(output).__name__}, in which there is no tensor: give tensors, or lists, tuples and "
+            "dicts of them"
+        )
     if odd := next((leaf.layout for _, leaf in found if leaf.layout is not torch.strided), None):
-        raise ModelError(f"it gives a tensor of layout {odd}, which cannot be compared")
+        raise ModelError(f"it gives a tensor of layout {odd}, which cannot be compared: give it dense")
     names = [_name(path) for path, _ in found]
     if None in names or len(set(names)) < len(names):
         names = ["output"] if len(found) == 1 else [f"output.{index}" for index in range(len(found))]

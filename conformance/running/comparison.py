@@ -23,6 +23,7 @@ from conformance.core.store import Store, digest
 from conformance.golden.baseline import RUNS, allowed_error
 from conformance.golden.conditioning import conditioning
 from conformance.golden.reference import Golden, cast, golden, golden_key
+from conformance.programs.autocast import auto_cast
 from conformance.programs.fingerprint import fingerprint
 from conformance.programs.program import Program, Whole
 from conformance.programs.workarounds import WORKAROUNDS
@@ -114,9 +115,21 @@ class Comparison:
         return None
 
     @property
+    def same_for_all(self) -> bool:
+        """Whether none of the outputs depends on the images, so that a constant would be right."""
+        return not any(any(self.compared.apart[name]) for name in self.names)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Those of the groups."""
         return tuple(group.name for group in self.groups)
+
+    @torch.no_grad()
+    def on_cpu(self, images: Images, dtype: str) -> tuple[Tensor, ...]:
+        """What the CPU gives for these images at a dtype of a case."""
+        with auto_cast(dtype):
+            outputs: tuple[Tensor, ...] = self.program.module(*(x.clone() for x in images.inputs))
+        return outputs
 
     def parts(self, tensors: Sequence[Tensor], images: Images, tapped: bool = False) -> dict[str, Tensor]:
         """The groups of a program's outputs for these images and, of one that is tapped, under `layer/PATH` its
@@ -153,6 +166,7 @@ class ReferenceModel:
         self.golden, self.other_golden = golden(
             model.module, model.key, model.layers, self.exact_inputs, self.exact_others
         )
+        _require_one_shape(self.golden, self.other_golden)
         self.groups = _groups(system.groups(subject.variant, subject.task), self.golden)
         self.module = copy.deepcopy(model.module).to(self.dtype)
         self._run(self.module, self.others)  # lets a head make its anchors for this resolution before it is captured
@@ -240,7 +254,9 @@ class ReferenceModel:
         except ModelError:
             raise
         except Exception as error:  # the model's own
-            raise ModelError(f"the CPU cannot run it in {self.precision}: {first_line(error)}") from error
+            raise ModelError(
+                f"the CPU cannot run it in {self.precision}: {first_line(error)}; ask for another"
+            ) from error
         return outputs
 
     def conditioning(self, dtypes: Sequence[str]) -> dict[str, Conditioning]:
@@ -328,6 +344,16 @@ class ReferenceModel:
         return allowed_error(module, images.inputs, parts(images.reference), parts, self.precision, measures)
 
 
+def _require_one_shape(one: Golden, other: Golden) -> None:
+    """Raises ModelError where the shape of an output depends on the images."""
+    for name, mine, others in zip(one.names, _outputs(one), _outputs(other), strict=False):
+        if mine.shape != others.shape:
+            raise ModelError(
+                f"its {name} is {tuple(mine.shape)} for some images and {tuple(others.shape)} for others, and a "
+                "compiled program has one shape: give a fixed number of rows, or leave out what selects them"
+            )
+
+
 def _groups(said: tuple[Group, ...] | None, reference: Golden) -> tuple[Group, ...]:
     """The groups that a system says, and each output that is in none of them. Raises ModelError for what is not in
     the outputs."""
@@ -335,8 +361,9 @@ def _groups(said: tuple[Group, ...] | None, reference: Golden) -> tuple[Group, .
     for group in said or ():
         try:
             group.of(outputs)
-        except (IndexError, RuntimeError) as error:
-            raise ModelError(f"its output group {group.name} is not in the outputs: {first_line(error)}") from None
+        except (IndexError, RuntimeError):
+            shapes = ", ".join(f"{name} {tuple(x.shape)}" for name, x in zip(reference.names, outputs, strict=True))
+            raise ModelError(f"its output group {group.name} is not in its outputs, {shapes}") from None
     covered = {group.output for group in said or ()}
     rest = (Group(name, index) for index, name in enumerate(reference.names) if index not in covered)
     return (*(said or ()), *rest)

@@ -22,6 +22,7 @@ from conformance.cases.outcome import (
 )
 from conformance.compare.limits import Limit, limit
 from conformance.compare.verdict import as_layer, compare_group, finite, mismatch, published_gate
+from conformance.core.groups import Group
 from conformance.running.comparison import Comparison, Images
 
 SAME = "the same for other images"
@@ -45,7 +46,7 @@ def judge(comparison: Comparison, outputs: RunOutputs, dtype: str, unsure: str |
     checks = [check for check, _ in calls]
     groups = next((found for check, found in calls if check.status is not Status.PASS), calls[0][1])
     if unsure and all(check.status is Status.NOT_JUDGED for check in checks):
-        checks += _same_for_all(comparison, outputs.calls)
+        checks += _same_for_all(comparison, outputs.calls, dtype)
     layers = _layers(comparison, outputs.tapped, groups, limits, unsure)
     if outputs.tapping_failed is not None:
         checks.append(Check(of=Aspect.IN_PLACE, status=Status.NOT_RUN, detail=outputs.tapping_failed))
@@ -136,15 +137,20 @@ def _groups(
     }
 
 
-def _same_for_all(comparison: Comparison, calls: Sequence[Sequence[Tensor]]) -> Iterator[Check]:
-    """The verdict on groups that do not depend on the image, where the reference's do: however far rounding goes, it
-    does not go to the same place for two images."""
+def _same_for_all(comparison: Comparison, calls: Sequence[Sequence[Tensor]], dtype: str) -> Iterator[Check]:
+    """The verdict on groups that do not depend on the image, where the reference's do, and the CPU's at this dtype:
+    however far rounding goes, it does not go to the same place for two images."""
+    shown = (comparison.compared, comparison.others)
     for group in comparison.groups if len(calls) > 1 else ():
-        if min(comparison.compared.apart[group.name]) > 0 and torch.equal(
-            *(group.of(answer) for answer in calls[:2])
-        ):
+        if min(comparison.compared.apart[group.name]) > 0 and _equal(group, calls[:2]):
+            if _equal(group, [comparison.on_cpu(images, dtype) for images in shown]):
+                continue
             detail = f"{group.name}: the same answer for other images"
             yield Check(of=Aspect.MODEL, status=Status.WRONG, signature=SAME, detail=detail, call=2)
+
+
+def _equal(group: Group, answers: Sequence[Sequence[Tensor]]) -> bool:
+    return torch.equal(*map(group.of, answers))
 
 
 def _in_place(

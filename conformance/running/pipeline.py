@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 
-from conformance.cases.case import Case, Subject
+from conformance.cases.case import FORWARD, Case, Subject
 from conformance.cases.options import CALLS
 from conformance.cases.outcome import (
     MODEL,
@@ -60,7 +60,17 @@ def run_case(
         comparison = reference_model.comparison(case.layer, case.column.workarounds)
         if comparison.flaw:
             return Outcome(
-                stage=Stage.CAPTURE, status=Status.NONFINITE, signature=comparison.flaw, notes=reference_model.notes
+                stage=Stage.CAPTURE,
+                status=Status.NONFINITE,
+                signature=comparison.flaw,
+                detail="its outputs are not finite on the CPU, so that no answer can be right: give it other inputs, "
+                "or other weights",
+                notes=reference_model.notes,
+            )
+        if case.subject.task == FORWARD and case.layer is None and comparison.same_for_all:
+            raise ModelError(
+                "its outputs are the same for other images, so that a constant would be right: give it weights, or "
+                "inputs, by which they differ"
             )
         around = Surroundings()
         outcome = _Run(case, reference_model, comparison, device).outcome_of(system, pictures, calls, keep)

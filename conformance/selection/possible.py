@@ -11,18 +11,18 @@ from conformance.defects.minimal import MinimalCases
 from conformance.programs.workarounds import WORKAROUNDS
 from conformance.systems.loading import models_of
 from conformance.systems.protocol import System
+from conformance.systems.user_model import may_be_users
 from conformance.targets.protocol import Target
 
 
 def require_possible(text: str, systems: Mapping[str, System], targets: Mapping[str, Target]) -> None:
-    """Whether some case has this id, by these systems and targets, each under its name. Raises UserError with what
-    is not known of it, and the nearest that is."""
+    """Whether some case has this id, by these systems and targets, each under its name; a model that a user named may
+    be anything. Raises UserError with what is not known of it, and the nearest that is."""
     part = parse_id(text)
     if ":" in part.model:
         defect, _, minimal = part.model.partition(":")
         MinimalCases(known_defect(defect)).minimal(minimal)
-    else:
-        models = models_of(systems)
+    elif (models := models_of(systems)).get(part.model) or not may_be_users(part.model):
         name, variant, task = models[check("model", part.model, models)]
         if part.layer:
             check(f"layer of {part.model}", part.layer, systems[name].layers(variant, task))

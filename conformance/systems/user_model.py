@@ -16,7 +16,6 @@ from conformance.cases.outcome import Strict
 from conformance.core.errors import UserError
 from conformance.core.groups import Group
 from conformance.core.requirements import missing_packages
-from conformance.core.text import shortened
 from conformance.systems.base import BaseSystem
 from conformance.systems.protocol import Model
 from conformance.systems.zoo import SOURCES
@@ -126,9 +125,9 @@ def model_spec(source: str, **asked: object) -> ModelSpec | None:
     return ModelSpec.model_validate({"source": source, "kind": kind, **asked})
 
 
-def no_model(source: str) -> UserError:
-    """The error for what names no model."""
-    return UserError(f"unknown model {shortened(source, 80)!r}. Give {FORMS}")
+def may_be_users(name: str) -> bool:
+    """Whether the name of a model in an id may be that of one which a user named."""
+    return name.partition("-")[0] in (*SOURCES, "pt2", "own")
 
 
 class Made(Protocol):

@@ -61,7 +61,8 @@ def made(spec: ModelSpec) -> Made:
         layers=layers,
         parameters=sum(parameter.numel() for parameter in module.parameters()),
     )
-    model = Model(module, layers, str(found.key), found.rows, found.notes, found.detector)
+    detector = found.detector if spec.pictures else None
+    model = Model(module, layers, str(found.key), found.rows, found.notes, detector)
     return Made(
         model,
         lambda subject, index: _inputs(found, spec, subject.batch, _size(subject), index),
