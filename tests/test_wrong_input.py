@@ -284,25 +284,26 @@ COMMANDS = {
     "lint ''": "unknown model ''",
     "lint yolo26q": "unknown model 'yolo26q'; did you mean 'yolo26",
     "lint :": "unknown model ':'",
-    "lint .x:y": ".x:y cannot be loaded: TypeError",
+    "lint .x:y": "unknown model '.x:y'",
     "lint nowhere:net": "nowhere:net cannot be loaded: ModuleNotFoundError",
     "lint breaks:f": "breaks:f cannot be loaded: SyntaxError",
     "lint raises:f": "raises:f cannot be loaded: ZeroDivisionError: on import",
     "lint exits:f": "exits:f cannot be loaded: SystemExit",
     "lint test_wrong_input:nobody": "test_wrong_input:nobody cannot be loaded: AttributeError",
-    "lint test_wrong_input:NOTHING": "test_wrong_input:NOTHING cannot be built: TypeError",
+    "lint test_wrong_input:NOTHING": "returns NoneType; expected an nn.Module",
     "lint test_wrong_input:factory_raises": "cannot be built: RuntimeError: first line",
     "lint test_wrong_input:factory_exits": "cannot be built: SystemExit: I am no model",
     "lint test_wrong_input:factory_with_arguments": "cannot be built: TypeError",
     "lint test_wrong_input:factory_of_text": "returns str; expected an nn.Module, or one and its inputs",
     "lint test_wrong_input:factory_of_three": "returns tuple; expected an nn.Module, or one and its inputs",
-    "lint test_wrong_input:factory_of_wrong_inputs": "returns inputs that are str; expected a tuple of tensors",
+    "lint test_wrong_input:factory_of_wrong_inputs": "its inputs are str; expected a tuple, or a dict, of tensors",
     "lint test_wrong_input:wrong_channels --resolution 8": "test_wrong_input:wrong_channels cannot be exported: ",
     "lint nowhere.pt2": "nowhere.pt2 cannot be read: there is no such file",
     "lint empty.pt2/": "cannot be read",
     "lint net.pt2 --batch 2": "--batch is only for a model that is exported here",
     "lint net.pt2 --resolution 64": "--resolution is only for a model that is exported here",
     "lint net.pt2": "net.pt2 is refused: it is no archive of torch.export",
+    "lint torchvision:resnet19": "unknown architecture of torchvision 'resnet19'; did you mean 'resnet18'?",
     # lint: its options
     "lint toydet98k --hardware inf3": "unknown hardware 'inf3'",
     "lint toydet98k --hardware ''": "unknown hardware ''",
@@ -329,6 +330,42 @@ COMMANDS = {
     "lint toydet98k --workarounds none+slice": "--workarounds 'none+slice': none stands alone",
     "lint toydet98k --workarounds slice+slice": "--workarounds names 'slice' twice",
     "lint toydet98k --json --sarif": "--json and --sarif exclude one another",
+    # check: what is asked before anything is built
+    "check": "Missing argument",
+    "check ''": "unknown model ''",
+    "check yolo26q": "unknown model 'yolo26q'; did you mean 'yolo26",
+    "check nowhere.pt": "nowhere.pt cannot be read: there is no such file",
+    "check nowhere/net.yaml": "nowhere/net.yaml cannot be read: there is no such file",
+    "check net.onnx": "unknown model 'net.onnx'",
+    "check toydet98k --target emulater": "unknown target 'emulater'; did you mean 'emulator'?",
+    "check toydet98k --target ''": "--target '' has a name that is empty",
+    "check toydet98k --target neuron": "neuron needs ",
+    "check nowhere:net --target openvino": "nowhere:net cannot be loaded: ModuleNotFoundError",
+    "check toydet98k --batch two": "--batch takes whole numbers, such as 1,2,4, not 'two'",
+    "check toydet98k --batch 0 --target openvino": "batch 0 is impossible",
+    "check toydet98k --resolution big --target openvino": "resolution 'big' is not HEIGHTxWIDTH",
+    "check toydet98k --resolution 20 --target openvino": "is not divisible by",
+    "check toydet98k --dtype float31 --target openvino": "unknown dtype 'float31'; did you mean",
+    "check toydet98k --layers stem": "leave out --layers, --depth and --groups",
+    "check nowhere:net --layers ,": "--layers ',' has a name that is empty",
+    "check nowhere:net --depth 0": "Invalid value for '--depth'",
+    "check nowhere:net --groups boxes=4": "--groups 'boxes=4' is no name such as boxes",
+    "check nowhere:net --groups boxes,boxes": "--groups names 'boxes' twice",
+    "check nowhere:net --images nowhere --target openvino": "there is no folder nowhere of pictures",
+    "check nowhere:net --images ''": "--images is empty",
+    "check nowhere:net --isolated=1": "--isolated",
+    "check nowhere:net --calibrate=1": "--calibrate",
+    "check nowhere:net --no-calibrate=1": "--no-calibrate",
+    "check nowhere:net --weights nowhere.pt --target openvino": "there are no weights 'nowhere.pt'",
+    "check nowhere:net --weights shapes --target openvino": "own takes no weights: it has its own",
+    "check nowhere:net --hardware inf3 --target emulator": "unknown hardware of emulator 'inf3'",
+    "check nowhere:net --sdk 1.0 --target emulator": "unknown SDK release '1.0'",
+    "check nowhere:net --settings O1 --target openvino": "unknown setting of openvino 'O1'",
+    "check nowhere:net --workarounds slize --target openvino": "unknown workaround 'slize'; did you mean 'slice'?",
+    "check nowhere:net --calls 1": "--calls 1 is impossible: a whole number, 2 to",
+    "check nowhere:net --case-timeout 0": "--case-timeout 0.0 is impossible: seconds, more than 0",
+    "check nowhere:net --records file": "--records file is no folder",
+    "check nowhere:net --json=1": "--json",
     # analyze: no torch-neuronx here, and what is asked before
     "analyze": "Missing argument",
     "analyze toydet98k --batch 0": "Invalid value for '--",
@@ -491,6 +528,14 @@ PLUGIN = {
     "--accept --reason ''": "--reason is empty",
     "--link https://example.org": "--link is only for --accept",
     "--accept --reason x --programs file/below": "--programs file/below cannot be written to",
+    "--model nowhere:net": "--model says which model: leave out --profile",
+    "--model ''": "--model says which model: leave out --profile",
+    "--layers stem": "--layers is only for --model: leave it out",
+    "--depth 1": "--depth is only for --model: leave it out",
+    "--groups boxes": "--groups is only for --model: leave it out",
+    "--isolated": "--isolated is only for --model: leave it out",
+    "--calibrate": "--calibrate is only for --model: leave it out",
+    "--no-calibrate": "--no-calibrate is only for --model: leave it out",
     "--hypothesis-profile weekly": "unknown hypothesis profile 'weekly'",
 }
 
@@ -521,6 +566,32 @@ def test_command(here: Path, words: str) -> None:
     assert len(done.stderr) < 700
     assert done.stderr.strip().isprintable()
     assert "Traceback" not in done.output
+
+
+# With --model, and no profile.
+OF_A_MODEL = {
+    "--model ''": "--model is empty",
+    "--model nowhere": "unknown model 'nowhere'",
+    "--model nowhere:net --system toydet": "--model says which model: leave out --system",
+    "--model nowhere:net --depth many": "--depth many is impossible: a whole number, 1 or more",
+    "--model nowhere:net --groups a=b": "--groups 'a=b' is no name such as boxes",
+    "--model nowhere:net --layers ''": "--layers '' has a name that is empty",
+    "--model nowhere:net --calibrate --no-calibrate": "--calibrate and --no-calibrate exclude one another",
+    "--model nowhere:net --target emulater": "unknown target 'emulater'; did you mean 'emulator'?",
+    "--model nowhere:net --target openvino": "nowhere:net cannot be loaded: ModuleNotFoundError",
+    "--model toydet98k --target openvino --case nonsense": "'nonsense' is no case id; one looks like",
+    "--model toydet98k --target openvino --batch 0": "batch 0 is impossible",
+}
+
+
+@pytest.mark.parametrize("words", OF_A_MODEL)
+def test_option_of_a_model(here: Path, pytester: pytest.Pytester, words: str) -> None:
+    os.chdir(here)
+    with pytest.raises(pytest.UsageError) as error:
+        pytester.parseconfigure(SUITE, "-p", "no:cacheprovider", *shlex.split(words))
+    (message,) = error.value.args
+    assert OF_A_MODEL[words] in message
+    assert message.isprintable()
 
 
 @pytest.mark.parametrize("words", PLUGIN)

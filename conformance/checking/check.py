@@ -16,7 +16,14 @@ from conformance.defects.catalogue import DEFECTS
 from conformance.defects.offering import offered
 from conformance.results.records import RecordWriter
 from conformance.running.worker import Worker
-from conformance.selection.model import ModelRequest, best_target, described, layer_cases, select_model
+from conformance.selection.model import (
+    ModelRequest,
+    best_target,
+    check_request,
+    described,
+    layer_cases,
+    select_model,
+)
 from conformance.selection.selection import Selection
 from conformance.systems.loading import load_system
 from conformance.targets.loading import load_target
@@ -54,6 +61,7 @@ def prepared(request: ModelRequest, worker: Worker, tell: Tell = _nobody, built:
     request = replace(request, targets=targets)
     if built or request.model.spec is None:
         return select_model(request)
+    check_request(request)
     tell(f"building {request.model.variant}")
     variables = load_target(targets[0]).variables
     try:

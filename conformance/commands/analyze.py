@@ -90,9 +90,11 @@ def support_json(found: Sequence[OperatorSupport]) -> str:
 
 
 def main(
-    model: Annotated[str, typer.Argument(help="yolo26x-detect, or package.module:factory.")],
+    model: Annotated[str, typer.Argument(help="A model as `conformance check` takes it, but no .pt2 file.")],
     batch: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 1,
-    resolution: Annotated[str, typer.Option(help="Height x width of the images in pixels.")] = "640x640",
+    resolution: Annotated[
+        str | None, typer.Option(help="Height x width of the images in pixels; else the model's own, or 640x640.")
+    ] = None,
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
     workarounds: Workarounds = None,
     as_json: AsJson = False,

@@ -71,9 +71,8 @@ class Finding:
 def lint(model: str, spec: TraceSpec, hardware: str, sdk: str) -> list[Finding]:
     """Every known defect that a model meets on hardware with an SDK release, in the order of its graph.
 
-    A model is one of a system, `yolo26x-detect`; a callable that returns an nn.Module, or one and its inputs,
-    `package.module:factory`; or an ExportedProgram's file. Of one that torch.export cannot capture only what
-    torch-xla does not lower is named. Raises UserError for what is none of them.
+    A model is one of a system, `yolo26x-detect`, or any that `conformance check` takes. Of one that torch.export
+    cannot capture only what torch-xla does not lower is named. Raises UserError for what is none of them.
     """
     check("hardware", hardware, Emulator.hardware)
     limit(spec.dtype)
@@ -256,12 +255,17 @@ def _result(one: Finding, model: str) -> dict[str, Any]:
 
 
 def main(
-    model: Annotated[str, typer.Argument(help="yolo26x-detect, package.module:factory, or a .pt2 file.")],
+    model: Annotated[
+        str, typer.Argument(help="A model as `conformance check` takes it: yolo26x-detect, a factory, a file.")
+    ],
     hardware: Annotated[str, typer.Option(help="inf2, trn1 or trn2.")] = "inf2",
     sdk: Annotated[str, typer.Option(help="SDK release.")] = "2.29.1",
     batch: Annotated[int | None, typer.Option(min=1, help="Images at a time; else 1. A .pt2 has its own.")] = None,
     resolution: Annotated[
-        str | None, typer.Option(help="Height x width of the images in pixels; else 640x640. A .pt2 has its own.")
+        str | None,
+        typer.Option(
+            help="Height x width of the images in pixels; else the model's own, or 640x640. A .pt2 has its own."
+        ),
     ] = None,
     dtype: Annotated[str, typer.Option(help="float32, bfloat16, float16, matmult-bf16 or all-bf16.")] = "float32",
     workarounds: Workarounds = None,
@@ -272,7 +276,7 @@ def main(
     options.at_most_one(as_json=as_json, sarif=sarif)
     is_exported = not model.endswith(".pt2")
     options.only_with("a model that is exported here", is_exported, batch=batch, resolution=resolution is not None)
-    spec = trace_spec(batch or 1, "640x640" if resolution is None else resolution, dtype, workarounds)
+    spec = trace_spec(batch or 1, resolution, dtype, workarounds)
     found = lint(model, spec, hardware, sdk)
     if as_json or sarif:
         typer.echo(findings_sarif(found, model) if sarif else findings_json(found))

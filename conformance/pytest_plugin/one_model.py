@@ -21,7 +21,7 @@ from conformance.systems.user_model import UserModel
 # What a process that pytest-xdist starts is told: what the model's system is loaded by.
 _TOLD = "conformance_model"
 # What says which model, so that nothing beside it can.
-_IN_MODEL = ("system", "variant", "task")
+_IN_MODEL = ("profile", "system", "variant", "task")
 _WORKER: pytest.StashKey[Worker] = pytest.StashKey()
 _MODEL: pytest.StashKey[str] = pytest.StashKey()
 

@@ -81,7 +81,7 @@ def add(parser: pytest.Parser) -> None:
     def option(name: str, **settings: Any) -> None:
         group.addoption(f"{PREFIX}{name}", dest=_dest(name), **settings)
 
-    option("profile", default="quick", metavar="NAME", help="quick, full, or a TOML file (default: quick)")
+    option("profile", metavar="NAME", help="quick, full, or a TOML file (default: quick)")
     option("target", metavar="NAMES", help="devices under test: emulator, xla, neuron, neuron-native, "
                     "openvino, onnxruntime, inductor, or package.module:attribute (default: profile's)")  # fmt: skip
     for axis, example in (

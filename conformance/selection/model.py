@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from itertools import product
+from pathlib import Path
 
 from conformance.cases.case import (
     LONG_DTYPES,
@@ -14,6 +15,7 @@ from conformance.cases.case import (
     Subject,
     check_size,
     check_stride,
+    parse_id,
     parse_resolution,
     weights_name,
 )
@@ -22,8 +24,9 @@ from conformance.compare.limits import limit
 from conformance.core.errors import UserError, check, not_there
 from conformance.core.loading import Requiring, why_missing
 from conformance.programs.workarounds import WORKAROUNDS
+from conformance.scenes.pictures import find_pictures
 from conformance.selection.expand import Chosen, check_offers, columns
-from conformance.selection.selection import Selection
+from conformance.selection.selection import BUILT_IN, Selection
 from conformance.systems.loading import load_system, models_of, system_names
 from conformance.systems.protocol import System
 from conformance.systems.user_model import FORMS, ModelSpec, UserModel, model_spec
@@ -87,23 +90,42 @@ def best_target() -> str:
     return next(name for name in BEST if load_target(name).missing() is None)
 
 
-def select_model(request: ModelRequest) -> Selection:
-    """The cases of a model that was `described`. Raises UserError for whatever cannot be."""
-    model = request.model
-    system = load_system(model.system)
+def check_request(request: ModelRequest) -> dict[str, Target]:
+    """The targets of a request, by what they are loaded by. Raises UserError for whatever cannot be, as far as that
+    is known before the model is built."""
+    chosen, system = request.chosen, load_system(request.model.system)
     targets = {spec: load_target(spec) for spec in request.targets or (best_target(),)}
     things: list[Requiring] = [system, *targets.values()]
     if reason := next(filter(None, map(why_missing, things)), None):
         raise UserError(reason)
-    for name in {name for names in request.chosen.workarounds or () for name in names}:
+    for name in {name for names in chosen.workarounds or () for name in names}:
         check("workaround", name, WORKAROUNDS)
-    check_offers(request.chosen, targets)
+    check_offers(chosen, targets)
+    for dtype in chosen.dtypes or ():
+        limit(check("dtype", LONG_DTYPES.get(dtype, dtype), SHORT_DTYPES))
+    for batch, resolution in product(chosen.batches or [BATCH], chosen.resolutions or [RESOLUTION]):
+        check_size(batch, *parse_resolution(resolution))
+    for spec in chosen.weights or ():
+        if spec not in BUILT_IN and not Path(spec).is_file():
+            raise UserError(
+                f"there are no weights {spec!r}: give {', '.join(BUILT_IN)}, or a .pt or .safetensors file"
+            )
+        if not system.takes_weights:
+            raise UserError(f"{system.name} takes no weights: it has its own; leave out --weights")
+    if request.pictures is not None:
+        find_pictures(Path(request.pictures))
+    if request.case is not None:
+        parse_id(request.case)
+    return targets
+
+
+def select_model(request: ModelRequest) -> Selection:
+    """The cases of a model that was `described`. Raises UserError for whatever cannot be."""
+    model, targets = request.model, check_request(request)
+    system = load_system(model.system)
     chosen = replace(request.chosen, sdks=request.chosen.sdks or _newest(targets))
-    subjects = list(_subjects(model, system, chosen))
-    for subject in subjects:
-        limit(subject.dtype)
     in_columns = [column for spec, target in targets.items() for column in columns(_NO_AXES, chosen, spec, target)]
-    models = [Case(subject, column) for subject, column in product(subjects, in_columns)]
+    models = [Case(subject, column) for subject, column in product(_subjects(model, system, chosen), in_columns)]
     layers = layer_cases(models, system.layers(model.variant, model.task)) if request.isolated else []
     if request.case is not None:
         models, layers = _narrowed(request.case, models, layers)
@@ -148,7 +170,7 @@ def _subjects(model: Named, system: System, chosen: Chosen) -> Iterator[Subject]
     sizes = [parse_resolution(resolution) for resolution in chosen.resolutions or native]
     for batch, size, dtype, name in product(chosen.batches or [BATCH], sizes, dtypes, weights):
         check_stride(*size, system.stride(model.task))
-        yield Subject(system.name, model.variant, model.task, *check_size(batch, *size), dtype, name)
+        yield Subject(system.name, model.variant, model.task, batch, *size, dtype, name)
 
 
 def _narrowed(id_: str, models: list[Case], layers: list[Case]) -> tuple[list[Case], list[Case]]:

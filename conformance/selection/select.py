@@ -15,14 +15,11 @@ from conformance.core.loading import why_missing
 from conformance.defects.catalogue import DEFECTS
 from conformance.programs.workarounds import WORKAROUNDS
 from conformance.selection.expand import Chosen, check_offers, columns, expand
-from conformance.selection.selection import Selection
+from conformance.selection.selection import BUILT_IN, Selection
 from conformance.systems.loading import load_system, models_of
 from conformance.systems.protocol import System
 from conformance.targets.loading import load_target
 from conformance.targets.protocol import Target
-
-# Weights that are no file of the user's: those that come with the suite, those that ultralytics publishes.
-BUILT_IN = ("shapes", "pretrained")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from conformance.cases.case import Case, Column
 from conformance.systems.user_model import ModelSpec
 
+# Weights that are no file of the user's: those that come with the suite, those that ultralytics publishes.
+BUILT_IN = ("shapes", "pretrained")
+
 
 @dataclass(frozen=True)
 class Selection:

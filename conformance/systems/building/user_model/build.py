@@ -45,9 +45,18 @@ class Made:
     shape: Shape
 
 
-@lru_cache(maxsize=1)
 def made(spec: ModelSpec) -> Made:
-    """The model that a spec names. Raises UserError, and ModelError for what of it cannot be judged."""
+    """The model that a spec names; the last one is kept, but those that are only looked at. Raises UserError, and
+    ModelError for what of it cannot be judged."""
+    return _made(spec) if is_graph_only() else _kept(spec)
+
+
+@lru_cache(maxsize=1)
+def _kept(spec: ModelSpec) -> Made:
+    return _made(spec)
+
+
+def _made(spec: ModelSpec) -> Made:
     found = _found(spec)
     module, notes = _looked_over(found.module)
     found = replace(found, module=module, notes=(*found.notes, *notes))
