@@ -1,0 +1,103 @@
+"""`conformance survey`: which known defects the architectures of whole packages meet, release by release."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from conformance.cases import options
+from conformance.cases.case import check_size, parse_resolution
+from conformance.commands.arguments import AsJson, AsMarkdown
+from conformance.report.formatting import plural
+from conformance.results.records import say
+from conformance.survey.results import Lines, State, Surveyed
+from conformance.survey.run import Question, Survey, Tell
+from conformance.survey.tables import Tables, as_json, as_markdown, write_tables
+from conformance.systems.zoo import SOURCES
+
+_NAME = "survey.jsonl"
+
+
+@contextmanager
+def _progress() -> Iterator[Tell]:
+    """A bar on a terminal, else a line for each architecture; on stderr."""
+    console = Console(stderr=True, markup=False, emoji=False)
+    if not console.is_terminal:
+        yield lambda line, done, of: print(f"{done}/{of} {_said(line)}", file=sys.stderr, flush=True)
+        return
+    with Progress(console=console) as bar:
+        task = bar.add_task("survey", total=None)
+
+        def tell(line: Surveyed, done: int, of: int) -> None:
+            if line.state is not State.LINTED:
+                bar.console.print(_said(line), highlight=False, soft_wrap=True)
+            bar.update(task, completed=done, total=of, description=line.id)
+
+        yield tell
+
+
+def _said(line: Surveyed) -> str:
+    """`timm:resnet50: linted, 2 defects, 3.1 s`."""
+    found = plural(len(line.defects), "defect") if line.state is State.LINTED else line.why
+    return ", ".join(filter(None, (f"{line.id}: {line.state.value}", found, f"{line.seconds:.1f} s")))
+
+
+def main(
+    of: Annotated[str, typer.Option(help=f"Packages: {', '.join(SOURCES)}.")] = "torchvision",
+    sdk: Annotated[str, typer.Option(help="SDK releases, separated by commas.")] = "2.29.1",
+    hardware: Annotated[str, typer.Option(help="inf2, trn1, trn2; separated by commas.")] = "inf2",
+    match: Annotated[str | None, typer.Option(help="Only names like this: 'resnet*', 'timm:vit_*_224'.")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 1,
+    resolution: Annotated[
+        str | None, typer.Option(help="Height x width of the images in pixels; else each architecture's own.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that look at architectures.")] = 1,
+    timeout: Annotated[float, typer.Option(help="Seconds that an architecture may take.")] = 120.0,
+    output: Annotated[
+        Path, typer.Option(help="Folder of survey.md, .json, .html, and of the lines that a later run goes on from.")
+    ] = Path("matrices/tables"),
+    render: Annotated[bool, typer.Option("--render", help="Only write the tables of what is there.")] = False,
+    as_json_: AsJson = False,
+    markdown: AsMarkdown = False,
+) -> None:
+    """Look up the known defects in every architecture of a package: no compile, no run, no weights.
+
+    What was found out by the same versions is not found out again.
+    """
+    options.at_most_one(as_json=as_json_, markdown=markdown)
+    options.folder("--output", output, written=True)
+    size = None if resolution is None else parse_resolution(resolution)
+    if size is not None:
+        check_size(batch, *size)
+    wanted = {"--of": of, "--sdk": sdk, "--hardware": hardware}
+    sources, sdks, families = (tuple(options.names(name, text) or ()) for name, text in wanted.items())
+    question = Question(sources, sdks, families, options.given("--match", match), batch, size)
+    survey = Survey(question, Lines(output / _NAME), workers, options.seconds("--timeout", timeout))
+    lines = survey.lines.read(say) if render else _run(survey)
+    tables = Tables(tuple(lines), datetime.now(timezone.utc))
+    written = write_tables(tables, output)
+    if as_json_ or markdown:
+        typer.echo(as_json(tables) if as_json_ else as_markdown(tables), nl=False)
+    else:
+        _summary(tables, written)
+
+
+def _run(survey: Survey) -> list[Surveyed]:
+    with _progress() as tell:
+        return survey.run(tell, say)
+
+
+def _summary(tables: Tables, written: list[Path], echo: Callable[[str], None] = typer.echo) -> None:
+    for source, counts in tables.states.items():
+        echo(f"{source}: " + ", ".join(f"{count} {state.value}" for state, count in counts.items()))
+    for row in tables.defects:
+        echo(f"{row.id}: " + ", ".join(f"{count} in {column}" for column, count in row.seen.items()))
+    echo("written: " + ", ".join(map(str, written)))

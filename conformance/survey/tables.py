@@ -1,0 +1,226 @@
+"""A survey as tables: Markdown, JSON, and one HTML file that needs no other."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from conformance.core.text import json_by_line
+from conformance.defects.catalogue import DEFECTS
+from conformance.report.formatting import markdown_table, natural, plural
+from conformance.report.markdown import escape
+from conformance.survey.results import SCHEMA, Place, State, Struck, Surveyed
+
+ABOUT = (
+    "Which known defects each architecture meets, told from its graph alone: nothing was compiled and nothing ran on "
+    "a device. An architecture without one is not thereby right."
+)
+
+
+@dataclass(frozen=True)
+class DefectRow:
+    """A defect, in how many architectures it was seen in each column, and the workarounds that help there."""
+
+    id: str
+    title: str
+    certainty: str
+    link: str
+    seen: Mapping[str, int]
+    workarounds: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Lines of a survey, and when it was made. `columns` are all that were looked up, `2.29.1/inf2`."""
+
+    lines: tuple[Surveyed, ...]
+    generated: datetime
+    columns: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        found = dict.fromkeys(column for line in self.lines for column in line.columns)
+        object.__setattr__(self, "columns", tuple(sorted(found, key=natural)))
+
+    @property
+    def sources(self) -> dict[str, list[Surveyed]]:
+        """Lines by their source, sorted by name."""
+        found: dict[str, list[Surveyed]] = {}
+        for line in self.lines:
+            found.setdefault(line.source, []).append(line)
+        return {source: sorted(lines, key=lambda line: natural(line.name)) for source, lines in found.items()}
+
+    @property
+    def states(self) -> dict[str, dict[State, int]]:
+        """How many of each source came how far."""
+        counts = {source: Counter(line.state for line in lines) for source, lines in self.sources.items()}
+        return {source: {state: count[state] for state in State if count[state]} for source, count in counts.items()}
+
+    @property
+    def versions(self) -> str:
+        """`suite 0.2.0+g268b420; torch 2.13.0, timm 1.0.31`."""
+        suites = dict.fromkeys(f"suite {line.revision}" for line in self.lines)
+        packages = dict.fromkeys(f"{name} {number}" for line in self.lines for name, number in line.versions.items())
+        return f"{', '.join(suites)}; {', '.join(packages)}"
+
+    @property
+    def defects(self) -> list[DefectRow]:
+        """What was seen, the most frequent first."""
+        seen: dict[str, Counter[str]] = {}
+        helps: dict[str, dict[str, None]] = {}
+        for struck in (struck for line in self.lines for struck in line.defects):
+            seen.setdefault(struck.defect, Counter()).update(struck.columns)
+            helps.setdefault(struck.defect, {}).update(dict.fromkeys(struck.workarounds))
+        rows = [_defect_row(id_, counts, tuple(helps[id_])) for id_, counts in seen.items()]
+        return sorted(rows, key=lambda row: (-max(row.seen.values()), row.id))
+
+    def met(self, line: Surveyed, column: str) -> list[Struck] | None:
+        """The defects of an architecture in a column; None where that was not found out."""
+        if line.state is not State.LINTED or column not in line.columns:
+            return None
+        return [struck for struck in line.defects if column in struck.columns]
+
+
+def _defect_row(id_: str, seen: Mapping[str, int], helps: tuple[str, ...]) -> DefectRow:
+    defect = DEFECTS.get(id_)
+    if defect is None:  # of a package that is not installed here
+        return DefectRow(id_, "", "", "", seen, helps)
+    return DefectRow(id_, defect.title, defect.evidence.value, defect.links[0], seen, helps)
+
+
+def place_text(place: Place) -> str:
+    """`model.10 split_with_sizes 1x256x20x20`."""
+    return " ".join(filter(None, (place.module, place.operator, "x".join(map(str, place.shape)))))
+
+
+def parameters_text(count: int | None) -> str:
+    """In millions."""
+    return "" if count is None else f"{count / 1e6:,.4g}"
+
+
+def as_markdown(tables: Tables) -> str:
+    """The whole file."""
+    blocks = [
+        "# Survey",
+        ABOUT,
+        f"Generated {tables.generated:%Y-%m-%d %H:%M} {tables.generated.tzname() or ''}: {escape(tables.versions)}.",
+        _states(tables),
+        "## Known defects",
+        "In how many architectures each was seen.",
+        _defects(tables),
+        *(block for source, lines in tables.sources.items() for block in _source(tables, source, lines)),
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _states(tables: Tables) -> str:
+    states = [state for state in State if any(state in counts for counts in tables.states.values())]
+    head = ["source", "architectures", *(state.value for state in states)]
+    rows = (
+        [source, str(sum(counts.values())), *(str(counts.get(state, 0)) for state in states)]
+        for source, counts in tables.states.items()
+    )
+    return markdown_table(head, rows)
+
+
+def _defects(tables: Tables) -> str:
+    head = ["defect", "what", "certainty", *map(escape, tables.columns), "use instead"]
+    return markdown_table(
+        head,
+        (
+            [
+                f"[{escape(row.id)}]({row.link})" if row.link else escape(row.id),
+                escape(row.title),
+                row.certainty,
+                *(str(row.seen.get(column, 0)) for column in tables.columns),
+                escape(", ".join(row.workarounds)) or "-",
+            ]
+            for row in tables.defects
+        ),
+    )
+
+
+def _source(tables: Tables, source: str, lines: Sequence[Surveyed]) -> Iterator[str]:
+    yield f"## {source}"
+    found = ", ".join(f"{count} {state.value}" for state, count in tables.states[source].items())
+    yield f"{plural(len(lines), 'architecture')}: {found}. A defect has the number of its places behind it."
+    head = ["architecture", "million parameters", "resolution", *map(escape, tables.columns)]
+    yield markdown_table(
+        head,
+        (
+            [escape(line.name), parameters_text(line.parameters), line.resolution or "", *_cells(tables, line)]
+            for line in lines
+        ),
+    )
+
+
+def _cells(tables: Tables, line: Surveyed) -> Iterator[str]:
+    """Of every column; that of one like the first says so."""
+    if line.state is not State.LINTED:
+        said = escape(f"{line.state.value}: {line.why}" if line.why else line.state.value)
+        yield from [said, *[line.state.value] * (len(tables.columns) - 1)]
+        return
+    for column in tables.columns:
+        met = tables.met(line, column)
+        yield "not looked up" if met is None else _struck_text(met)
+
+
+def _struck_text(met: Sequence[Struck]) -> str:
+    return ", ".join(f"{escape(struck.defect)} {struck.count}" for struck in met) or "none"
+
+
+def as_json(tables: Tables) -> str:
+    """An object; `architectures` last, one a line."""
+    content = {
+        "schema": SCHEMA,
+        "generated": tables.generated.isoformat(timespec="seconds"),
+        "about": ABOUT,
+        "columns": tables.columns,
+        "revisions": list(dict.fromkeys(line.revision for line in tables.lines)),
+        "versions": {name: number for line in tables.lines for name, number in line.versions.items()},
+        "states": {
+            source: {state.value: n for state, n in counts.items()} for source, counts in tables.states.items()
+        },
+        "defects": {
+            row.id: {"title": row.title, "certainty": row.certainty, "link": row.link} for row in tables.defects
+        },
+        "architectures": [_json_line(line) for lines in tables.sources.values() for line in lines],
+    }
+    return json_by_line(content, "architectures", separators=(",", ":"))
+
+
+def _json_line(line: Surveyed) -> dict[str, Any]:
+    """What is the same of all, or empty, is left out."""
+    shared = {"versions", "record_schema", "revision", "asked"}
+    return json.loads(line.model_dump_json(exclude=shared, exclude_none=True))  # type: ignore[no-any-return]
+
+
+def as_html(tables: Tables) -> str:
+    """The whole file. It asks for nothing from the network, and without scripts it is still a table."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("survey.html.j2").render(
+        tables=tables, about=ABOUT, states=list(State), place=place_text, millions=parameters_text, plural=plural
+    )
+
+
+def write_tables(tables: Tables, folder: Path) -> list[Path]:
+    """Write `survey.md`, `.json` and `.html` into a folder, which is made. Returns their paths."""
+    texts = {"md": as_markdown(tables), "json": as_json(tables), "html": as_html(tables)}
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"survey.{ending}" for ending in texts]
+    for path, text in zip(paths, texts.values(), strict=True):
+        path.write_text(text, encoding="utf-8")
+    return paths
