@@ -16,6 +16,7 @@ from rich.progress import Progress
 from conformance.cases import options
 from conformance.cases.case import check_size, parse_resolution
 from conformance.commands.arguments import AsJson, AsMarkdown
+from conformance.core.errors import UserError
 from conformance.report.formatting import plural
 from conformance.results.records import say
 from conformance.survey.results import Lines, State, Surveyed
@@ -73,6 +74,7 @@ def main(
     What was found out by the same versions is not found out again.
     """
     options.at_most_one(as_json=as_json_, markdown=markdown)
+    options.only_with("a survey that is made", not render, match=match, resolution=resolution is not None)
     options.folder("--output", output, written=True)
     size = None if resolution is None else parse_resolution(resolution)
     if size is not None:
@@ -81,13 +83,20 @@ def main(
     sources, sdks, families = (tuple(options.names(name, text) or ()) for name, text in wanted.items())
     question = Question(sources, sdks, families, options.given("--match", match), batch, size)
     survey = Survey(question, Lines(output / _NAME), workers, options.seconds("--timeout", timeout))
-    lines = survey.lines.read(say) if render else _run(survey)
+    lines = _there(survey.lines) if render else _run(survey)
     tables = Tables(tuple(lines), datetime.now(timezone.utc))
     written = write_tables(tables, output)
     if as_json_ or markdown:
         typer.echo(as_json(tables) if as_json_ else as_markdown(tables), nl=False)
     else:
         _summary(tables, written)
+
+
+def _there(lines: Lines) -> list[Surveyed]:
+    """Those of an earlier survey. Raises UserError."""
+    if not (found := lines.read(say)):
+        raise UserError(f"there is no survey in {lines.path.parent}: leave --render out")
+    return found
 
 
 def _run(survey: Survey) -> list[Surveyed]:

@@ -8,12 +8,14 @@ import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from typing import cast
 
 from conformance.core.deferred import torch
 from conformance.core.errors import UserError, first_line
 from conformance.survey.results import State, Surveyed
-from conformance.systems.zoo import SOURCES, zoo
+from conformance.systems.zoo import SOURCES, Zoo
 
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "Cannot allocate memory")
 
@@ -21,9 +23,10 @@ _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "Cannot allocate
 @dataclass(frozen=True)
 class Job:
     """An architecture, and what is looked up in its graph: for each column, `2.29.1/inf2`, the versions of the
-    packages and the hardware. `resolution` None is the architecture's own."""
+    packages and the hardware. `resolution` None is the architecture's own, `builder` the module that makes it."""
 
     source: str
+    builder: str
     name: str
     batch: int
     resolution: tuple[int, int] | None
@@ -80,7 +83,10 @@ def _version(name: str) -> str:
 
 
 def prepare() -> None:
-    """One thread, and nothing on the terminal: torch and the packages say a lot while they build and trace."""
+    """One thread, and nothing on the terminal: torch and the packages say a lot while they build and trace.
+
+    What every architecture needs is loaded here, where no architecture's time runs.
+    """
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
     os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", YOLO_OFFLINE="true")
@@ -88,11 +94,18 @@ def prepare() -> None:
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
     os.dup2(null, 2)
+    from conformance.survey.looking import warm_up
+
+    warm_up()
 
 
-def names(source: str) -> list[str]:
-    """Every architecture of a source."""
-    return zoo(source).names()
+def names(builder: str) -> list[str]:
+    """Every architecture that a module makes."""
+    return _zoo(builder).names()
+
+
+def _zoo(builder: str) -> Zoo:
+    return cast(Zoo, import_module(builder))
 
 
 def survey(job: Job) -> str:
@@ -106,7 +119,7 @@ def _surveyed(job: Job) -> Surveyed:
     from conformance.survey.looking import NotExported, exported, struck
 
     try:
-        built = zoo(job.source).build(job.name, fake=True)
+        built = _zoo(job.builder).build(job.name, fake=True)
     except Exception as error:  # noqa: BLE001 (whatever a package raises)
         return job.surveyed(_state(error, State.NOT_BUILT), _why(error))
     resolution = built.resolution if job.resolution is None or built.fixed else job.resolution

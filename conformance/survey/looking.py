@@ -40,6 +40,11 @@ class Exported:
         return sum(node.op == "call_function" for node in nodes_of(self.graph))
 
 
+def warm_up() -> None:
+    """Load what torch.export loads at its first use."""
+    torch.export.export(torch.nn.Identity(), (torch.zeros(1),), strict=False)
+
+
 def exported(built: Architecture, batch: int, resolution: tuple[int, int]) -> Exported:
     """The graph of an architecture for images of a resolution. Raises NotExported.
 

@@ -65,8 +65,9 @@ class Question:
     def jobs(self, source: str, names: Sequence[str]) -> list[Job]:
         """One for each architecture that is asked for."""
         chosen = [name for name in names if self.match is None or _fits(self.match, source, name)]
+        builder = SOURCES[source].builder
         shared = (self.batch, self.resolution, self.columns, child.versions(source), suite_revision())
-        return [Job(source, name, *shared) for name in chosen]
+        return [Job(source, builder, name, *shared) for name in chosen]
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class Survey:
         found: list[Job] = []
         for source in self.question.sources:
             try:
-                listed = pool.schedule(child.names, args=[source], timeout=_LISTING).result()
+                listed = pool.schedule(child.names, args=[SOURCES[source].builder], timeout=_LISTING).result()
             except Exception as error:
                 raise UserError(f"the architectures of {source} cannot be listed: {first_line(error)}") from error
             found += self.question.jobs(source, listed)
