@@ -15,12 +15,14 @@ from typing import Any
 
 import pytest
 from pebble import ProcessExpired
+from torch import nn
 from typer.testing import CliRunner
 
 from conformance.commands.cli import app
 from conformance.core.errors import UserError
 from conformance.survey import child
 from conformance.survey import run as running
+from conformance.survey.families import Outline, outline, smallest
 from conformance.survey.results import Lines, Place, State, Struck, Surveyed
 from conformance.survey.run import Question, Survey
 from conformance.survey.tables import Tables, as_html, as_json, as_markdown
@@ -129,7 +131,7 @@ def test_what_was_cut_off_is_made_again_and_nothing_else(
     ],
 )
 def test_what_other_versions_made_is_made_again(toys_known: None, change: dict[str, object], again: bool) -> None:
-    (job,) = question("healthy").jobs("toys", ["healthy", "splits"])
+    (job,) = question().jobs("toys", ["healthy"])
     line = job.surveyed(State.LINTED).model_copy(update=change)
     assert job.is_answered_by(line) is not again
 
@@ -170,6 +172,33 @@ def test_nothing_to_look_at_is_wrong_input(toys_known: None, tmp_path: Path, mon
 def test_two_surveys_do_not_write_to_one_file(toys_known: None, tmp_path: Path) -> None:
     with running._alone(tmp_path / "survey.jsonl"), pytest.raises(UserError, match="another survey writes to"):
         surveyed(tmp_path / "survey.jsonl", question())
+
+
+def test_a_family_is_of_the_same_kinds_of_layers_whatever_their_number() -> None:
+    def net(width: int, *more: nn.Module, kernel: int = 3, groups: int = 1) -> nn.Module:
+        return nn.Sequential(nn.Conv2d(width, width, kernel, groups=groups), *more)
+
+    nets = {
+        "wide": net(16),
+        "narrow": net(8),
+        "deep": net(8, nn.Conv2d(8, 8, 3)),
+        "larger-kernel": net(16, kernel=5),
+        "depthwise": net(16, groups=16),
+        "activated": net(16, nn.ReLU()),
+    }
+    outlines = [outline(name, module) for name, module in nets.items()]
+    assert smallest([*outlines, Outline("unbuildable"), Outline("unbuildable too")]) == [
+        *("narrow", "larger-kernel", "depthwise", "activated", "unbuildable", "unbuildable too")
+    ]
+
+
+def test_only_the_smallest_of_a_family_is_looked_at(
+    toys_known: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Survey, "_pool", lambda survey: nullcontext(Here()))
+    lines, made = surveyed(tmp_path / "survey.jsonl", replace(question("[hdu]*[a-z]y"), smallest=True))
+    assert made == ["toys: 1 architectures are of 1 families", "healthy"]
+    assert set(lines) == {"healthy"}
 
 
 class Rows(HTMLParser):

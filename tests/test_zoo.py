@@ -9,6 +9,7 @@ import torch
 
 from conformance.core.errors import UserError
 from conformance.programs.program import tensors
+from conformance.systems.building.zoo.architecture import made
 from conformance.systems.zoo import SOURCES, missing, zoo
 
 # The smallest of each package, and what another way leads to.
@@ -17,7 +18,7 @@ SMALL = [
     ("torchvision", "ssdlite320_mobilenet_v3_large"),
     ("timm", "test_resnet"),
     ("ultralytics", "yolo26n"),
-    ("ultralytics", "yolov8n-cls"),
+    ("ultralytics", "yolo11-cls-resnet18"),  # of published weights, by its file
     ("transformers", "mobilenet_v1"),
     ("transformers", "facebook/detr-resnet-50"),
 ]
@@ -60,6 +61,15 @@ def test_without_values_it_has_the_same_shapes(source: str, name: str) -> None:
 def test_a_name_that_is_none_of_a_package_is_wrong_input(source: str, name: str) -> None:
     with pytest.raises(UserError, match="unknown"):
         zoo(source).build(name)
+
+
+def test_a_constructor_reaches_no_network() -> None:
+    def fetches() -> torch.nn.Module:
+        torch.hub.load_state_dict_from_url("https://example.org/weights.pth")
+        return torch.nn.ReLU()
+
+    with pytest.raises(OSError, match="without network"):
+        made(fetches, False)
 
 
 def test_no_source_is_wrong_input() -> None:

@@ -60,6 +60,9 @@ def main(
     resolution: Annotated[
         str | None, typer.Option(help="Height x width of the images in pixels; else each architecture's own.")
     ] = None,
+    smallest: Annotated[
+        bool, typer.Option("--smallest", help="Of architectures of the same kinds of layers only the smallest.")
+    ] = False,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that look at architectures.")] = 1,
     timeout: Annotated[float, typer.Option(help="Seconds that an architecture may take.")] = 120.0,
     output: Annotated[
@@ -81,7 +84,7 @@ def main(
         check_size(batch, *size)
     wanted = {"--of": of, "--sdk": sdk, "--hardware": hardware}
     sources, sdks, families = (tuple(options.names(name, text) or ()) for name, text in wanted.items())
-    question = Question(sources, sdks, families, options.given("--match", match), batch, size)
+    question = Question(sources, sdks, families, options.given("--match", match), batch, size, smallest)
     survey = Survey(question, Lines(output / _NAME), workers, options.seconds("--timeout", timeout))
     lines = _there(survey.lines) if render else _run(survey)
     tables = Tables(tuple(lines), datetime.now(timezone.utc))

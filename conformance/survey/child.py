@@ -6,7 +6,7 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -14,6 +14,7 @@ from typing import cast
 
 from conformance.core.deferred import torch
 from conformance.core.errors import UserError, first_line
+from conformance.survey.families import Outline, outline
 from conformance.survey.results import State, Surveyed
 from conformance.systems.zoo import SOURCES, Zoo
 
@@ -102,6 +103,18 @@ def prepare() -> None:
 def names(builder: str) -> list[str]:
     """Every architecture that a module makes."""
     return _zoo(builder).names()
+
+
+def outlines(builder: str, of: Sequence[str]) -> list[Outline]:
+    """What some architectures are made of."""
+    return [_outline(builder, name) for name in of]
+
+
+def _outline(builder: str, name: str) -> Outline:
+    try:
+        return outline(name, _zoo(builder).build(name, fake=True).module)
+    except Exception:  # noqa: BLE001 (whatever a package raises; the survey itself says what)
+        return Outline(name)
 
 
 def _zoo(builder: str) -> Zoo:

@@ -20,6 +20,7 @@ from conformance.core.errors import UserError, check, first_line
 from conformance.core.revision import suite_revision
 from conformance.survey import child
 from conformance.survey.child import Job
+from conformance.survey.families import Outline, smallest
 from conformance.survey.results import Lines, State, Surveyed
 from conformance.systems.zoo import SOURCES, missing
 
@@ -28,6 +29,8 @@ HARDWARE = ("inf2", "trn1", "trn2")
 _IN_A_PROCESS = 60
 _LISTING = 300.0  # seconds
 _KILLED = -9
+# Architectures that are built at a time to tell their families.
+_OUTLINED = 20
 
 # Called with an architecture that is done, how many are, and of how many.
 Tell = Callable[[Surveyed, int, int], None]
@@ -35,7 +38,8 @@ Tell = Callable[[Surveyed, int, int], None]
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of every architecture: of which sources, of which name, for which releases and hardware."""
+    """What is asked of every architecture: of which sources, of which name, for which releases and hardware; of the
+    `smallest` of each family alone, or of all."""
 
     sources: tuple[str, ...]
     sdks: tuple[str, ...]
@@ -43,6 +47,7 @@ class Question:
     match: str | None = None
     batch: int = 1
     resolution: tuple[int, int] | None = None
+    smallest: bool = False
 
     def __post_init__(self) -> None:
         """Raises UserError for what is not known, or not installed."""
@@ -62,12 +67,15 @@ class Question:
         names = dict.fromkeys(map(resolve, self.sdks))
         return {f"{sdk}/{on}": (releases()[sdk].packages, on) for sdk in names for on in dict.fromkeys(self.hardware)}
 
+    def chosen(self, source: str, names: Sequence[str]) -> list[str]:
+        """The names that are asked for."""
+        return [name for name in names if self.match is None or _fits(self.match, source, name)]
+
     def jobs(self, source: str, names: Sequence[str]) -> list[Job]:
-        """One for each architecture that is asked for."""
-        chosen = [name for name in names if self.match is None or _fits(self.match, source, name)]
+        """One for each of these architectures."""
         builder = SOURCES[source].builder
         shared = (self.batch, self.resolution, self.columns, child.versions(source), suite_revision())
-        return [Job(source, builder, name, *shared) for name in chosen]
+        return [Job(source, builder, name, *shared) for name in names]
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,7 @@ class Survey:
         """A line for every architecture: those that were there, and those that are made now. Raises UserError where
         nothing is asked for, and where another survey writes to the file."""
         with _alone(self.lines.path), self._pool() as pool:
-            jobs = self._jobs(pool)
+            jobs = self._jobs(pool, say)
             known = {one.id: one for one in self.lines.read(say)}
             left = [job for job in jobs if job.id not in known or not job.is_answered_by(known[job.id])]
             if done := len(jobs) - len(left):
@@ -94,7 +102,7 @@ class Survey:
                 tell(line, number, len(jobs))
         return [known[job.id] for job in jobs]
 
-    def _jobs(self, pool: ProcessPool) -> list[Job]:
+    def _jobs(self, pool: ProcessPool, say: Callable[[str], None]) -> list[Job]:
         """What is asked for. Raises UserError where it is nothing."""
         found: list[Job] = []
         for source in self.question.sources:
@@ -102,10 +110,27 @@ class Survey:
                 listed = pool.schedule(child.names, args=[SOURCES[source].builder], timeout=_LISTING).result()
             except Exception as error:
                 raise UserError(f"the architectures of {source} cannot be listed: {first_line(error)}") from error
-            found += self.question.jobs(source, listed)
+            names = self.question.chosen(source, listed)
+            if self.question.smallest:
+                kept = self._smallest(pool, SOURCES[source].builder, names)
+                say(f"{source}: {len(names)} architectures are of {len(kept)} families")
+                names = kept
+            found += self.question.jobs(source, names)
         if not found:
             raise UserError(f"no architecture of {', '.join(self.question.sources)} is like {self.question.match!r}")
         return found
+
+    def _smallest(self, pool: ProcessPool, builder: str, names: Sequence[str]) -> list[str]:
+        """The smallest of each family; also those of which it cannot be told, because their process died."""
+        parts = [names[start : start + _OUTLINED] for start in range(0, len(names), _OUTLINED)]
+        tasks = [pool.schedule(child.outlines, args=[builder, part], timeout=_LISTING) for part in parts]
+        found: list[Outline] = []
+        for part, task in zip(parts, tasks, strict=True):
+            try:
+                found += task.result()
+            except (DeadlineExceeded, ProcessExpired):
+                found += map(Outline, part)
+        return smallest(found)
 
     def _answered(self, pool: ProcessPool, jobs: Sequence[Job]) -> Iterator[tuple[Job, Surveyed]]:
         """Each as it is done; no more are handed out than there are processes for, and a few that wait."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -22,9 +23,20 @@ def made(construct: Callable[[], nn.Module], fake: bool) -> nn.Module:
     """What `construct` gives, seeded and for inference; without values where it is `fake`: see `unfilled`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_SEED)
-        with unfilled() if fake else nullcontext():
+        with _offline(), unfilled() if fake else nullcontext():
             module = construct()
     return module.float().eval().requires_grad_(False)
+
+
+@contextmanager
+def _offline() -> Iterator[None]:
+    """A constructor that would fetch weights fails at once."""
+
+    def refuse(*given: Any, **more: Any) -> Any:
+        raise OSError("it would fetch something, and architectures are built without network")
+
+    with patch.object(socket.socket, "connect", refuse), patch.object(socket, "getaddrinfo", refuse):
+        yield
 
 
 @contextmanager

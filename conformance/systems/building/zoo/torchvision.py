@@ -32,7 +32,8 @@ def build(name: str, fake: bool = False) -> Architecture:
     given = {"weights": None} | ({} if name in models.list_models(models) else {"weights_backbone": None})
     module = made(lambda: models.get_model(name, **given), fake)
     detects = name in models.list_models(models.detection)
-    size = _SCALED.get(name, _SHORTER_SIDE) if detects else _trained_size(name)
+    its_own: int | None = getattr(module, "image_size", None)
+    size = _SCALED.get(name, _SHORTER_SIDE) if detects else its_own or _trained_size(name)
     return Architecture(module, (size, size), fixed=name.startswith(_FIXED), normalised=not detects)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from functools import cache
 from importlib.resources import files
@@ -12,9 +13,12 @@ import yaml
 from torch import nn
 
 from conformance.core.errors import check
-from conformance.systems.architecture import Architecture
-from conformance.systems.building import ultralytics_models
-from conformance.systems.building.zoo.architecture import made
+from conformance.systems.building.zoo.architecture import Architecture, made
+
+os.environ.setdefault("YOLO_AUTOINSTALL", "false")  # or it runs pip for what it misses
+
+from ultralytics.nn import tasks
+from ultralytics.utils import LOGGER
 
 _SIZE_STANDS_BEHIND = re.compile(r"yolo(?:e-)?v?\d+")
 # By what the last layer's name begins with, the first that fits: the class that reads the file.
@@ -50,7 +54,12 @@ def build(name: str, fake: bool = False) -> Architecture:
 
 def _deployed(name: str, kind: str) -> nn.Module:
     """The module of a file, ready to be exported."""
-    module: Any = ultralytics_models.construct(ultralytics_models.Architecture(f"{name}.yaml", kind, None))
+    LOGGER.setLevel("ERROR")  # it describes some models, however it is asked not to
+    file = tasks.yaml_model_load(f"{name}.yaml")  # type: ignore[no-untyped-call]
+    for *_, layer, given in file["backbone"]:
+        if layer == "TorchVision":  # of which some files ask for published weights
+            given[2] = None
+    module: Any = getattr(tasks, kind)(file, ch=3, verbose=False)
     for part in module.modules():
         if hasattr(part, "export"):
             part.export = True
