@@ -384,6 +384,7 @@ COMMANDS = {
     "survey --output file/below": "--output file/below cannot be written to",
     "survey --render --output empty": "there is no survey in empty",
     "survey --render --match x": "--match is only for a survey that is made",
+    "survey --render --smallest": "--smallest is only for a survey that is made",
     "survey --json --markdown": "--json and --markdown exclude one another",
     # analyze: no torch-neuronx here, and what is asked before
     "analyze": "Missing argument",

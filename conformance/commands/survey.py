@@ -77,7 +77,8 @@ def main(
     What was found out by the same versions is not found out again.
     """
     options.at_most_one(as_json=as_json_, markdown=markdown)
-    options.only_with("a survey that is made", not render, match=match, resolution=resolution is not None)
+    made = {"match": match, "resolution": resolution is not None, "smallest": smallest}
+    options.only_with("a survey that is made", not render, **made)
     options.folder("--output", output, written=True)
     size = None if resolution is None else parse_resolution(resolution)
     if size is not None:
