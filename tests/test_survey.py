@@ -49,8 +49,8 @@ def toys_known() -> Iterator[None]:
         yield
 
 
-def question(match: str | None = None) -> Question:
-    return Question(("toys",), SDKS, ("inf2", "trn2"), match)
+def question(match: str = "*") -> Question:
+    return Question(("toys",), SDKS, ("inf2", "trn2"), (match,))
 
 
 class Here:

@@ -373,7 +373,7 @@ COMMANDS = {
     "survey --sdk 1.0": "unknown SDK release '1.0'",
     "survey --sdk ''": "--sdk '' has a name that is empty",
     "survey --hardware inf2,trn9": "unknown hardware 'trn9'",
-    "survey --match ''": "--match is empty",
+    "survey --match ''": "--match '' has a name that is empty",
     "survey --batch 0": "Invalid value for '--",
     "survey --batch 999999999999 --resolution 64": "is impossible",
     "survey --resolution big": "resolution 'big' is not HEIGHTxWIDTH",

@@ -55,7 +55,7 @@ def main(
     of: Annotated[str, typer.Option(help=f"Packages: {', '.join(SOURCES)}.")] = "torchvision",
     sdk: Annotated[str, typer.Option(help="SDK releases, separated by commas.")] = "2.29.1",
     hardware: Annotated[str, typer.Option(help="inf2, trn1, trn2; separated by commas.")] = "inf2",
-    match: Annotated[str | None, typer.Option(help="Only names like this: 'resnet*', 'timm:vit_*_224'.")] = None,
+    match: Annotated[str | None, typer.Option(help="Only names like these: 'resnet*,timm:vit_*_224'.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 1,
     resolution: Annotated[
         str | None, typer.Option(help="Height x width of the images in pixels; else each architecture's own.")
@@ -85,7 +85,9 @@ def main(
         check_size(batch, *size)
     wanted = {"--of": of, "--sdk": sdk, "--hardware": hardware}
     sources, sdks, families = (tuple(options.names(name, text) or ()) for name, text in wanted.items())
-    question = Question(sources, sdks, families, options.given("--match", match), batch, size, smallest)
+    question = Question(
+        sources, sdks, families, tuple(options.names("--match", match) or ("*",)), batch, size, smallest
+    )
     survey = Survey(question, Lines(output / _NAME), workers, options.seconds("--timeout", timeout))
     lines = _there(survey.lines) if render else _run(survey)
     tables = Tables(tuple(lines), datetime.now(timezone.utc))

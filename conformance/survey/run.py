@@ -38,13 +38,13 @@ Tell = Callable[[Surveyed, int, int], None]
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of every architecture: of which sources, of which name, for which releases and hardware; of the
+    """What is asked of every architecture: of which sources, of which names, for which releases and hardware; of the
     `smallest` of each family alone, or of all."""
 
     sources: tuple[str, ...]
     sdks: tuple[str, ...]
     hardware: tuple[str, ...]
-    match: str | None = None
+    match: tuple[str, ...] = ("*",)
     batch: int = 1
     resolution: tuple[int, int] | None = None
     smallest: bool = False
@@ -69,7 +69,7 @@ class Question:
 
     def chosen(self, source: str, names: Sequence[str]) -> list[str]:
         """The names that are asked for."""
-        return [name for name in names if self.match is None or _fits(self.match, source, name)]
+        return [name for name in names if any(_fits(pattern, source, name) for pattern in self.match)]
 
     def jobs(self, source: str, names: Sequence[str]) -> list[Job]:
         """One for each of these architectures."""
@@ -117,7 +117,9 @@ class Survey:
                 names = kept
             found += self.question.jobs(source, names)
         if not found:
-            raise UserError(f"no architecture of {', '.join(self.question.sources)} is like {self.question.match!r}")
+            raise UserError(
+                f"no architecture of {', '.join(self.question.sources)} is like {','.join(self.question.match)!r}"
+            )
         return found
 
     def _smallest(self, pool: ProcessPool, builder: str, names: Sequence[str]) -> list[str]:

@@ -48,6 +48,8 @@ _PIXELS = {
     "depth-estimation": 384,
 }
 _OTHERWISE = 224
+_RESOLUTIONS = {"depth_pro": (1536, 1536)}  # of which the configuration has no word
+_NEEDED = {"beit:semantic-segmentation": {"out_indices": [3, 5, 7, 11]}}  # or the class refuses its own defaults
 _CONFIGURATIONS: Mapping[str, str] = vars(configuration_auto)["CONFIG_MAPPING_NAMES"]
 
 
@@ -96,13 +98,15 @@ def build(name: str, fake: bool = False) -> Architecture:
     known = _of_checkpoint(name) if "/" in name else check("architecture of transformers", name, _classes())
     kind, _, head = known.partition(":")
     config: Any = transformers.AutoConfig.for_model(kind)
+    for key, value in _NEEDED.get(known, {}).items():
+        setattr(config, key, value)
     parts: tuple[Any, ...] = (config, getattr(config, "backbone_config", None))
     for part in parts:
         if hasattr(part, "use_pretrained_backbone"):
             part.use_pretrained_backbone = False
     class_ = getattr(transformers, _classes()[known])
     module = made(lambda: class_(config), fake)
-    sides = _native(config)
+    sides = _RESOLUTIONS.get(kind) or _native(config)
     size = sides or (_PIXELS.get(head or _first_head(kind), _OTHERWISE),) * 2
     only_size = sides is not None and "interpolate_pos_encoding" in inspect.signature(class_.forward).parameters
     return Architecture(module, size, only_size, int(getattr(config, "num_channels", None) or 3))

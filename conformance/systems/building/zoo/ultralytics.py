@@ -44,8 +44,8 @@ def names() -> list[str]:
 
 
 def build(name: str, fake: bool = False) -> Architecture:
-    """The architecture of a name, fused, with its decoded outputs alone; without values where it is `fake`. Where the
-    file says that it ranks on the device, it does. Raises UserError."""
+    """The architecture of a name, fused, with its decoded outputs alone; without values where it is `fake`. Of two
+    heads it has the one that ultralytics exports, which does not rank. Raises UserError."""
     last = _files()[check("architecture of ultralytics", name, _files())]
     kind = next((made_by for begins, made_by in _CLASSES.items() if last.startswith(begins)), "DetectionModel")
     size = _CLASSIFIED if last == "Classify" else _DETECTED
