@@ -58,8 +58,7 @@ def _classes() -> dict[str, str]:
     """The class by the name of an architecture: `detr`, and `detr:universal-segmentation` for a further head."""
     found: dict[str, str] = {}
     for head in _HEADS:
-        mapping = getattr(modeling_auto, f"MODEL_FOR_{head.upper().replace('-', '_')}_MAPPING_NAMES", {})
-        for kind, name in _of_images(mapping):
+        for kind, name in _of_images(_of_head(head)):
             found[f"{kind}:{head}" if kind in found else kind] = name
     for mapping in (getattr(modeling_auto, headless, {}) for headless in _HEADLESS):
         for kind, name in _of_images(mapping):
@@ -112,15 +111,19 @@ def build(name: str, fake: bool = False) -> Architecture:
     return Architecture(module, size, only_size, int(getattr(config, "num_channels", None) or 3))
 
 
+def _of_head(head: str) -> Mapping[str, Any]:
+    """The classes with a head, by model type; none where transformers does not have it yet."""
+    return getattr(modeling_auto, f"MODEL_FOR_{head.upper().replace('-', '_')}_MAPPING_NAMES", {})
+
+
 def _first_head(kind: str) -> str:
-    return next(
-        (
-            head
-            for head in _HEADS
-            if kind in getattr(modeling_auto, f"MODEL_FOR_{head.upper().replace('-', '_')}_MAPPING_NAMES", {})
-        ),
-        "",
-    )
+    return next((head for head in _HEADS if kind in _of_head(head)), "")
+
+
+def _rank(kind: str) -> int:
+    """Lower where the head comes first; last where there is none."""
+    head = _first_head(kind)
+    return _HEADS.index(head) if head else len(_HEADS)
 
 
 def _native(config: Any) -> tuple[int, int] | None:
@@ -139,7 +142,7 @@ def _of_checkpoint(name: str) -> str:
     checkpoints = _checkpoints()
     if not _CHECKPOINT.fullmatch(name) or name not in checkpoints:
         raise unknown("checkpoint of transformers", name, checkpoints)
-    kinds = sorted((kind for kind in checkpoints[name] if kind in _classes()), key=lambda kind: not _first_head(kind))
+    kinds = sorted((kind for kind in checkpoints[name] if kind in _classes()), key=_rank)
     if not kinds:
         raise UserError(f"{name} is {checkpoints[name][0]}, which takes more than images")
     dense = f"{kinds[0]}:semantic-segmentation"
