@@ -18,7 +18,7 @@ from conformance.systems.building.zoo.architecture import made
 own_kernels()  # it imports torchvision
 
 import transformers  # noqa: E402
-from transformers.models.auto import configuration_auto, modeling_auto  # noqa: E402
+from transformers.models.auto import configuration_auto, image_processing_auto, modeling_auto  # noqa: E402
 
 # Heads, the first one of a model type being that of its bare name.
 _HEADS = (
@@ -48,8 +48,8 @@ _PIXELS = {
     "depth-estimation": 384,
 }
 _OTHERWISE = 224
-_RESOLUTIONS = {"depth_pro": (1536, 1536)}  # of which the configuration has no word
 _NEEDED = {"beit:semantic-segmentation": {"out_indices": [3, 5, 7, 11]}}  # or the class refuses its own defaults
+_PROCESSORS: Mapping[str, Any] = vars(image_processing_auto)["IMAGE_PROCESSOR_MAPPING_NAMES"]
 _CONFIGURATIONS: Mapping[str, str] = vars(configuration_auto)["CONFIG_MAPPING_NAMES"]
 
 
@@ -105,8 +105,8 @@ def build(name: str, fake: bool = False) -> Architecture:
             part.use_pretrained_backbone = False
     class_ = getattr(transformers, _classes()[known])
     module = made(lambda: class_(config), fake)
-    sides = _RESOLUTIONS.get(kind) or _native(config)
-    size = sides or (_PIXELS.get(head or _first_head(kind), _OTHERWISE),) * 2
+    sides = _native(config)
+    size = sides or _processed(kind) or (_PIXELS.get(head or _first_head(kind), _OTHERWISE),) * 2
     only_size = sides is not None and "interpolate_pos_encoding" in inspect.signature(class_.forward).parameters
     return Architecture(module, size, only_size, int(getattr(config, "num_channels", None) or 3))
 
@@ -134,6 +134,19 @@ def _native(config: Any) -> tuple[int, int] | None:
             return size, size
         if isinstance(size, list | tuple) and len(size) == 2:
             return int(size[0]), int(size[1])
+    return None
+
+
+def _processed(kind: str) -> tuple[int, int] | None:
+    """Height and width of the images that the processor of a model type gives it, where its class says so."""
+    named = _PROCESSORS.get(kind) or ""
+    names_ = named.values() if isinstance(named, dict) else [named] if isinstance(named, str) else named
+    for class_ in (getattr(transformers, name, None) for name in names_ if name):
+        for size in (getattr(class_, "crop_size", None), getattr(class_, "size", None)):
+            if isinstance(size, dict) and {"height", "width"} <= set(size):
+                return int(size["height"]), int(size["width"])
+            if isinstance(size, dict) and "longest_edge" in size:
+                return (int(size["shortest_edge"]),) * 2
     return None
 
 
