@@ -48,6 +48,7 @@ _PIXELS = {
     "depth-estimation": 384,
 }
 _OTHERWISE = 224
+_RESOLUTIONS = {"rf_detr": (560, 560)}  # its backbone's own is no multiple of its windows
 _NEEDED = {"beit:semantic-segmentation": {"out_indices": [3, 5, 7, 11]}}  # or the class refuses its own defaults
 _PROCESSORS: Mapping[str, Any] = vars(image_processing_auto)["IMAGE_PROCESSOR_MAPPING_NAMES"]
 _CONFIGURATIONS: Mapping[str, str] = vars(configuration_auto)["CONFIG_MAPPING_NAMES"]
@@ -105,7 +106,7 @@ def build(name: str, fake: bool = False) -> Architecture:
             part.use_pretrained_backbone = False
     class_ = getattr(transformers, _classes()[known])
     module = made(lambda: class_(config), fake)
-    sides = _native(config)
+    sides = _RESOLUTIONS.get(kind) or _native(config)
     size = sides or _processed(kind) or (_PIXELS.get(head or _first_head(kind), _OTHERWISE),) * 2
     only_size = sides is not None and "interpolate_pos_encoding" in inspect.signature(class_.forward).parameters
     return Architecture(module, size, only_size, int(getattr(config, "num_channels", None) or 3))
