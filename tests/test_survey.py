@@ -97,6 +97,15 @@ def test_planted_defect_is_found_where_it_is(all_toys: tuple[Path, dict[str, Sur
     assert lines["healthy"].defects == ()
 
 
+def test_it_says_what_lint_says(all_toys: tuple[Path, dict[str, Surveyed]]) -> None:
+    asked = ["lint", "toy_zoo:Splits", "--resolution", "16x24", "--hardware", "trn2", "--sdk", "2.33", "--json"]
+    said = {
+        (one["defect"], one["module"], one["operator"]) for one in json.loads(CliRunner().invoke(app, asked).stdout)
+    }
+    found = all_toys[1]["splits"].defects
+    assert said == {(one.defect, place.module, place.operator) for one in found for place in one.places}
+
+
 def test_what_was_cut_off_is_made_again_and_nothing_else(
     all_toys: tuple[Path, dict[str, Surveyed]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,9 +7,11 @@ import os
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import cast
 
 from conformance.core.deferred import torch
@@ -92,6 +94,8 @@ def prepare() -> None:
     warnings.simplefilter("ignore")
     os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", YOLO_OFFLINE="true")
     torch.set_num_threads(1)
+    with suppress(OSError):  # where memory runs out, it is this process that ends, and no other of the machine
+        Path("/proc/self/oom_score_adj").write_text("1000")
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
     os.dup2(null, 2)
