@@ -70,6 +70,11 @@ class Tables:
         return f"{', '.join(suites)}; {', '.join(packages)}"
 
     @property
+    def about(self) -> str:
+        """What they are, and for how many images at a time."""
+        return f"{ABOUT} Images at a time: {', '.join(map(str, sorted({line.batch for line in self.lines})))}."
+
+    @property
     def defects(self) -> list[DefectRow]:
         """What was seen, the most frequent first."""
         seen: dict[str, Counter[str]] = {}
@@ -108,7 +113,7 @@ def as_markdown(tables: Tables) -> str:
     """The whole file."""
     blocks = [
         "# Survey",
-        ABOUT,
+        tables.about,
         f"Generated {tables.generated:%Y-%m-%d %H:%M} {tables.generated.tzname() or ''}: {escape(tables.versions)}.",
         _states(tables),
         "## Known defects",
@@ -180,7 +185,7 @@ def as_json(tables: Tables) -> str:
     content = {
         "schema": SCHEMA,
         "generated": tables.generated.isoformat(timespec="seconds"),
-        "about": ABOUT,
+        "about": tables.about,
         "columns": tables.columns,
         "revisions": list(dict.fromkeys(line.revision for line in tables.lines)),
         "versions": {name: number for line in tables.lines for name, number in line.versions.items()},
@@ -212,7 +217,7 @@ def as_html(tables: Tables) -> str:
         keep_trailing_newline=True,
     )
     return environment.get_template("survey.html.j2").render(
-        tables=tables, about=ABOUT, states=list(State), place=place_text, millions=parameters_text, plural=plural
+        tables=tables, states=list(State), place=place_text, millions=parameters_text, plural=plural
     )
 
 
