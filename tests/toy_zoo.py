@@ -10,7 +10,8 @@ from typing import NoReturn
 import torch
 from torch import Tensor, nn
 
-from conformance.systems.building.zoo.architecture import Architecture, made
+from conformance.systems.architecture import Architecture
+from conformance.systems.building.zoo.architecture import made
 
 
 class Healthy(nn.Module):

@@ -18,7 +18,7 @@ from conformance.graphs.fx_match import operator
 from conformance.models.torchvision_ops import seen_whole
 from conformance.programs.program import Whole
 from conformance.survey.results import PLACES, Place, Struck
-from conformance.systems.building.zoo.architecture import Architecture
+from conformance.systems.architecture import Architecture
 
 _DTYPE = "float32"
 

@@ -13,7 +13,8 @@ import yaml
 from torch import nn
 
 from conformance.core.errors import check
-from conformance.systems.building.zoo.architecture import Architecture, made
+from conformance.systems.architecture import Architecture
+from conformance.systems.building.zoo.architecture import made
 
 os.environ.setdefault("YOLO_AUTOINSTALL", "false")  # or it runs pip for what it misses
 
