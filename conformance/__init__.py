@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from conformance.core.errors import UserError
     from conformance.core.groups import Group
     from conformance.defects.defect import Defect, Evidence, MinimalCase
+    from conformance.programs.applied import apply_workarounds
     from conformance.programs.program import Program
-    from conformance.programs.workarounds import Workaround, rewriting
+    from conformance.programs.workarounds import Workaround, rewriting, workarounds
     from conformance.results.records import read_records
     from conformance.systems.base import BaseSystem
     from conformance.systems.protocol import Model, System
@@ -41,8 +42,9 @@ _HOMES = {
     "core.errors": ("UserError",),
     "core.groups": ("Group",),
     "defects.defect": ("Defect", "Evidence", "MinimalCase"),
+    "programs.applied": ("apply_workarounds",),
     "programs.program": ("Program",),
-    "programs.workarounds": ("Workaround", "rewriting"),
+    "programs.workarounds": ("Workaround", "rewriting", "workarounds"),
     "results.records": ("read_records",),
     "systems.base": ("BaseSystem",),
     "systems.protocol": ("Model", "System"),
@@ -54,7 +56,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "BaseSystem", "BaseTarget", "Case", "Column", "CompileError", "Defect", "Evidence", "Group", "MinimalCase",
     "Model", "Options", "Program", "Record", "Report", "Stage", "Status", "Subject", "System", "Target", "TraceSpec",
-    "Unsupported", "UserError", "Workaround", "check", "lint", "read_records", "rewriting",
+    "Unsupported", "UserError", "Workaround", "apply_workarounds", "check", "lint", "read_records", "rewriting",
+    "workarounds",
 ]  # fmt: skip
 
 

@@ -18,13 +18,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from conformance.cases.case import Column
 from conformance.defects.catalogue import find
-from conformance.programs import rewrites
 from conformance.programs.program import Program, Whole
-from conformance.programs.workarounds import WORKAROUNDS, rewriting, variables
+from conformance.programs.rewrites import splits as rewrites
+from conformance.programs.workarounds import rewriting, variables
 from conformance.targets.openvino import OpenVino
 from conformance.targets.protocol import Options, Unsupported
 
-REWRITES = [name for name, workaround in WORKAROUNDS.items() if workaround.context]
+REWRITES = list(rewrites.SPELLINGS)
 AFFECTED = {"torch-xla": "2.9.0"}
 FLOATS = [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.complex64]
 WHOLE = [torch.int64, torch.uint8, torch.bool]

@@ -1,4 +1,4 @@
-"""Other spellings of `split` into given sizes, put in its place while a module runs or is captured."""
+"""Other spellings of `split` into given sizes. `split(int)` is left alone."""
 
 from __future__ import annotations
 
@@ -8,14 +8,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
-_SPLITS: set[Any] = {
-    torch.split,
-    Tensor.split,
-    torch.split_with_sizes,
-    Tensor.split_with_sizes,
-}
+from conformance.programs.rewrites.mode import Rewrites
 
 
 def as_slices(x: Tensor, sizes: Sequence[int], dim: int) -> tuple[Tensor, ...]:
@@ -45,30 +39,18 @@ SPELLINGS: dict[str, Callable[[Tensor, Sequence[int], int], tuple[Tensor, ...]]]
 }
 
 
-class SplitAs(TorchFunctionMode):
-    """While active, a split into a list of sizes is done in another spelling. `split(int)` is left alone."""
+def splits(spelling: str) -> Rewrites:
+    """Every function that splits into sizes, in one spelling."""
 
-    def __init__(self, spelling: str) -> None:
-        super().__init__()
-        self.respell = SPELLINGS[spelling]
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    def split(
+        x: Tensor,
+        split_size_or_sections: Any = None,
+        dim: int = 0,
+        *,
+        split_size: Any = None,
+        split_sizes: Any = None,
     ) -> Any:
-        if func in _SPLITS:
-            x, sizes, dim = _arguments(*args, **(kwargs or {}))
-            if not isinstance(sizes, int):
-                return self.respell(x, sizes, dim)
-        return func(*args, **(kwargs or {}))
+        sizes = next(s for s in (split_size_or_sections, split_size, split_sizes) if s is not None)
+        return SPELLINGS[spelling](x, sizes, dim) if isinstance(sizes, (list, tuple)) else NotImplemented
 
-
-def _arguments(
-    x: Tensor,
-    split_size_or_sections: Any = None,
-    dim: int = 0,
-    *,
-    split_size: Any = None,
-    split_sizes: Any = None,
-) -> tuple[Tensor, Any, int]:
-    sizes = next(s for s in (split_size_or_sections, split_size, split_sizes) if s is not None)
-    return x, sizes, dim
+    return dict.fromkeys((torch.split, Tensor.split, torch.split_with_sizes, Tensor.split_with_sizes), split)
