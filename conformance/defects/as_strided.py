@@ -69,7 +69,7 @@ AS_STRIDED = Defect(
     trigger=reads_other_values,
     stage=Stage.COMPARE,
     fault=viewed_densely,
-    workarounds=("functionalization",),
+    workarounds=("as_strided", "functionalization"),
     prevented_by=("functionalization",),
     minimal_cases=(
         MinimalCase(
@@ -80,7 +80,7 @@ AS_STRIDED = Defect(
             batch=2,
             status=Status.WRONG,
             wrong_images=(1,),
-            workarounds=("functionalization",),
+            workarounds=("as_strided", "functionalization"),
         ),
         MinimalCase(
             name="overlapping",
@@ -90,7 +90,7 @@ AS_STRIDED = Defect(
             batch=2,
             status=Status.WRONG,
             wrong_images=(0, 1),
-            workarounds=("functionalization",),
+            workarounds=("as_strided", "functionalization"),
         ),
     ),
 )

@@ -40,7 +40,7 @@ DEPTHWISE_TRANSPOSED = Defect(
     trigger=transposes_channels_alone,
     stage=Stage.COMPILE,
     error_code="NCC_ITEN404",
-    workarounds=(),
+    workarounds=("conv_transpose",),
     minimal_cases=(
         MinimalCase(
             name="upsampling",
@@ -50,7 +50,7 @@ DEPTHWISE_TRANSPOSED = Defect(
             batch=1,
             status=Status.ERROR,
             signature="NCC_ITEN404",
-            workarounds=(),
+            workarounds=("conv_transpose",),
         ),
     ),
 )

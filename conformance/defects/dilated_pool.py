@@ -38,7 +38,7 @@ DILATED_POOL = Defect(
     trigger=pools_dilated,
     stage=Stage.COMPILE,
     error_code="NCC_EVRF018",
-    workarounds=(),
+    workarounds=("max_pool",),
     minimal_cases=(
         MinimalCase(
             name="max-pool",
@@ -48,7 +48,7 @@ DILATED_POOL = Defect(
             batch=1,
             status=Status.ERROR,
             signature="NCC_EVRF018",
-            workarounds=(),
+            workarounds=("max_pool",),
         ),
     ),
 )

@@ -40,7 +40,7 @@ DILATED_TRANSPOSED = Defect(
     trigger=dilates_input_and_kernel,
     stage=Stage.COMPILE,
     error_code="NCC_EVRF010",
-    workarounds=(),
+    workarounds=("conv_transpose",),
     minimal_cases=(
         MinimalCase(
             name="stride-and-dilation",
@@ -50,7 +50,7 @@ DILATED_TRANSPOSED = Defect(
             batch=1,
             status=Status.ERROR,
             signature="NCC_EVRF010",
-            workarounds=(),
+            workarounds=("conv_transpose",),
         ),
     ),
 )

@@ -24,6 +24,24 @@ def _shuffled(x: Tensor) -> Tensor:
     return functional.channel_shuffle(x, 2)
 
 
+def _pooled_dilated(x: Tensor) -> Tensor:
+    return functional.max_pool2d(x, 3, stride=1, padding=1, dilation=2)
+
+
+def _pooled_unevenly(x: Tensor) -> Tensor:
+    return functional.adaptive_avg_pool2d(x, 3)
+
+
+def _written_by_mask(x: Tensor) -> Tensor:
+    y = x.clone()
+    y[y > 0.5] = 0.25
+    return y
+
+
+def _columns(x: Tensor) -> Tensor:
+    return functional.unfold(x, 3, padding=1)
+
+
 FROZEN_FALLBACK = Defect(
     id="frozen-fallback",
     title="an operator without a lowering gives the example's answer for every input",
@@ -34,8 +52,8 @@ FROZEN_FALLBACK = Defect(
         "item, tolist, cpu, `if x.max() > 1`, x[mask], nonzero, unique; with bicubic, 1-d, exact-nearest and "
         "antialiased resizing, grid_sample, channel_shuffle, F.unfold and fold, dilated and unevenly adaptive "
         "pooling, torchvision's nms, roi_align and deform_conv2d, and some hundred more "
-        "(conformance/operators/torch-xla-2.9.json). Write them in operators that are lowered, or keep them out of "
-        "the traced part."
+        "(conformance/operators/torch-xla-2.9.json). Write them in operators that are lowered, as the workarounds do "
+        "for those of a fixed size, or keep them out of the traced part."
     ),
     evidence=Evidence.REPRODUCED,
     seen=(
@@ -54,23 +72,39 @@ FROZEN_FALLBACK = Defect(
     triggers_with={"functionalization": partial(frozen, functionalization=True)},
     stage=Stage.COMPARE,
     fault=EmulatedFault.FROZEN,
-    workarounds=(),
+    workarounds=("resize", "grid_sample", "max_pool", "adaptive_pool", "channel_shuffle", "unfold", "mask"),
     minimal_cases=tuple(
         MinimalCase(
             name=name,
             title=title,
             build=build,
-            inputs=inputs,
+            inputs=images(*shape),
             batch=2,
             status=Status.WRONG,
             wrong_images=(0, 1),
-            workarounds=(),
+            workarounds=(workaround,),
         )
-        for name, title, build, inputs in (
-            ("row-times-300", "4 values times 300", lambda: interpolate(scale_factor=300), images(2, 3, 4)),
-            ("bicubic", "4 x 4 times 2", lambda: interpolate(scale_factor=2, mode="bicubic"), images(2, 3, 4, 4)),
-            ("grid-sample", "4 x 4 at places that it says itself", lambda: calls(_sampled), images(2, 3, 4, 4)),
-            ("channel-shuffle", "4 channels in 2 groups", lambda: calls(_shuffled), images(2, 4, 4, 4)),
+        for name, title, build, shape, workaround in (
+            ("row-times-300", "4 values times 300", lambda: interpolate(scale_factor=300), (2, 3, 4), "resize"),
+            (
+                "bicubic",
+                "4 x 4 times 2",
+                lambda: interpolate(scale_factor=2, mode="bicubic"),
+                (2, 3, 4, 4),
+                "resize",
+            ),
+            (
+                "grid-sample",
+                "4 x 4 at places that it says itself",
+                lambda: calls(_sampled),
+                (2, 3, 4, 4),
+                "grid_sample",
+            ),
+            ("channel-shuffle", "4 channels in 2 groups", lambda: calls(_shuffled), (2, 4, 4, 4), "channel_shuffle"),
+            ("dilated-pool", "3 x 3, dilation 2", lambda: calls(_pooled_dilated), (2, 3, 6, 6), "max_pool"),
+            ("uneven-pool", "4 x 4 to 3 x 3", lambda: calls(_pooled_unevenly), (2, 3, 4, 4), "adaptive_pool"),
+            ("columns", "windows of 3 x 3 as columns", lambda: calls(_columns), (2, 3, 4, 4), "unfold"),
+            ("written-by-mask", "where it is above one half", lambda: calls(_written_by_mask), (2, 3, 4, 4), "mask"),
         )
     ),
 )

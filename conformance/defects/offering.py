@@ -22,23 +22,52 @@ Helping = Callable[[Defect, "Node"], tuple[str, ...]]
 
 
 def offered(defect: Defect, on: Iterable[str] = (), nodes: Iterable[Node] | None = None) -> tuple[str, ...]:
-    """The workarounds of a defect that are not on and help at some of these nodes, by their arguments; at any node,
-    where none are given."""
+    """The workarounds of a defect that are not on and help at some of these nodes, by their arguments; where no nodes
+    are given, those that help in every minimal case."""
     on, nodes = tuple(on), None if nodes is None else tuple(nodes)
     return tuple(
         name
         for name in defect.workarounds
-        if name not in on and (not _has_to_fit(name) if nodes is None else any(_fits(name, node) for node in nodes))
+        if name not in on
+        and (_helps_everywhere(name, defect) if nodes is None else any(_fits(name, node) for node in nodes))
     )
 
 
-def _has_to_fit(name: str) -> bool:
-    return name == "chunk"
+def may_change(name: str, operator: str) -> bool:
+    """Whether a workaround changes operators of this name at all."""
+    return not WORKAROUNDS[name].changes or operator in WORKAROUNDS[name].changes
+
+
+def with_workarounds(program: Program, on: tuple[str, ...]) -> Program:
+    """The program with these workarounds on, and no others."""
+    from conformance.programs.program import Program
+
+    module: Any = copy.copy(program.module)
+    module.workarounds = on
+    return Program(module, program.inputs)
+
+
+def _helps_everywhere(name: str, defect: Defect) -> bool:
+    return all(name in minimal.workarounds for minimal in defect.minimal_cases)
 
 
 def _fits(name: str, node: Node) -> bool:
-    """Whether a workaround changes a node: x.chunk(n) makes equal pieces alone."""
-    return not _has_to_fit(name) or len(set(arguments(node).get("split_sizes", ()))) == 1
+    """Whether a workaround changes a node, as far as its arguments say."""
+    return may_change(name, operator(node)) and (name not in _FITS or _FITS[name](arguments(node)))
+
+
+def _is_one_value(given: Mapping[str, Any]) -> bool:
+    """Whether what is written has no value for each place."""
+    shape = getattr(given["values"].meta.get("val"), "shape", ())
+    return not given.get("accumulate") and (not shape or shape[0] == 1)
+
+
+# Of the workarounds that leave some calls of an operator as they are: whether these arguments are not among them.
+_FITS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
+    "chunk": lambda given: len(set(given.get("split_sizes", ()))) == 1,  # x.chunk(n) makes equal pieces alone
+    "grid_sample": lambda given: given["interpolation_mode"] != 2,  # bicubic
+    "mask": _is_one_value,
+}
 
 
 class Tried:
@@ -55,7 +84,9 @@ class Tried:
         """The workarounds that leave nothing of a defect at a node."""
         site = _site(defect, node)
         return tuple(
-            name for name in defect.workarounds if name not in self._on and not self._triggered_with(name)[site]
+            name
+            for name in defect.workarounds
+            if name not in self._on and may_change(name, operator(node)) and not self._triggered_with(name)[site]
         )
 
     def _triggered_with(self, name: str) -> Counter[Any]:
@@ -63,20 +94,13 @@ class Tried:
         if name not in self._left:
             on = (*self._on, name)
             try:
-                program = self._with(on) if WORKAROUNDS[name].in_program else self._program
+                program = with_workarounds(self._program, on) if WORKAROUNDS[name].in_program else self._program
                 found = find(program.exported.graph, workarounds=on, **self._where)
             except Exception:  # noqa: BLE001 (torch.export has many; what cannot be captured helps nowhere)
                 self._left[name] = _Everywhere()
             else:
                 self._left[name] = Counter(_site(defect, node) for defect, node in found)
         return self._left[name]
-
-    def _with(self, on: tuple[str, ...]) -> Program:
-        from conformance.programs.program import Program
-
-        module: Any = copy.copy(self._program.module)
-        module.workarounds = on
-        return Program(module, self._program.inputs)
 
 
 class _Everywhere(Counter[Any]):

@@ -89,7 +89,7 @@ OPENVINO_POOL = Defect(
     packages={"openvino": ">=2025.1"},
     trigger=reaches_beyond_the_image,
     stage=Stage.RUN,
-    workarounds=(),
+    workarounds=("max_pool",),
     minimal_cases=(
         MinimalCase(
             name="max-pool",
@@ -99,7 +99,7 @@ OPENVINO_POOL = Defect(
             batch=1,
             status=Status.ERROR,
             signature="RuntimeError",
-            workarounds=(),
+            workarounds=("max_pool",),
         ),
     ),
 )

@@ -41,7 +41,7 @@ OPENVINO_RESIZE = Defect(
     packages={"openvino": ">=2025.1"},
     trigger=resizes_to_one,
     stage=Stage.COMPARE,
-    workarounds=(),
+    workarounds=("resize",),
     minimal_cases=tuple(
         MinimalCase(
             name=mode,
@@ -51,7 +51,7 @@ OPENVINO_RESIZE = Defect(
             batch=2,
             status=Status.WRONG,
             wrong_images=(0, 1),
-            workarounds=(),
+            workarounds=("resize",),
         )
         for mode in ("bilinear", "bicubic")
     ),

@@ -53,7 +53,7 @@ PARAMETER_FALLBACK = Defect(
     trigger=falls_back_on_a_parameter,
     stage=Stage.LOWER,
     error_code="SIGSEGV",
-    workarounds=(),
+    workarounds=("resize",),
     minimal_cases=(
         MinimalCase(
             name="position-embeddings",
@@ -63,7 +63,7 @@ PARAMETER_FALLBACK = Defect(
             batch=1,
             status=Status.CRASH,
             signature="SIGSEGV",
-            workarounds=(),
+            workarounds=("resize",),
         ),
     ),
 )

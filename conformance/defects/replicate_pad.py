@@ -35,7 +35,7 @@ REPLICATE_PAD = Defect(
     trigger=repeats_the_border,
     stage=Stage.COMPILE,
     error_code="NCC_IDLO901",
-    workarounds=(),
+    workarounds=("replicate_pad",),
     minimal_cases=(
         MinimalCase(
             name="volume",
@@ -45,7 +45,7 @@ REPLICATE_PAD = Defect(
             batch=1,
             status=Status.ERROR,
             signature="NCC_IDLO901",
-            workarounds=(),
+            workarounds=("replicate_pad",),
         ),
     ),
 )

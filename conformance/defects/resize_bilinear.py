@@ -37,7 +37,7 @@ RESIZE_BILINEAR = Defect(
     trigger=resizes_bilinearly,
     stage=Stage.COMPILE,
     error_code="ResizeBilinear",
-    workarounds=(),
+    workarounds=("resize",),
     minimal_cases=(
         MinimalCase(
             name="twice",
@@ -47,7 +47,7 @@ RESIZE_BILINEAR = Defect(
             batch=1,
             status=Status.ERROR,
             signature="ResizeBilinear",
-            workarounds=(),
+            workarounds=("resize",),
         ),
     ),
 )

@@ -36,7 +36,7 @@ RESIZE_NEAREST = Defect(
     trigger=resizes_to_an_odd_multiple,
     stage=Stage.COMPILE,
     error_code="resize_nearest_fixed_dma_kernel",
-    workarounds=(),
+    workarounds=("resize",),
     minimal_cases=(
         MinimalCase(
             name="odd-size",
@@ -46,7 +46,7 @@ RESIZE_NEAREST = Defect(
             batch=1,
             status=Status.ERROR,
             signature="resize_nearest_fixed_dma_kernel",
-            workarounds=(),
+            workarounds=("resize",),
         ),
     ),
 )

@@ -64,7 +64,7 @@ RESIZE_SCALE = Defect(
     trigger=scales_by_another_number,
     stage=Stage.COMPARE,
     fault=resized_by_size,
-    workarounds=(),
+    workarounds=("resize",),
     minimal_cases=tuple(
         MinimalCase(
             name=mode,
@@ -74,7 +74,7 @@ RESIZE_SCALE = Defect(
             batch=2,
             status=Status.WRONG,
             wrong_images=(0, 1),
-            workarounds=(),
+            workarounds=("resize",),
         )
         for mode, factor in (("bilinear", 1.5), ("nearest", 1.7))
     ),

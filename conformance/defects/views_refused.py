@@ -49,7 +49,7 @@ VIEWS_REFUSED = Defect(
     triggers_with={"functionalization": partial(refused, functionalization=True)},
     stage=Stage.LOWER,
     error_code="RuntimeError",
-    workarounds=("functionalization",),
+    workarounds=("pixel_unshuffle", "unfold", "functionalization"),
     minimal_cases=(
         MinimalCase(
             name="pixel-unshuffle",
@@ -59,7 +59,7 @@ VIEWS_REFUSED = Defect(
             batch=1,
             status=Status.ERROR,
             signature="RuntimeError",
-            workarounds=("functionalization",),
+            workarounds=("pixel_unshuffle", "functionalization"),
         ),
         MinimalCase(
             name="unfold",
@@ -69,7 +69,7 @@ VIEWS_REFUSED = Defect(
             batch=1,
             status=Status.ERROR,
             signature="RuntimeError",
-            workarounds=(),
+            workarounds=("unfold",),
         ),
         MinimalCase(
             name="pseudo-inverse",

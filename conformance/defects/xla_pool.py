@@ -61,7 +61,7 @@ XLA_POOL = Defect(
     trigger=reaches_beyond_the_image,
     stage=Stage.COMPARE,
     fault=_pooled_beyond,
-    workarounds=(),
+    workarounds=("max_pool",),
     minimal_cases=(
         MinimalCase(
             name="max-pool",
@@ -71,7 +71,7 @@ XLA_POOL = Defect(
             batch=2,
             status=Status.MISMATCH,
             or_error="RuntimeError",
-            workarounds=(),
+            workarounds=("max_pool",),
         ),
     ),
 )

@@ -104,7 +104,7 @@ XLA_RESIZE = Defect(
     packages={"xla-cpu": ">=2.9"},
     trigger=has_whole_coordinates,
     stage=Stage.COMPARE,
-    workarounds=(),
+    workarounds=("resize",),
     minimal_cases=tuple(
         MinimalCase(
             name=name,
@@ -116,7 +116,7 @@ XLA_RESIZE = Defect(
             batch=2,
             status=Status.WRONG,
             wrong_images=(0, 1),
-            workarounds=(),
+            workarounds=("resize",),
         )
         for name, columns, corners in (("times-three", 4, False), ("aligned-corners", 9, True))
     ),
@@ -139,7 +139,7 @@ XLA_RESIZE_BFLOAT16 = Defect(
     dtypes=("bfloat16",),
     trigger=has_coarse_coordinates,
     stage=Stage.COMPARE,
-    workarounds=(),
+    workarounds=("resize",),
     minimal_cases=tuple(
         MinimalCase(
             name=mode,
@@ -149,7 +149,7 @@ XLA_RESIZE_BFLOAT16 = Defect(
             batch=2,
             status=Status.WRONG,
             wrong_images=(0, 1),
-            workarounds=(),
+            workarounds=("resize",),
             dtype="bfloat16",
         )
         for mode, columns in (("bilinear", 80), ("nearest", 160))

@@ -51,7 +51,8 @@ def known(record: Record) -> Iterator[str]:
             yield f"  known to the suite that wrote the record, and not to this one: {name}"
             continue
         helping = ", ".join(offered(defect, record.column.workarounds))
-        instead = f"use {helping}" if helping else "no workaround known"
+        fitting = " or ".join(name for name in defect.workarounds if name not in record.column.workarounds)
+        instead = f"use {helping}" if helping else f"use {fitting}, what fits" if fitting else "no workaround known"
         yield f"  known: {defect.title} (evidence: {defect.evidence.value}); {instead}"
         yield f"         {defect.links[0]}"
     if record.defects or record.status is Status.PASS:
