@@ -18,7 +18,9 @@ from conformance.commands.model_loading import TraceSpec
 from conformance.core.errors import UserError
 from conformance.core.requirements import missing_packages
 from conformance.defects import cpu_fallback
+from conformance.defects.catalogue import find
 from conformance.defects.frozen_fallback import FROZEN_FALLBACK
+from conformance.defects.offering import offered
 from conformance.defects.views_refused import VIEWS_REFUSED
 from conformance.graphs.fx_match import calls
 from conformance.operators.table import Fate, OperatorTable, table
@@ -182,6 +184,49 @@ def test_arguments_and_functionalization_decide(
     linted: Callable[..., list[Finding]],
 ) -> None:
     assert [one.defect for one in linted(neck, on)] == defects
+
+
+def _resized_and_sampled(y: Tensor) -> Tensor:
+    grid = y[:, :2].movedim(1, -1).tanh()
+    resized = nn.functional.interpolate(y, scale_factor=2, mode="bicubic")[..., :8, :8]
+    bicubic = nn.functional.grid_sample(y, grid, mode="bicubic", align_corners=False)  # which no rewrite covers
+    return resized + bicubic + torch.hypot(y, y + 1)
+
+
+def _and_branches(y: Tensor) -> Tensor:
+    z = _resized_and_sampled(y)
+    return z * 2 if z.mean() > 0 else z
+
+
+@pytest.mark.parametrize("neck", [_resized_and_sampled, _and_branches])
+def test_workarounds_are_those_that_help_at_the_place(
+    neck: Callable[[Tensor], Tensor], linted: Callable[..., list[Finding]]
+) -> None:
+    """Tried on the graph, or on a run of what has none."""
+    found = {one.operator.removesuffix("_2d"): one.workarounds for one in linted(neck)}
+    assert found.pop("upsample_bicubic2d") == ("resize",)
+    assert {"grid_sampler", "hypot"} <= set(found)
+    assert not any(found.values())
+    assert "upsample_bicubic2d" not in {one.operator for one in linted(neck, ("resize",))}
+
+
+@pytest.mark.parametrize(
+    ("function", "names"),
+    [
+        (lambda y: nn.functional.grid_sample(y, y[:, :2].movedim(1, -1), align_corners=True), ("grid_sample",)),
+        (lambda y: nn.functional.grid_sample(y, y[:, :2].movedim(1, -1), "bicubic", align_corners=True), ()),
+        (lambda y: nn.functional.unfold(y, 3), ("unfold",)),
+        (lambda y: y.clone().masked_fill(y > 0, 1).index_put((y > 0,), y.new_tensor(2)), ("mask",)),
+        (lambda y: y.index_put((y > 0,), y[:, 0].flatten()[: 2 * 8 * 8 * 4]), ()),
+        (lambda y: torch.hypot(y, y + 1), ()),
+    ],
+)
+def test_of_a_graph_alone_they_are_told_from_the_arguments(
+    function: Callable[[Tensor], Tensor], names: tuple[str, ...]
+) -> None:
+    graph = torch.export.export(calls(function), (torch.rand(2, 8, 8, 8),)).graph
+    (node,) = (node for defect, node in find(graph, {"torch-xla": "2.9.0"}, ()) if defect is FROZEN_FALLBACK)
+    assert offered(FROZEN_FALLBACK, (), [node]) == names
 
 
 def test_operator_that_is_not_in_the_table_is_not_named(

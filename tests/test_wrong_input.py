@@ -330,6 +330,9 @@ COMMANDS = {
     "lint toydet98k --workarounds none+slice": "--workarounds 'none+slice': none stands alone",
     "lint toydet98k --workarounds slice+slice": "--workarounds names 'slice' twice",
     "lint toydet98k --json --sarif": "--json and --sarif exclude one another",
+    "lint toydet98k --json --fix": "--json and --fix exclude one another",
+    "lint toydet98k --sarif --fix": "--sarif and --fix exclude one another",
+    "lint net.pt2 --fix": "--fix is only for a model that is exported here",
     # check: what is asked before anything is built
     "check": "Missing argument",
     "check ''": "unknown model ''",

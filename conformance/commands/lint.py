@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from io import StringIO
@@ -22,6 +22,7 @@ from conformance.cases import options
 from conformance.cases.releases import releases, resolve
 from conformance.commands import isolated
 from conformance.commands.arguments import AsJson, Workarounds, console
+from conformance.commands.fixing import Place, fixes, source_line
 from conformance.commands.model_loading import TraceSpec, load_program, trace_spec
 from conformance.compare.limits import limit
 from conformance.core.errors import UserError, check, first_line
@@ -29,7 +30,7 @@ from conformance.core.text import one_line
 from conformance.defects.catalogue import find, present
 from conformance.defects.defect import Defect
 from conformance.defects.frozen_fallback import FROZEN_FALLBACK
-from conformance.defects.offering import Helping, Tried, offered
+from conformance.defects.offering import Helping, Tried, may_change, offered, with_workarounds
 from conformance.defects.views_refused import VIEWS_REFUSED
 from conformance.graphs.exported import node_scope
 from conformance.graphs.fx_match import operator
@@ -43,9 +44,11 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
     from torch.fx import Node
 
+    from conformance.defects.eager import Met
     from conformance.programs.program import Program
 
 
+_OF_A_RUN = {Fate.CPU: FROZEN_FALLBACK, Fate.REFUSED: VIEWS_REFUSED}
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
@@ -55,6 +58,7 @@ class Finding:
 
     `certainty` is the evidence for the defect: reproduced, transcript (of a device) or report. `workarounds` are
     those that help at this place. `seen_in`: the model's graph or, where torch.export cannot capture it, a run.
+    `source`: the line of the model's own source that calls it, `model.py:40`; empty for a file and of a run.
     """
 
     defect: str
@@ -66,6 +70,7 @@ class Finding:
     workarounds: tuple[str, ...]
     links: tuple[str, ...]
     seen_in: str = "graph"
+    source: str = ""
 
 
 def lint(model: str, spec: TraceSpec, hardware: str, sdk: str) -> list[Finding]:
@@ -90,7 +95,7 @@ def lint(model: str, spec: TraceSpec, hardware: str, sdk: str) -> list[Finding]:
     where = {"packages": packages, "hardware": hardware, "dtype": spec.dtype}
     with _quiet(), seen_whole():
         helping = Tried(program, spec.workarounds, where).helping
-        return findings(exported, program.paths, packages, spec, hardware, helping)
+        return findings(exported, program.paths, packages, spec, hardware, helping, source_line)
 
 
 def _of_a_run(
@@ -100,29 +105,44 @@ def _of_a_run(
     run either, or nothing is found."""
     from conformance.defects.eager import met
 
-    functionalization = "functionalization" in spec.workarounds
     try:
         with _quiet(), seen_whole():
-            found = met(program, functionalization)
-            with_it = {(one.operator, one.scope) for one in (found if functionalization else met(program, True))}
+            found = met(program, "functionalization" in spec.workarounds)
+            known = present(packages, spec.workarounds, hardware, spec.dtype)
+            found = [one for one in found if _OF_A_RUN[one.fate] in known]
+            left = _left_with(program, spec.workarounds, found)
     except Exception:  # noqa: BLE001 (the model's own)
         raise UserError(f"{model} cannot be exported: {first_line(reason)}") from reason
-    defects = {Fate.CPU: FROZEN_FALLBACK, Fate.REFUSED: VIEWS_REFUSED}
-    known = present(packages, spec.workarounds, hardware, spec.dtype)
-    found = [one for one in found if defects[one.fate] in known]
     if not found:
         raise UserError(f"{model} cannot be exported: {first_line(reason)}; of its operators nothing is known")
     return [
         _finding(
-            defect,
+            _OF_A_RUN[one.fate],
             one.scope,
             one.operator,
             one.shape,
-            () if (one.operator, one.scope) in with_it else defect.workarounds,
+            tuple(
+                name
+                for name in _OF_A_RUN[one.fate].workarounds
+                if name in left and may_change(name, one.operator) and (one.operator, one.scope) not in left[name]
+            ),
             seen_in="run",
         )
-        for one, defect in ((one, defects[one.fate]) for one in found)
+        for one in found
     ]
+
+
+def _left_with(program: Program, on: tuple[str, ...], found: Sequence[Met]) -> dict[str, set[tuple[str, str]]]:
+    """What is still met in a run with another workaround on, for each that may help and lets it run."""
+    from conformance.defects.eager import met
+
+    names = {name for one in found for name in _OF_A_RUN[one.fate].workarounds if may_change(name, one.operator)}
+    left = {}
+    for name in names.difference(on):
+        with suppress(Exception):  # of the model's own: what does not run helps nowhere
+            still = met(with_workarounds(program, (*on, name)), "functionalization" in (*on, name))
+            left[name] = {(one.operator, one.scope) for one in still}
+    return left
 
 
 def _of_file(path: Path, packages: Mapping[str, str], spec: TraceSpec, hardware: str) -> list[Finding]:
@@ -142,15 +162,23 @@ def findings(
     spec: TraceSpec,
     hardware: str,
     helping: Helping | None = None,
+    source: Callable[[Node], str] = lambda node: "",
 ) -> list[Finding]:
     """Those of a graph. `paths` are the paths of the program's modules; `helping` says which workarounds help at a
-    place, which is else told from the node."""
+    place, which is else told from the node, and `source` which line calls it."""
     for node in exported.graph.find_nodes(op="placeholder"):
         node.meta["is_input"] = node.name in exported.graph_signature.user_inputs
     if helping is None:
         helping = lambda defect, node: offered(defect, spec.workarounds, [node])  # noqa: E731
     return [
-        _finding(defect, node_scope(node, paths) or "", operator(node), _shape(node), helping(defect, node))
+        _finding(
+            defect,
+            node_scope(node, paths) or "",
+            operator(node),
+            _shape(node),
+            helping(defect, node),
+            source=source(node),
+        )
         for defect, node in find(exported.graph, packages, spec.workarounds, hardware, spec.dtype)
     ]
 
@@ -162,6 +190,7 @@ def _finding(
     shape: tuple[int | str, ...],
     workarounds: tuple[str, ...],
     seen_in: str = "graph",
+    source: str = "",
 ) -> Finding:
     return Finding(
         defect=defect.id,
@@ -173,6 +202,7 @@ def _finding(
         workarounds=workarounds,
         links=defect.links,
         seen_in=seen_in,
+        source=source,
     )
 
 
@@ -271,15 +301,23 @@ def main(
     workarounds: Workarounds = None,
     as_json: AsJson = False,
     sarif: Annotated[bool, typer.Option("--sarif", help="As SARIF, for annotations on GitHub.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Print the patch that helps, or what to write.")] = False,
 ) -> None:
     """Name what of a model is known to go wrong on a device: no compile, no run. Exit code 1 where there is any."""
-    options.at_most_one(as_json=as_json, sarif=sarif)
+    options.at_most_one(as_json=as_json, sarif=sarif, fix=fix)
     is_exported = not model.endswith(".pt2")
-    options.only_with("a model that is exported here", is_exported, batch=batch, resolution=resolution is not None)
+    options.only_with(
+        "a model that is exported here", is_exported, batch=batch, resolution=resolution is not None, fix=fix
+    )
     spec = trace_spec(batch or 1, resolution, dtype, workarounds)
     found = lint(model, spec, hardware, sdk)
     if as_json or sarif:
         typer.echo(findings_sarif(found, model) if sarif else findings_json(found))
+    elif fix:
+        for line in fixes(
+            Place(one.source or one.module or model, one.defect, one.workarounds, one.links[0]) for one in found
+        ):
+            typer.echo(line)
     else:
         print_findings(found, f"{model} on {hardware} with SDK {sdk}", console())
     raise typer.Exit(1 if found else 0)
