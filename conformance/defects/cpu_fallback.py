@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 from conformance.core.deferred import torch
 from conformance.defects.dataflow import depends_on_input
-from conformance.graphs.fx_match import is_constant, schema_arguments
+from conformance.graphs.fx_match import arguments, is_constant, schema_arguments
 from conformance.operators.table import Fate, table
 
 if TYPE_CHECKING:
@@ -88,6 +88,13 @@ def read_there(func: Any, args: Any, kwargs: Any) -> list[Tensor]:
     if isinstance(indices, list | tuple):
         return [index for index in indices if index is not None and _is_mask(index)]
     return tensors_in((args, kwargs))
+
+
+def masks_of(node: Node) -> list[Node]:
+    """The masks that a node of a graph is indexed with, whose places are read on the CPU."""
+    indices = arguments(node).get("indices")
+    given = [one for one in indices if hasattr(one, "meta")] if isinstance(indices, list | tuple) else []
+    return [one for one in given if _is_mask(one.meta["val"])]
 
 
 def left_to_the_cpu(node: Node, functionalization: bool = False) -> bool:

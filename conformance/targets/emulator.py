@@ -15,6 +15,7 @@ from conformance.cases.outcome import Stage
 from conformance.cases.releases import releases
 from conformance.core.deferred import torch
 from conformance.defects.catalogue import find
+from conformance.defects.cpu_fallback import masks_of
 from conformance.defects.defect import Defect, EmulatedFault
 from conformance.graphs.exported import from_exported, node_scope
 from conformance.targets.base import BaseTarget
@@ -101,10 +102,15 @@ def _with_faults(program: Program, defects: frozenset[Defect], workarounds: tupl
         elif defect.fault is not EmulatedFault.FROZEN:
             node.target = defect.fault
     module.recompile()
-    for node, value in _computed(
-        [node for node, defect in triggered if defect.fault is EmulatedFault.FROZEN], module, program
-    ).items():
-        node.target = _constant(value)
+    masks = {node: masks_of(node) for node, defect in triggered if defect.fault is EmulatedFault.FROZEN}
+    watched = {one for node, read in masks.items() for one in (read or [node])}
+    computed = _computed(watched, module, program)
+    for node, read in masks.items():
+        if not read:
+            node.target = _constant(computed[node])
+        for mask in read:  # of an index that alone is read on the CPU
+            with module.graph.inserting_before(node):
+                node.replace_input_with(mask, module.graph.call_function(_constant(computed[mask])))
     module.recompile()
     return module
 
