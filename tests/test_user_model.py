@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from conformance.cases.case import FORWARD, Subject, model_name, parse_id
@@ -227,6 +228,9 @@ def test_own_inputs_say_their_size() -> None:
             UserError, match=f"brings its own inputs, which say how large they are: leave out {option}"
         ):
             select_model(ModelRequest(model, ("openvino",), chosen))
+    Image.new("RGB", (8, 8)).save("a.png")
+    with pytest.raises(UserError, match="leave out --images"):
+        select_model(ModelRequest(model, ("openvino",), pictures="."))
 
 
 def nested(widths: dict[str, int]) -> nn.Module:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,39 +77,41 @@ def check(
         settings=options.sets("settings", _joined(settings)),
         workarounds=options.sets("workarounds", _joined(workarounds)),
     )
-    asked = {
+    asked: dict[str, Any] = {
         "layers": tuple(_names("layers", layers) or ()),
         "depth": options.whole("depth", depth),
         "groups": _groups(groups),
         "calibrate": calibrate,
         "pictures": None if images is None else str(images),
     }
-    request = ModelRequest(
-        _named(model, inputs, name, asked),
-        _names("target", target),
-        chosen,
-        isolated,
-        pictures=None if images is None else str(images),
-    )
-    worker = _worker(fresh=isinstance(model, str))
-    worker.timeout = options.seconds("timeout", timeout)
     writer = None if records is None else RecordWriter(records_file(_folder(Path(records))))
-    return check_model(request, worker, writer, options.calls("calls", calls))
+    worker = _worker(fresh=isinstance(model, str))
+    worker.timeout, calls = options.seconds("timeout", timeout), options.calls("calls", calls)
+    with _named(model, inputs, name, asked) as named:
+        request = ModelRequest(named, _names("target", target), chosen, isolated, pictures=asked["pictures"])
+        return check_model(request, worker, writer, calls)
 
 
-def _named(model: Any, inputs: Any, name: str | None, asked: Mapping[str, object]) -> Named:
+@contextmanager
+def _named(model: Any, inputs: Any, name: str | None, asked: Mapping[str, Any]) -> Iterator[Named]:
+    """The model, by its name or from the file that it is handed over in, which is there as long as this lasts."""
     if isinstance(model, str):
         if inputs is not None:
             raise UserError(f"inputs are for a module, not for {model!r}, which has its own: leave them out")
-        return find_model(model, **asked)
+        yield find_model(model, **asked)
+        return
     kind = type(model)
     if not any(base.__module__.startswith("torch.nn") and base.__name__ == "Module" for base in kind.__mro__):
         raise UserError(f"check is given {kind.__name__}; expected an nn.Module, or a model's name")
+    path = handed(model, inputs)
     spec = ModelSpec.model_validate(
-        {"source": str(handed(model, inputs)), "kind": Kind.HANDED, "name": name or kind.__name__, **asked}
+        {"source": str(path), "kind": Kind.HANDED, "name": name or kind.__name__, **asked}
     )
     found = UserModel(spec)
-    return Named(spec.loaded_by, found.variants[0], found.tasks[0], spec)
+    try:
+        yield Named(spec.loaded_by, found.variants[0], found.tasks[0], spec)
+    finally:
+        path.unlink()
 
 
 @cache

@@ -19,12 +19,8 @@ class Conformance:
     """Checks models for tests: on the targets of `--conformance-target`, with records in `--conformance-records`."""
 
     def __init__(self, config: pytest.Config) -> None:
-        self._defaults = {
-            "target": given(config, "target"),
-            "records": given(config, "records"),
-            "timeout": given(config, "case-timeout"),
-            "calls": int(given(config, "calls")),
-        }
+        options = {"target": "target", "records": "records", "timeout": "case-timeout", "calls": "calls"}
+        self._defaults = {name: given(config, option) for name, option in options.items()}
 
     def check(self, model: nn.Module | str, inputs: Any = None, **asked: Any) -> Report:
         """Fail the test unless a model is right on every target; takes what `conformance.check` takes. Skip it where

@@ -38,6 +38,8 @@ def model_selection(config: pytest.Config) -> Selection:
     config.stash[_WORKER] = worker = Worker(threads(), timeout=given(config, "case-timeout"))
     config.add_cleanup(worker.close)
     selection = prepared(request, worker, built=told is not None)
+    if config.getoption("dist", "no") != "no" and told is None:
+        worker.kill()  # the processes of pytest-xdist run the cases
     (config.stash[_MODEL],) = selection.systems.values()
     return selection
 

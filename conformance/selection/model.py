@@ -29,7 +29,7 @@ from conformance.selection.expand import Chosen, check_offers, columns
 from conformance.selection.selection import BUILT_IN, Selection
 from conformance.systems.loading import load_system, models_of, system_names
 from conformance.systems.protocol import System
-from conformance.systems.user_model import FORMS, ModelSpec, UserModel, model_spec
+from conformance.systems.user_model import FORMS, Kind, ModelSpec, UserModel, model_spec
 from conformance.targets.loading import load_target
 from conformance.targets.protocol import Target
 
@@ -125,7 +125,8 @@ def select_model(request: ModelRequest) -> Selection:
     system = load_system(model.system)
     chosen = replace(request.chosen, sdks=request.chosen.sdks or _newest(targets))
     in_columns = [column for spec, target in targets.items() for column in columns(_NO_AXES, chosen, spec, target)]
-    models = [Case(subject, column) for subject, column in product(_subjects(model, system, chosen), in_columns)]
+    subjects = _subjects(model, system, chosen, request.pictures)
+    models = [Case(subject, column) for subject, column in product(subjects, in_columns)]
     layers = layer_cases(models, system.layers(model.variant, model.task)) if request.isolated else []
     if request.case is not None:
         models, layers = _narrowed(request.case, models, layers)
@@ -153,12 +154,14 @@ def _newest(targets: Mapping[str, Target]) -> list[str] | None:
     return [target.sdks[-1] for target in targets.values() if target.sdks][:1] or None
 
 
-def _subjects(model: Named, system: System, chosen: Chosen) -> Iterator[Subject]:
+def _subjects(model: Named, system: System, chosen: Chosen, pictures: str | None) -> Iterator[Subject]:
     shape = model.spec.shape if model.spec else None
     dtypes = [check("dtype", LONG_DTYPES.get(d, d), SHORT_DTYPES) for d in chosen.dtypes or ["float32"]]
     weights: Sequence[str | None] = [weights_name(spec) for spec in chosen.weights or ()] or [None]
     if shape is not None and shape.batch is not None:
-        for option, asked in (("--batch", chosen.batches), ("--resolution", chosen.resolutions)):
+        shown = pictures if model.spec and model.spec.kind is not Kind.EXPORTED else None
+        said = (("--batch", chosen.batches), ("--resolution", chosen.resolutions), ("--images", shown))
+        for option, asked in said:
             if asked:
                 raise UserError(
                     f"{model.variant} brings its own inputs, which say how large they are: leave out {option}"
