@@ -14,18 +14,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cells import like
 from pebble import ProcessExpired
+from test_records import record
 from torch import nn
 from typer.testing import CliRunner
 
+from conformance.cases.case import FORWARD
+from conformance.cases.outcome import Status
 from conformance.commands.cli import app
 from conformance.core.errors import UserError
+from conformance.results.records import read_records
 from conformance.survey import child
 from conformance.survey import run as running
 from conformance.survey.families import Outline, outline, smallest
 from conformance.survey.results import Lines, Place, State, Struck, Surveyed
 from conformance.survey.run import Question, Survey
 from conformance.survey.tables import Tables, as_html, as_json, as_markdown
+from conformance.survey.verdicts import key, verdicts
 from conformance.systems.zoo import SOURCES, Source
 
 SDKS = ("2.29.1", "2.33")
@@ -233,7 +239,7 @@ class Rows(HTMLParser):
 
 @pytest.fixture
 def tables(all_toys: tuple[Path, dict[str, Surveyed]]) -> Tables:
-    return Tables(tuple(all_toys[1].values()), datetime(2026, 1, 1, tzinfo=timezone.utc))
+    return Tables(tuple(all_toys[1].values()), NOW)
 
 
 def test_page_has_a_row_for_each_and_asks_for_nothing(tables: Tables) -> None:
@@ -296,3 +302,64 @@ def test_command_writes_the_tables_of_what_is_there(
     assert {path.name for path in tmp_path.iterdir()} == {f"survey.{end}" for end in ("jsonl", "md", "json", "html")}
     as_text = CliRunner().invoke(app, ["survey", "--of", "toys", "--render", "--output", str(tmp_path), "--json"])
     assert len(json.loads(as_text.stdout)["architectures"]) == len(EXPECTED)
+
+
+NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
+LINE = Surveyed(
+    source="timm",
+    name="test_resnet.r160_in1k",
+    state=State.LINTED,
+    batch=1,
+    asked=None,
+    columns=("2.29.1/inf2",),
+    versions={"torch": "2.13.0"},
+    revision="1",
+)
+RUN = like(
+    record("timm-test_resnet"),
+    system="timm",
+    variant="test_resnet.r160_in1k",
+    task=FORWARD,
+    target="openvino",
+    defects=[],
+)
+WRONG = like(RUN, status=Status.WRONG, defects=["split-with-sizes"], first_bad_layer="layer1", target="xla")
+
+
+def test_records_are_shown_beside_what_was_looked_up() -> None:
+    helped = like(WRONG, status=Status.PASS, workarounds=("slice",))
+    ours = like(RUN, status=Status.SUITE_ERROR, target="inductor")
+    alone = like(RUN, status=Status.WRONG, layer="layer1", target="onnxruntime")
+    tables = Tables((LINE,), NOW, verdicts([RUN, WRONG, helped, ours, alone]))
+    assert tables.targets == ["openvino", "xla"]
+    assert {target: dict(counts) for target, counts in tables.counts.items()} == {
+        "openvino": {"right": 1}, "xla": {"wrong": 1},
+    }  # fmt: skip
+    said = "wrong in compare, first in layer1: split-with-sizes; right with slice"
+    assert [verdict.summary for verdict in tables.on(LINE, "xla")] == [said]
+    assert said in as_markdown(tables)
+    assert said in as_html(tables)
+    (line,) = json.loads(as_json(tables))["architectures"]
+    assert [(one["target"], one["status"]) for one in line["judged"]] == [("openvino", "pass"), ("xla", "wrong")]
+    assert "Compiled and run" not in as_markdown(Tables((LINE,), NOW))
+
+
+def test_architecture_of_any_name_is_found_among_records() -> None:
+    assert key("transformers:facebook/detr-resnet-50") == "transformers:facebook-detr-resnet-50"
+    assert key("transformers:segformer:semantic-segmentation") == "transformers:segformer-semantic-segmentation"
+    assert key("toys:healthy") == "toys:healthy"
+
+
+def test_small_ones_are_run_once_on_every_target(tmp_path: Path) -> None:
+    asked = ["survey", "--of", "timm", "--match", "test_resnet,test_vit3", "--output", str(tmp_path), "--resolution",
+             "64", "--target", "openvino", "--million", "0.6", "--records", str(tmp_path / "records")]  # fmt: skip
+    done = CliRunner().invoke(app, asked)
+    assert done.exit_code == 0, done.output
+    found = read_records(tmp_path / "records")
+    assert {one.subject.variant for one in found} == {"test_resnet"}
+    assert found[0].status is Status.PASS
+    assert "openvino: 1 right" in done.stdout
+    before = (tmp_path / "records").stat().st_mtime_ns
+    again = CliRunner().invoke(app, asked)
+    assert "openvino: 1 right" in again.stdout
+    assert (tmp_path / "records").stat().st_mtime_ns == before  # nothing was run

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
+from math import inf
 from pathlib import Path
 from typing import Annotated
 
@@ -15,16 +16,21 @@ from rich.progress import Progress
 
 from conformance.cases import options
 from conformance.cases.case import check_size, parse_resolution
-from conformance.commands.arguments import AsJson, AsMarkdown
+from conformance.cases.outcome import Record
+from conformance.commands.arguments import RECORDS, AsJson, AsMarkdown, Records
 from conformance.core.errors import UserError
 from conformance.report.formatting import plural
-from conformance.results.records import say
+from conformance.results.records import read_records, say
+from conformance.survey.judging import Judging
 from conformance.survey.results import Lines, State, Surveyed
 from conformance.survey.run import Question, Survey, Tell
 from conformance.survey.tables import Tables, as_json, as_markdown, write_tables
+from conformance.survey.verdicts import verdicts
 from conformance.systems.zoo import SOURCES
+from conformance.targets.loading import load_target
 
 _NAME = "survey.jsonl"
+_RUN = 10  # times as long as to look at it
 
 
 @contextmanager
@@ -63,8 +69,17 @@ def main(
     smallest: Annotated[
         bool, typer.Option("--smallest", help="Of architectures of the same kinds of layers only the smallest.")
     ] = False,
+    target: Annotated[
+        str | None, typer.Option(help="Compile and run them as well, as `check` does, on targets as xla,openvino.")
+    ] = None,
+    million: Annotated[
+        float | None, typer.Option(min=0, help="With --target: those of at most so many million parameters.")
+    ] = None,
+    records: Records = RECORDS,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that look at architectures.")] = 1,
-    timeout: Annotated[float, typer.Option(help="Seconds that an architecture may take.")] = 120.0,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds that an architecture may take; those that are run take ten times as long.")
+    ] = 120.0,
     output: Annotated[
         Path, typer.Option(help="Folder of survey.md, .json, .html, and of the lines that a later run goes on from.")
     ] = Path("matrices/tables"),
@@ -72,14 +87,22 @@ def main(
     as_json_: AsJson = False,
     markdown: AsMarkdown = False,
 ) -> None:
-    """Look up the known defects in every architecture of a package: no compile, no run, no weights.
+    """Look up the known defects in every architecture of a package: no compile, no run, no weights, unless a --target
+    is named.
 
-    What was found out by the same versions is not found out again.
+    What was found out by the same versions is not found out again; what has a record of a target is not run on it
+    again. The tables show what the records say.
     """
     options.at_most_one(as_json=as_json_, markdown=markdown)
     made = {"match": match, "resolution": resolution is not None, "smallest": smallest}
     options.only_with("a survey that is made", not render, **made)
-    options.folder("--output", output, written=True)
+    options.only_with("--target", target, million=million is not None)
+    for name, folder in (("--output", output), ("--records", records)):
+        options.folder(name, folder, written=True)
+    targets = tuple(options.names("--target", target) or ())
+    for spec in targets:
+        if reason := load_target(spec).missing():
+            raise UserError(reason)
     size = None if resolution is None else parse_resolution(resolution)
     if size is not None:
         check_size(batch, *size)
@@ -90,7 +113,11 @@ def main(
     )
     survey = Survey(question, Lines(output / _NAME), workers, options.seconds("--timeout", timeout))
     lines = _there(survey.lines) if render else _run(survey)
-    tables = Tables(tuple(lines), datetime.now(timezone.utc))
+    if targets:
+        most = inf if million is None else million * 1e6
+        judging = Judging(targets, records, most, batch, resolution, workers, timeout * _RUN)
+        _judge(judging, judging.chosen(lines, _recorded(records)))
+    tables = Tables(tuple(lines), datetime.now(timezone.utc), verdicts(_recorded(records)))
     written = write_tables(tables, output)
     if as_json_ or markdown:
         typer.echo(as_json(tables) if as_json_ else as_markdown(tables), nl=False)
@@ -110,9 +137,28 @@ def _run(survey: Survey) -> list[Surveyed]:
         return survey.run(tell, say)
 
 
+def _recorded(folder: Path) -> list[Record]:
+    """The records of a folder; none where there are none yet."""
+    return read_records(folder) if any(folder.glob("*.jsonl")) else []
+
+
+def _judge(judging: Judging, lines: list[Surveyed]) -> None:
+    console = Console(stderr=True, markup=False, emoji=False)
+    with Progress(console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("compiled and run", total=len(lines))
+
+        def tell(said: str, done: int, of: int) -> None:
+            bar.update(task, completed=done)
+            console.print(f"{done}/{of} {said}", highlight=False, soft_wrap=True)
+
+        judging.run(lines, tell)
+
+
 def _summary(tables: Tables, written: list[Path], echo: Callable[[str], None] = typer.echo) -> None:
     for source, counts in tables.states.items():
         echo(f"{source}: " + ", ".join(f"{count} {state.value}" for state, count in counts.items()))
     for row in tables.defects:
         echo(f"{row.id}: " + ", ".join(f"{count} in {column}" for column, count in row.seen.items()))
+    for target, ended in tables.counts.items():
+        echo(f"{target}: " + ", ".join(f"{count} {status}" for status, count in ended.most_common()))
     echo("written: " + ", ".join(map(str, written)))

@@ -5,22 +5,30 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from conformance.cases.outcome import Status
 from conformance.core.text import json_by_line
 from conformance.defects.catalogue import DEFECTS
 from conformance.report.formatting import markdown_table, natural, plural
 from conformance.report.markdown import escape
 from conformance.survey.results import SCHEMA, Place, State, Struck, Surveyed
+from conformance.survey.verdicts import Verdict, key
 
 ABOUT = (
     "Which known defects each architecture meets, told from its graph alone: nothing was compiled and nothing ran on "
     "a device. An architecture without one is not thereby right."
+)
+
+
+JUDGED = (
+    "Each was compiled for other images than those it was shown, and compared with a float64 reference: by group, "
+    "image and layer, in float32, with seeded weights. What has no verdict was not tested."
 )
 
 
@@ -38,10 +46,12 @@ class DefectRow:
 
 @dataclass(frozen=True)
 class Tables:
-    """Lines of a survey, and when it was made. `columns` are all that were looked up, `2.29.1/inf2`."""
+    """Lines of a survey, when it was made, and what became of those that were compiled and run, by `verdicts.key`.
+    `columns` are all that were looked up, `2.29.1/inf2`."""
 
     lines: tuple[Surveyed, ...]
     generated: datetime
+    judged: Mapping[str, Sequence[Verdict]] = field(default_factory=dict)
     columns: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -85,6 +95,32 @@ class Tables:
         rows = [_defect_row(id_, counts, tuple(helps[id_])) for id_, counts in seen.items()]
         return sorted(rows, key=lambda row: (-max(row.seen.values()), row.id))
 
+    @property
+    def targets(self) -> list[str]:
+        """Those that something was run on."""
+        return sorted({verdict.target for line in self.run for verdict in self.verdicts(line)})
+
+    @property
+    def run(self) -> list[Surveyed]:
+        """What was compiled and run somewhere."""
+        return [line for lines in self.sources.values() for line in lines if self.verdicts(line)]
+
+    @property
+    def counts(self) -> dict[str, Counter[str]]:
+        """How many ended how on each target: `right`, `wrong`, `not judged`."""
+        found: dict[str, Counter[str]] = {target: Counter() for target in self.targets}
+        for verdict in (verdict for line in self.run for verdict in self.verdicts(line)):
+            found[verdict.target]["right" if verdict.status is Status.PASS else verdict.status.value] += 1
+        return found
+
+    def verdicts(self, line: Surveyed) -> Sequence[Verdict]:
+        """Those on an architecture."""
+        return self.judged.get(key(line.id), ())
+
+    def on(self, line: Surveyed, target: str) -> list[Verdict]:
+        """Those on an architecture on one target."""
+        return [verdict for verdict in self.verdicts(line) if verdict.target == target]
+
     def met(self, line: Surveyed, column: str) -> list[Struck] | None:
         """The defects of an architecture in a column; None where that was not found out."""
         if line.state is not State.LINTED or column not in line.columns:
@@ -119,6 +155,7 @@ def as_markdown(tables: Tables) -> str:
         "## Known defects",
         "In how many architectures each was seen.",
         _defects(tables),
+        *_judged(tables),
         *(block for source, lines in tables.sources.items() for block in _source(tables, source, lines)),
     ]
     return "\n\n".join(blocks) + "\n"
@@ -147,6 +184,32 @@ def _defects(tables: Tables) -> str:
                 escape(", ".join(row.workarounds)) or "-",
             ]
             for row in tables.defects
+        ),
+    )
+
+
+def _judged(tables: Tables) -> Iterator[str]:
+    """What was compiled and run, if anything was."""
+    if not tables.run:
+        return
+    yield "## Compiled and run"
+    yield JUDGED
+    yield "\n".join(
+        f"- {target}: " + ", ".join(f"{count} {status}" for status, count in counts.most_common())
+        for target, counts in tables.counts.items()
+    )
+    yield markdown_table(
+        ["architecture", "million parameters", *map(escape, tables.targets)],
+        (
+            [
+                escape(line.id),
+                parameters_text(line.parameters),
+                *(
+                    escape("; ".join(verdict.summary for verdict in tables.on(line, target)))
+                    for target in tables.targets
+                ),
+            ]
+            for line in tables.run
         ),
     )
 
@@ -195,15 +258,18 @@ def as_json(tables: Tables) -> str:
         "defects": {
             row.id: {"title": row.title, "certainty": row.certainty, "link": row.link} for row in tables.defects
         },
-        "architectures": [_json_line(line) for lines in tables.sources.values() for line in lines],
+        "architectures": [_json_line(tables, line) for lines in tables.sources.values() for line in lines],
     }
     return json_by_line(content, "architectures", separators=(",", ":"))
 
 
-def _json_line(line: Surveyed) -> dict[str, Any]:
+def _json_line(tables: Tables, line: Surveyed) -> dict[str, Any]:
     """What is the same of all, or empty, is left out."""
     shared = {"versions", "record_schema", "revision", "asked"}
-    return json.loads(line.model_dump_json(exclude=shared, exclude_none=True))  # type: ignore[no-any-return]
+    content: dict[str, Any] = json.loads(line.model_dump_json(exclude=shared, exclude_none=True))
+    if found := tables.verdicts(line):
+        content["judged"] = [asdict(verdict) for verdict in found]
+    return content
 
 
 def as_html(tables: Tables) -> str:
@@ -217,7 +283,7 @@ def as_html(tables: Tables) -> str:
         keep_trailing_newline=True,
     )
     return environment.get_template("survey.html.j2").render(
-        tables=tables, states=list(State), place=place_text, millions=parameters_text, plural=plural
+        tables=tables, states=list(State), place=place_text, millions=parameters_text, plural=plural, judged=JUDGED
     )
 
 
