@@ -78,7 +78,7 @@ class _Applied:
 
 def applied(module: Any, names: tuple[str, ...]) -> Any:
     """A module of another class with the very attributes of this one: what a file of torch.save calls."""
-    return _under(_classapplied(cast(Any, type(module)), tuple(dict.fromkeys(names))), vars(module))
+    return _under(_class_with(cast(Any, type(module)), tuple(dict.fromkeys(names))), vars(module))
 
 
 def _under(cls: type[Any], attributes: dict[str, Any]) -> Any:
@@ -88,7 +88,7 @@ def _under(cls: type[Any], attributes: dict[str, Any]) -> Any:
 
 
 @cache
-def _classapplied(cls: type[nn.Module], names: tuple[str, ...]) -> type[nn.Module]:
+def _class_with(cls: type[nn.Module], names: tuple[str, ...]) -> type[nn.Module]:
     """A class that is called as the other, and whose `forward` runs with these workarounds."""
     made = contexts(names)
 
