@@ -26,6 +26,7 @@ from conformance.running.worker import Worker
 from conformance.selection.expand import Chosen
 from conformance.selection.model import ModelRequest, find_model
 from conformance.systems.building.user_model.exported import of_file
+from conformance.targets.loading import load_target
 
 NET = """
 import sys
@@ -138,6 +139,16 @@ def test_known_cause_is_named_and_what_works_instead_is_tried(worker: Worker) ->
     assert re.search(r"^  with slice: right, error ratio [0-9.]+$", said, re.MULTILINE)
     assert report.headline.startswith("wrong in compare")
     assert "color:#c62828" in report._repr_html_()
+
+
+@pytest.mark.xla
+@pytest.mark.skipif(load_target("xla").missing() is not None, reason="needs the torch-xla environment")
+def test_real_front_end_is_the_default_and_what_works_instead_is_right_on_it(worker: Worker) -> None:
+    report = check_model(ModelRequest(find_model("net:Halves"), None, Chosen(resolutions=["16x24"])), worker)
+    (record,) = report.records
+    assert record.column.target == "xla"
+    assert (record.status, record.defects) == (Status.WRONG, ["split-with-sizes"])
+    assert report.works_with == (("slice",),)
 
 
 def test_several_targets_are_asked_with_one_model(worker: Worker, folder: Path) -> None:
@@ -269,9 +280,11 @@ def test_code_that_was_edited_is_not_checked_as_it_was(folder: Path, monkeypatch
     (folder / "edited.py").write_text(source)
     edited = import_module("edited")
     x = torch.rand(2, 3, 8, 8)
-    assert conformance.check(edited.Net(3, 4, 3), x, target="openvino").passed
-    (folder / "edited.py").write_text(source.replace("super().forward(x)", "super().forward(x).sum().item()"))
-    report = conformance.check(reload(edited).Net(3, 4, 3), x, target="openvino")
+    for text in ("super().forward(x)", "super().forward(x).exp()", "super().forward(x).sum().item()"):
+        (folder / "edited.py").write_text(source.replace("super().forward(x)", text))
+        torch.manual_seed(0)  # the same weights, or another reference would be computed in any case
+        report = conformance.check(reload(edited).Net(3, 4, 3), x, target="openvino")
+        assert report.passed is not text.endswith("item()"), report
     assert "it gives a float, in which there is no tensor" in str(report)
 
 

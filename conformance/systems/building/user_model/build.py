@@ -81,8 +81,9 @@ def _made(spec: ModelSpec) -> Made:
 
 
 def _found(spec: ModelSpec) -> Found:
-    if spec.kind is Kind.ZOO:
-        return _of_zoo(spec)
+    package, _, name = spec.source.partition(":")
+    if spec.kind is Kind.ZOO and package != "ultralytics":
+        return _of_zoo(package, name)
     if spec.kind is Kind.FACTORY:
         return of_factory(spec.source)
     if spec.kind is Kind.HANDED:
@@ -91,14 +92,15 @@ def _found(spec: ModelSpec) -> Found:
         return of_file(Path(spec.source), spec.pictures)
     from conformance.systems.building.user_model.checkpoint import of_checkpoint, of_yaml
 
-    return of_yaml(spec.source) if spec.kind is Kind.YAML else of_checkpoint(Path(spec.source))
+    if spec.kind is Kind.CHECKPOINT:
+        return of_checkpoint(Path(spec.source))
+    return of_yaml(spec.source if spec.kind is Kind.YAML else f"{name}.yaml")
 
 
-def _of_zoo(spec: ModelSpec) -> Found:
+def _of_zoo(package: str, name: str) -> Found:
     """An architecture of a package, with the weights that its constructor draws from one seed."""
-    package, _, name = spec.source.partition(":")
     found = zoo(package).build(name, is_graph_only())
-    made_from = {"source": spec.source, **{name: version(name) for name in (package, "torch")}}
+    made_from = {"package": package, "name": name, **{one: version(one) for one in (package, "torch")}}
     return Found(
         found.module,
         resolution=found.resolution,
@@ -145,7 +147,8 @@ def _notes(module: nn.Module) -> Iterator[str]:
 def _live(found: Found, spec: ModelSpec, resolution: tuple[int, int] | None) -> Found:
     """With weights by which right and wrong can be told apart, and a key that names them."""
     module, seeded = found.module, found.seeded
-    key = found.key or digest({"weights": fingerprint(module), **code_key(module)})
+    of_a_user = code_key(module) if spec.kind in (Kind.FACTORY, Kind.HANDED) else {}
+    key = digest({"weights": found.key or fingerprint(module), **of_a_user})
     if seeded is None:
         seeded = is_constructed(module)
     if is_graph_only() or not (seeded if spec.calibrate is None else spec.calibrate):

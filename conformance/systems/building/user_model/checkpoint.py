@@ -25,6 +25,7 @@ from conformance.systems.building import ultralytics_models
 from conformance.systems.building.calibration import give_weights, seed_norms
 from conformance.systems.building.user_model.found import Found
 from conformance.systems.building.weights import Checkpoint, read_checkpoint
+from conformance.systems.building.zoo import ultralytics as zoo
 from conformance.systems.detectors import BOXES, RANKED
 
 _ACTIVATION = re.compile(r"(?:torch\.)?nn\.([A-Z]\w*)\((?:inplace=(?:True|False))?\)")
@@ -50,6 +51,8 @@ _CLASSIFIED, _DETECTED = 224, 640
 
 def of_yaml(source: str) -> Found:
     """The network of a file of ultralytics', or of the user's, with calibrated weights. Raises UserError."""
+    if len(Path(source).parts) == 1 and not Path(source).is_file():
+        check("YAML file of ultralytics", Path(source).stem, zoo.names())
     try:
         file = tasks.yaml_model_load(source)  # type: ignore[no-untyped-call]
     except Exception as error:  # noqa: BLE001 (of files, YAML and names it has many)

@@ -17,8 +17,9 @@ Inputs = Callable[[int], "tuple[Tensor, ...]"]
 class Found:
     """`inputs` are its own; None where it is given images, which have `channels` and are `normalised` as torchvision
     does it, of the size `resolution`, where it has one of its own. `seeded`: whether its weights are those of a
-    constructor; None where that has to be told from them. `key` names structure and weights; None where that has to
-    be made from what is there. `rows`, `detector` and `notes` are those of a `conformance.Model`.
+    constructor; None where that has to be told from them. `key` names weights and, where it is not a user's code,
+    structure; None where it has to be made from what is there. `rows`, `detector` and `notes` are those of a
+    `conformance.Model`.
     """
 
     module: nn.Module
