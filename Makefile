@@ -53,7 +53,7 @@ power: .venv/ready  ## plant faults in healthy models and see which gates notice
 
 .venv-xla/ready: pyproject.toml $(XLA)
 	$(PYTHON) -m venv .venv-xla
-	.venv-xla/bin/pip install -q -c $(XLA) -e '.[models,xla,replay,dev]'
+	.venv-xla/bin/pip install -q -c $(XLA) -e '.[models,zoo,xla,replay,dev]'
 	.venv-xla/bin/pip $(HEADLESS)
 	touch $@
 

@@ -238,7 +238,7 @@ def test_group_that_is_not_in_the_outputs_is_the_systems_own_fault() -> None:
     case = cell("own", "onlyhead", "detect", 2, 16, 16, "float32", "planted")
     outcome = run_case(case, "test_own_models:Elsewhere", toys.HEALTHY, lambda _: None)
     assert outcome.signature == MODEL
-    assert str(outcome.detail).startswith("its output group boxes is not in the outputs")
+    assert str(outcome.detail).startswith("its output group boxes is not in its outputs")
 
 
 def test_output_that_no_group_names_is_judged_all_the_same() -> None:

@@ -417,6 +417,7 @@ BREACHES = {
 
 @pytest.mark.parametrize("name", BREACHES)
 def test_breach_of_the_contract_is_one_line_about_the_model(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
     module = BREACHES[name].make()
     monkeypatch.setattr(
         "conformance.systems.building.user_model.build.of_factory", lambda source: interpreted(source, module)
