@@ -66,6 +66,7 @@ def test_layers_are_those_of_the_built_model(model: Model) -> None:
     assert set(reached.results) == set(model.layers)
 
 
+@pytest.mark.models
 def test_weights_are_the_same_built_anew_or_from_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
     first = SYSTEM.build("n", "detect")
     monkeypatch.setenv("CONFORMANCE_CACHE", str(tmp_path))

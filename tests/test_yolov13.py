@@ -60,6 +60,7 @@ def test_every_layer_is_alive(model: Model) -> None:
     assert dead_layers(model.module) == []
 
 
+@pytest.mark.models
 def test_without_calibration_layers_are_dead() -> None:
     torch.manual_seed(0)
     assert "head" in dead_layers(Network(SCALES["n"], attention.math).eval().requires_grad_(False))
@@ -91,6 +92,7 @@ def test_every_scale_has_the_layers_and_nearly_the_published_parameters(variant:
     assert set(attentions) <= set(SYSTEM.layers(variant, "detect"))
 
 
+@pytest.mark.models
 def test_weights_are_the_same_built_anew_from_disk_and_for_another_attention(
     model: Model, monkeypatch: pytest.MonkeyPatch, tmp_path: object
 ) -> None:
