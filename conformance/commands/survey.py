@@ -115,7 +115,7 @@ def main(
     lines = _there(survey.lines) if render else _run(survey)
     if targets:
         most = inf if million is None else million * 1e6
-        judging = Judging(targets, records, most, batch, resolution, workers, timeout * _RUN)
+        judging = Judging(targets, records, most, batch, workers, timeout * _RUN)
         _judge(judging, judging.chosen(lines, _recorded(records)))
     tables = Tables(tuple(lines), datetime.now(timezone.utc), verdicts(_recorded(records)))
     written = write_tables(tables, output)

@@ -31,7 +31,6 @@ class Judging:
     folder: Path
     most: float
     batch: int
-    resolution: str | None
     workers: int
     timeout: float
 
@@ -67,6 +66,6 @@ class Judging:
                 worker.close()
 
     def _request(self, line: Surveyed) -> ModelRequest:
-        sizes = None if self.resolution is None else [self.resolution]
+        sizes = [line.resolution] if line.asked and line.resolution else None  # its own, of one that takes no other
         chosen = Chosen(named=True, batches=[self.batch], resolutions=sizes)
         return ModelRequest(find_model(line.id), self.targets, chosen)
