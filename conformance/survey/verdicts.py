@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from conformance.cases.case import FORWARD
 from conformance.cases.outcome import Record, Status, describe_outcome
-from conformance.systems.user_model import ModelSpec, kind_of
+from conformance.systems.user_model import Kind, ModelSpec
 from conformance.systems.zoo import SOURCES
 
 
@@ -44,10 +44,7 @@ def verdicts(records: Iterable[Record]) -> Mapping[str, list[Verdict]]:
 
 def key(architecture: str) -> str:
     """What an architecture is called in records, `transformers:facebook-detr-resnet-50`."""
-    kind = kind_of(architecture)
-    if kind is None:
-        return architecture
-    spec = ModelSpec(source=architecture, kind=kind)
+    spec = ModelSpec(source=architecture, kind=Kind.ZOO)
     return f"{spec.system}:{spec.variant}"
 
 
