@@ -138,10 +138,8 @@ def _first_line(model: str, request: ModelRequest, chosen: bool) -> str:
     line = f"conformance: {model} on {', '.join(parts)}"
     if chosen:
         return line
-    better = next((missing for name in BEST if (missing := load_target(name).missing())), None)
-    return f"{line}, the best that is here" + (
-        f"; {better}" if better and BEST[0] not in (request.targets or ()) else ""
-    )
+    better = load_target(BEST[0]).missing()
+    return f"{line}, the best that is here" + (f"; {better}" if better else "")
 
 
 def _checked(request: ModelRequest, records: Path, calls: int, timeout: float, screen: Console) -> Report:
@@ -159,10 +157,11 @@ def _progress(screen: Console, worker: Worker) -> Iterator[Tell]:
     if not screen.is_terminal:
         yield lambda text: screen.print(f"... {text}")
         return
-    doing, since = "starting", monotonic()
+    doing, since, spinner = "starting", monotonic(), Spinner("dots")
 
     def shown() -> Spinner:
-        return Spinner("dots", Text(f"{doing}: {worker.stage.value}, {monotonic() - since:.0f} s"))
+        spinner.update(text=Text(f"{doing}: {worker.stage.value}, {monotonic() - since:.0f} s"))
+        return spinner
 
     def tell(text: str) -> None:
         nonlocal doing, since

@@ -125,6 +125,8 @@ def select_model(request: ModelRequest) -> Selection:
     system = load_system(model.system)
     chosen = replace(request.chosen, sdks=request.chosen.sdks or _newest(targets))
     in_columns = [column for spec, target in targets.items() for column in columns(_NO_AXES, chosen, spec, target)]
+    if not in_columns:
+        raise UserError(f"none of {', '.join(targets)} is all that is asked for: hardware, SDK release, settings")
     subjects = _subjects(model, system, chosen, request.pictures)
     models = [Case(subject, column) for subject, column in product(subjects, in_columns)]
     layers = layer_cases(models, system.layers(model.variant, model.task)) if request.isolated else []
