@@ -215,6 +215,13 @@ def test_pytest_runs_the_same(suite: pytest.Pytester, folder: Path) -> None:
     assert (suite.path / "built.txt").read_text().split().count("built") <= 3  # to be described, and in each worker
 
 
+def test_model_that_cannot_be_built_is_one_line_of_pytest(suite: pytest.Pytester) -> None:
+    (suite.path / "net.py").write_text(NET)
+    result = suite.runpytest_subprocess(SUITE, "--model", "net:crashes", "--target", "openvino")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: net.crashes: building it ends its process: SIGSEGV*"])
+
+
 def test_expectation_of_ones_own_model_holds_in_every_run(suite: pytest.Pytester) -> None:
     (suite.path / "net.py").write_text(NET)
     (suite.path / "expected.toml").write_text(

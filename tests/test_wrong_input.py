@@ -606,7 +606,6 @@ OF_A_MODEL = {
     "--model nowhere:net --layers ''": "--layers '' has a name that is empty",
     "--model nowhere:net --calibrate --no-calibrate": "--calibrate and --no-calibrate exclude one another",
     "--model nowhere:net --target emulater": "unknown target 'emulater'; did you mean 'emulator'?",
-    "--model nowhere:net --target openvino": "nowhere:net cannot be loaded: ModuleNotFoundError",
     "--model toydet98k --target openvino --case nonsense": "'nonsense' is no case id; one looks like",
     "--model toydet98k --target openvino --batch 0": "batch 0 is impossible",
 }
