@@ -32,7 +32,7 @@ from conformance.defects.defect import Defect
 from conformance.defects.frozen_fallback import FROZEN_FALLBACK
 from conformance.defects.offering import Helping, Tried, may_change, offered, with_workarounds
 from conformance.defects.views_refused import VIEWS_REFUSED
-from conformance.graphs.exported import node_scope
+from conformance.graphs.exported import given_shape, mark_inputs, node_scope
 from conformance.graphs.fx_match import operator
 from conformance.models.torchvision_ops import seen_whole
 from conformance.operators.table import Fate
@@ -166,8 +166,7 @@ def findings(
 ) -> list[Finding]:
     """Those of a graph. `paths` are the paths of the program's modules; `helping` says which workarounds help at a
     place, which is else told from the node, and `source` which line calls it."""
-    for node in exported.graph.find_nodes(op="placeholder"):
-        node.meta["is_input"] = node.name in exported.graph_signature.user_inputs
+    mark_inputs(exported)
     if helping is None:
         helping = lambda defect, node: offered(defect, spec.workarounds, [node])  # noqa: E731
     return [
@@ -175,7 +174,7 @@ def findings(
             defect,
             node_scope(node, paths) or "",
             operator(node),
-            _shape(node),
+            given_shape(node),
             helping(defect, node),
             source=source(node),
         )
@@ -204,15 +203,6 @@ def _finding(
         seen_in=seen_in,
         source=source,
     )
-
-
-def _shape(node: Node) -> tuple[int | str, ...]:
-    """Of what the operator is given first; a size that is not fixed is an expression, `2*s77`."""
-    for given in (*node.all_input_nodes, node):
-        shape = getattr(given.meta.get("val"), "shape", None)
-        if shape is not None:
-            return tuple(size if isinstance(size, int) else str(size) for size in shape)
-    return ()
 
 
 @contextmanager

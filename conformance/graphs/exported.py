@@ -30,6 +30,21 @@ def node_scope(node: Node, paths: frozenset[str]) -> str | None:
     return joined((path for path, _ in (node.meta.get("nn_module_stack") or {}).values()), paths)
 
 
+def mark_inputs(exported: ExportedProgram) -> None:
+    """Say at each placeholder of the graph whether it is an input of the program, or held by it."""
+    for node in exported.graph.find_nodes(op="placeholder"):
+        node.meta["is_input"] = node.name in exported.graph_signature.user_inputs
+
+
+def given_shape(node: Node) -> tuple[int | str, ...]:
+    """Of what the operator is given first; a size that is not fixed is an expression, `2*s77`."""
+    for given in (*node.all_input_nodes, node):
+        shape = getattr(given.meta.get("val"), "shape", None)
+        if shape is not None:
+            return tuple(size if isinstance(size, int) else str(size) for size in shape)
+    return ()
+
+
 def _operator(node: Node, paths: frozenset[str]) -> Operator:
     schema = getattr(node.target, "_schema", None)
     written = _viewed(node.args[0]) if schema is not None and schema.is_mutable else []

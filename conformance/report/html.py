@@ -13,16 +13,21 @@ from conformance.report.matrix import Matrix
 _COLUMNS_SIDE_BY_SIDE = 10
 
 
-def as_html(matrix: Matrix) -> str:
-    """The whole file. It asks for nothing from the network."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+def page_templates(folder: Path) -> Environment:
+    """The templates in a folder, for pages of which every value is escaped and none may be missing."""
+    return Environment(
+        loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+
+
+def as_html(matrix: Matrix) -> str:
+    """The whole file. It asks for nothing from the network."""
+    environment = page_templates(Path(__file__).parent)
     environment.filters.update(ratio=formatting.ratio, cosine=formatting.cosine_text, precision=formatting.precision)
     return environment.get_template("matrix.html.j2").render(
         matrix=matrix,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch.fx import Graph, Node
@@ -13,7 +12,7 @@ from conformance.core.text import one_line
 from conformance.defects.catalogue import nodes_of, present
 from conformance.defects.defect import Defect
 from conformance.defects.offering import offered
-from conformance.graphs.exported import node_scope
+from conformance.graphs.exported import given_shape, mark_inputs, node_scope
 from conformance.graphs.fx_match import operator
 from conformance.models.torchvision_ops import seen_whole
 from conformance.programs.program import Whole
@@ -57,8 +56,7 @@ def exported(built: Architecture, batch: int, resolution: tuple[int, int]) -> Ex
             program = torch.export.export(whole, (images,), strict=False)
     except Exception as error:
         raise NotExported from error
-    for node in program.graph.find_nodes(op="placeholder"):
-        node.meta["is_input"] = node.name in program.graph_signature.user_inputs
+    mark_inputs(program)
     return Exported(program.graph, frozenset(path for path, _ in whole.named_modules()))
 
 
@@ -86,13 +84,4 @@ def _struck(defect: Defect, columns: Iterable[str], nodes: list[Node], paths: fr
 
 
 def _place(node: Node, paths: frozenset[str]) -> Place:
-    return Place(module=one_line(node_scope(node, paths) or ""), operator=operator(node), shape=_given(node))
-
-
-def _given(node: Any) -> tuple[int | str, ...]:
-    """The shape of what an operator is given first; a size that is not fixed is an expression."""
-    for given in (*node.all_input_nodes, node):
-        shape = getattr(given.meta.get("val"), "shape", None)
-        if shape is not None:
-            return tuple(size if isinstance(size, int) else str(size) for size in shape)
-    return ()
+    return Place(module=one_line(node_scope(node, paths) or ""), operator=operator(node), shape=given_shape(node))

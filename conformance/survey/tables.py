@@ -10,13 +10,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from conformance.cases.outcome import Status
 from conformance.core.text import json_by_line
 from conformance.defects.catalogue import DEFECTS
 from conformance.report.formatting import markdown_table, natural, plural
+from conformance.report.html import page_templates
 from conformance.report.markdown import escape
+from conformance.report.write import write_texts
 from conformance.survey.results import SCHEMA, Place, State, Struck, Surveyed
 from conformance.survey.verdicts import Verdict, key
 
@@ -274,24 +274,21 @@ def _json_line(tables: Tables, line: Surveyed) -> dict[str, Any]:
 
 def as_html(tables: Tables) -> str:
     """The whole file. It asks for nothing from the network, and without scripts it is still a table."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("survey.html.j2").render(
-        tables=tables, states=list(State), place=place_text, millions=parameters_text, plural=plural, judged=JUDGED
+    return (
+        page_templates(Path(__file__).parent)
+        .get_template("survey.html.j2")
+        .render(
+            tables=tables,
+            states=list(State),
+            place=place_text,
+            millions=parameters_text,
+            plural=plural,
+            judged=JUDGED,
+        )
     )
 
 
 def write_tables(tables: Tables, folder: Path) -> list[Path]:
     """Write `survey.md`, `.json` and `.html` into a folder, which is made. Returns their paths."""
     texts = {"md": as_markdown(tables), "json": as_json(tables), "html": as_html(tables)}
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"survey.{ending}" for ending in texts]
-    for path, text in zip(paths, texts.values(), strict=True):
-        path.write_text(text, encoding="utf-8")
-    return paths
+    return write_texts(folder, "survey", texts)

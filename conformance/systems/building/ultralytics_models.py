@@ -17,7 +17,7 @@ from conformance.core.reading import fixture_path
 from conformance.core.store import cache_folder, digest
 from conformance.systems.building.calibration import calibrate_batch_norm, give_weights, scale_outputs, seed_norms
 from conformance.systems.building.images import crops
-from conformance.systems.building.weights import read_weights
+from conformance.systems.building.weights import State, read_weights
 from conformance.systems.protocol import Model
 
 # Before it is imported, or it runs pip for what it misses, in an environment that is AWS's or the user's.
@@ -38,6 +38,20 @@ OUTPUTS = {
     "cv4": (0.0, 0.5),
     "cv4_kpts": (0.0, 1.5),
     "linear": (0.0, 2.0),
+}
+
+# By what the last layer's name begins with, the first that fits: the class that builds the network.
+_CLASSES = {
+    "RTDETRDecoder": "RTDETRDetectionModel",
+    "WorldDetect": "WorldModel",
+    "YOLOEDetect": "YOLOEModel",
+    "YOLOESegment": "YOLOESegModel",
+    "SemanticSegment": "SemanticSegmentationModel",
+    "Segment": "SegmentationModel",
+    "Pose": "PoseModel",
+    "OBB": "OBBModel",
+    "Depth": "DepthModel",
+    "Classify": "ClassificationModel",
 }
 
 
@@ -110,15 +124,40 @@ def _filled(architecture: Architecture, weights: str) -> tuple[Any, str]:
     last = re.compile(r"(?:cv3\.0\.\d+|linear)\.bias$")
     classes = next((len(value) for name, value in state.items() if last.search(name)), None)
     module = construct(architecture, classes)
+    if why := fill(module, state):
+        raise UserError(f"weights {path} are not those of a {architecture.yaml}: {why}")
+    return module, key
+
+
+def fill(module: nn.Module, state: State) -> str | None:
+    """Give a module weights that have to be all of its own, but for the counters of batches; why they are not, or
+    None."""
     try:
         wanted = module.load_state_dict(state, strict=False)
     except RuntimeError:
-        raise UserError(f"weights {path} are not those of a {architecture.yaml}: their shapes are others") from None
+        return "their shapes are others"
     absent = [name for name in wanted.missing_keys if not name.endswith("num_batches_tracked")]
-    if absent or wanted.unexpected_keys:
-        names = ", ".join([*absent, *wanted.unexpected_keys][:3])
-        raise UserError(f"weights {path} are not those of a {architecture.yaml}: see {names}")
-    return module, key
+    others = [*absent, *wanted.unexpected_keys]
+    return f"see {', '.join(others[:3])}" if others else None
+
+
+def class_of(head: str) -> str:
+    """The class of ultralytics.nn.tasks for a network whose last layer has this name."""
+    return next((made_by for begins, made_by in _CLASSES.items() if head.startswith(begins)), "DetectionModel")
+
+
+def side_of(head: str) -> int:
+    """Of the images, in pixels, that networks with this last layer are made for."""
+    return 224 if head == "Classify" else 640
+
+
+def as_exported(module: Any) -> Any:
+    """The module as ultralytics exports it: for inference, fused, and with its decoded outputs alone."""
+    for part in module.modules():
+        if hasattr(part, "export"):
+            part.export = True
+    module.eval().fuse(verbose=False)
+    return module
 
 
 def _file(architecture: Architecture, weights: str) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,22 +32,8 @@ from conformance.systems.detectors import BOXES, RANKED
 _ACTIVATION = re.compile(r"(?:torch\.)?nn\.([A-Z]\w*)\((?:inplace=(?:True|False))?\)")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w{0,63}")
 _ROWS = 1000  # far more layers than any file has
-# By what the last layer's name begins with, the first that fits: the class that builds the network.
-_CLASSES = {
-    "RTDETRDecoder": "RTDETRDetectionModel",
-    "WorldDetect": "WorldModel",
-    "YOLOEDetect": "YOLOEModel",
-    "YOLOESegment": "YOLOESegModel",
-    "SemanticSegment": "SemanticSegmentationModel",
-    "Segment": "SegmentationModel",
-    "Pose": "PoseModel",
-    "OBB": "OBBModel",
-    "Depth": "DepthModel",
-    "Classify": "ClassificationModel",
-}
 # What networks keep beside their weights, and give in place of what a text encoder would.
 _EMBEDDINGS = ("txt_feats", "pe")
-_CLASSIFIED, _DETECTED = 224, 640
 
 
 def of_yaml(source: str) -> Found:
@@ -72,26 +59,18 @@ def of_checkpoint(path: Path) -> Found:
             f"{path} does not say how its network is built: it is no checkpoint of ultralytics 8 or newer"
         )
     module = _constructed(str(path), saved.yaml)
-    try:
-        wanted = module.load_state_dict(saved.state, strict=False)
-    except RuntimeError:
-        raise UserError(f"{path}: its weights do not fit the network that it describes") from None
-    absent = [name for name in wanted.missing_keys if not name.endswith("num_batches_tracked")]
-    if absent or wanted.unexpected_keys:
-        names = ", ".join([*absent, *wanted.unexpected_keys][:3])
-        raise UserError(f"{path}: its weights are not those of the network that it describes: see {names}")
+    if why := ultralytics_models.fill(module, saved.state):
+        raise UserError(f"{path}: its weights are not those of the network that it describes: {why}")
     _give_embeddings(module, saved)
     found = _deployed(module, saved.yaml, saved.key)
-    if saved.size:
-        found = Found(**{**vars(found), "resolution": (saved.size, saved.size)})
-    return Found(**{**vars(found), "detector": _detector(module), "notes": ()})
+    size = (saved.size, saved.size) if saved.size else found.resolution
+    return replace(found, resolution=size, detector=_detector(module), notes=())
 
 
 def _constructed(source: str, file: Mapping[str, Any]) -> Any:
     """The seeded network of a description, with all its heads. Raises UserError."""
     _require_harmless(source, file)
-    head = str(file["head"][-1][2])
-    kind = next((made_by for begins, made_by in _CLASSES.items() if head.startswith(begins)), "DetectionModel")
+    kind = ultralytics_models.class_of(str(file["head"][-1][2]))
     LOGGER.setLevel("ERROR")  # it describes some models on stdout, however it is asked not to
     try:
         with torch.random.fork_rng(devices=[]):
@@ -111,15 +90,12 @@ def _deployed(module: Any, file: Mapping[str, Any], key: str) -> Found:
     end2end = bool(file.get("end2end")) and hasattr(head, "one2one_cv2")
     if hasattr(type(module), "end2end") and hasattr(head, "one2one_cv2"):
         module.end2end = end2end  # before fuse(), which deletes the head that is not used
-    for part in module.modules():
-        if hasattr(part, "export"):
-            part.export = True
-    module.eval().fuse(verbose=False)
+    ultralytics_models.as_exported(module)
     ranked = end2end or type(head).__name__ == "RTDETRDecoder"
-    size = _CLASSIFIED if type(head).__name__ == "Classify" else _DETECTED
+    side = ultralytics_models.side_of(type(head).__name__)
     return Found(
         module,
-        resolution=(size, size),
+        resolution=(side, side),
         channels=int(file.get("channels", 3)),
         seeded=False,
         key=digest({"weights": key, "end2end": end2end}),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from functools import cache
 from importlib.resources import files
@@ -11,32 +10,15 @@ from typing import Any
 
 import yaml
 from torch import nn
-
-from conformance.core.errors import check
-from conformance.systems.architecture import Architecture
-from conformance.systems.building.zoo.architecture import made
-
-os.environ.setdefault("YOLO_AUTOINSTALL", "false")  # or it runs pip for what it misses
-
 from ultralytics.nn import tasks
 from ultralytics.utils import LOGGER
 
+from conformance.core.errors import check
+from conformance.systems.architecture import Architecture
+from conformance.systems.building.ultralytics_models import as_exported, class_of, side_of
+from conformance.systems.building.zoo.architecture import made
+
 _SIZE_STANDS_BEHIND = re.compile(r"yolo(?:e-)?v?\d+")
-# By what the last layer's name begins with, the first that fits: the class that reads the file.
-_CLASSES = {
-    "RTDETRDecoder": "RTDETRDetectionModel",
-    "WorldDetect": "WorldModel",
-    "YOLOEDetect": "YOLOEModel",
-    "YOLOESegment": "YOLOESegModel",
-    "SemanticSegment": "SemanticSegmentationModel",
-    "Segment": "SegmentationModel",
-    "Pose": "PoseModel",
-    "OBB": "OBBModel",
-    "Depth": "DepthModel",
-    "Classify": "ClassificationModel",
-}
-_CLASSIFIED = 224
-_DETECTED = 640
 
 
 def names() -> list[str]:
@@ -48,9 +30,8 @@ def build(name: str, fake: bool = False) -> Architecture:
     """The architecture of a name, fused, with its decoded outputs alone; without values where it is `fake`. Of two
     heads it has the one that ultralytics exports, which does not rank. Raises UserError."""
     last = _files()[check("architecture of ultralytics", name, _files())]
-    kind = next((made_by for begins, made_by in _CLASSES.items() if last.startswith(begins)), "DetectionModel")
-    size = _CLASSIFIED if last == "Classify" else _DETECTED
-    return Architecture(made(lambda: _deployed(name, kind), fake), (size, size), normalised=False)
+    side = side_of(last)
+    return Architecture(made(lambda: _deployed(name, class_of(last)), fake), (side, side), normalised=False)
 
 
 def _deployed(name: str, kind: str) -> nn.Module:
@@ -61,11 +42,7 @@ def _deployed(name: str, kind: str) -> nn.Module:
         if layer == "TorchVision":  # of which some files ask for published weights
             given[2] = None
     module: Any = getattr(tasks, kind)(file, ch=3, verbose=False)
-    for part in module.modules():
-        if hasattr(part, "export"):
-            part.export = True
-    module.eval().fuse(verbose=False)
-    return module  # type: ignore[no-any-return]
+    return as_exported(module)  # type: ignore[no-any-return]
 
 
 @cache
