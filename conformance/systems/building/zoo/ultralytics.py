@@ -14,6 +14,7 @@ from ultralytics.nn import tasks
 from ultralytics.utils import LOGGER
 
 from conformance.core.errors import check
+from conformance.models.torchvision_ops import own_kernels
 from conformance.systems.architecture import Architecture
 from conformance.systems.building.ultralytics_models import as_exported, class_of, side_of
 from conformance.systems.building.zoo.architecture import made
@@ -40,6 +41,7 @@ def _deployed(name: str, kind: str) -> nn.Module:
     file = tasks.yaml_model_load(f"{name}.yaml")  # type: ignore[no-untyped-call]
     for *_, layer, given in file["backbone"]:
         if layer == "TorchVision":  # of which some files ask for published weights
+            own_kernels()  # it imports torchvision
             given[2] = None
     module: Any = getattr(tasks, kind)(file, ch=3, verbose=False)
     return as_exported(module)  # type: ignore[no-any-return]
