@@ -105,6 +105,73 @@ def test_what_was_seen_to_be_frozen_is_the_cause_and_not_what_might_be() -> None
     assert explained("ranks", [], **wrong) == []
 
 
+class Between(nn.Module):
+    """A split between two layers, in what calls them, and one behind both."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = Everything.Ranks(), Everything.Ranks()
+
+    def forward(self, x: Tensor) -> Tensor:
+        a, b = self.first(x).split([1, 3], 1)
+        y: Tensor = self.second(torch.cat((b, a), 1)).clone()
+        return y
+
+
+class Behind(Between):
+    def forward(self, x: Tensor) -> Tensor:
+        a, b = self.second(self.first(x)).split([1, 3], 1)
+        return torch.cat((b, a), 1)
+
+
+class Shared(nn.Module):
+    """Two layers with one and the same module in them; torch.export knows it by one name."""
+
+    class Block(nn.Module):
+        def __init__(self, halves: nn.Module) -> None:
+            super().__init__()
+            self.norm, self.halves, self.out = nn.LayerNorm(3), halves, nn.Linear(3, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y: Tensor = self.out(self.halves(self.norm(x)))
+            return y
+
+    def __init__(self) -> None:
+        super().__init__()
+        halves = Everything.Halves()
+        self.first, self.second = self.Block(halves), self.Block(halves)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.second(self.first(x))
+        return y
+
+
+@pytest.mark.parametrize("bad", ["first", "second"])
+def test_module_that_two_layers_share_is_a_part_of_both(bad: str) -> None:
+    layers = [layer(0.5).model_copy(update={"path": path, "bad": path == bad}) for path in ("first", "second")]
+    program = Program(Whole(Shared().eval()), (torch.rand(2, 4, 3),))
+    outcome = Outcome(stage=Stage.COMPARE, status=Status.WRONG, layers=layers, first_bad_layer=bad)
+    axes: dict[str, Any] = {"packages": PACKAGES, "workarounds": (), "hardware": "inf2", "dtype": "float32"}
+    assert explain(program, outcome, layer=bad, **axes) == ["split-with-sizes"]
+
+
+@pytest.mark.parametrize(("module", "bad", "expected"), [
+    (Between, "second", ["split-with-sizes"]),
+    (Between, "first", []),
+    (Behind, "second", []),
+])  # fmt: skip
+def test_what_calls_a_layer_is_to_blame_for_what_it_does_before_it(
+    module: type[nn.Module], bad: str, expected: list[str]
+) -> None:
+    layers = [layer(0.5).model_copy(update={"path": path, "bad": path == bad}) for path in ("first", "second")]
+    program = Program(Whole(module().eval()), (torch.rand(2, 4, 3),))
+    outcome = Outcome(stage=Stage.COMPARE, status=Status.WRONG, layers=layers, first_bad_layer=bad)
+    axes: dict[str, Any] = {"packages": PACKAGES, "workarounds": (), "hardware": "inf2", "dtype": "float32"}
+    assert explain(program, outcome, layer=bad, **axes) == expected
+    seen = [Fallback("aten::im2col", "")]
+    assert explain(program, outcome, layer=bad, frozen=seen, **axes) == ["frozen-fallback", *expected]
+
+
 def test_every_defect_shows_as_its_own_minimal_cases_end() -> None:
     for defect in DEFECTS.values():
         for minimal in defect.minimal_cases:

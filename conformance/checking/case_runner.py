@@ -47,9 +47,9 @@ class CaseRunner:
         """The target of a case."""
         return load_target(self.selection.targets[case.column.target])
 
-    def _run(self, case: Case) -> Record:
-        target = self.target(case)
-        job = Job(
+    def job(self, case: Case) -> Job:
+        """What a worker is given of a case."""
+        return Job(
             case,
             self.selection.systems.get(case.subject.system, case.subject.system),
             self.selection.targets[case.column.target],
@@ -57,6 +57,9 @@ class CaseRunner:
             self.selection.pictures if case.subject.weights or self.selection.model else None,
             self.calls,
         )
+
+    def _run(self, case: Case) -> Record:
+        target, job = self.target(case), self.job(case)
         started = datetime.now(timezone.utc)
         variables = self.worker.leases.process(target, case.column)
         try:

@@ -4,27 +4,39 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.live import Live
-from rich.spinner import Spinner
 from rich.text import Text
 
 from conformance.cases import options
 from conformance.cases.options import CALLS
-from conformance.checking.check import Tell, check_model
+from conformance.checking.check import check_model
 from conformance.checking.report import Report
-from conformance.commands.arguments import RECORDS, AsJson, console
+from conformance.commands.arguments import (
+    RECORDS,
+    AsJson,
+    Batch,
+    Calibrate,
+    CaseTimeout,
+    Dtype,
+    Hardware,
+    Images,
+    Resolution,
+    Sdk,
+    Sets,
+    Settings,
+    Target,
+    Weights,
+    chosen_of,
+    console,
+)
+from conformance.commands.progress import progress
 from conformance.host.probe import installed_version
 from conformance.results.records import RecordWriter, records_file
 from conformance.running.worker import Worker
-from conformance.selection.expand import Chosen
 from conformance.selection.model import BEST, ModelRequest, best_target, find_model
 from conformance.targets.loading import load_target
 
@@ -39,21 +51,11 @@ def main(
             "ultralytics; a .pt2; or a model of `conformance systems`."
         ),
     ],
-    target: Annotated[
-        str | None,
-        typer.Option(help=f"One or several, as xla,openvino; else the first that is here of {', '.join(BEST)}."),
-    ] = None,
-    batch: Annotated[str | None, typer.Option(help="Images at a time, as 1,4; else 2.")] = None,
-    resolution: Annotated[
-        str | None, typer.Option(help="Height x width in pixels, as 384x640; else the model's own, or 224x224.")
-    ] = None,
-    dtype: Annotated[
-        str | None, typer.Option(help="float32 (default), bfloat16, float16, matmult-bf16, all-bf16; one or several.")
-    ] = None,
-    images: Annotated[
-        str | None,
-        typer.Option(help="Folder of pictures that inputs are made from, and that detectors are counted on."),
-    ] = None,
+    target: Target = None,
+    batch: Batch = None,
+    resolution: Resolution = None,
+    dtype: Dtype = None,
+    images: Images = None,
     layers: Annotated[
         str | None, typer.Option(help="Paths or patterns of layers, as 'model.*,head'; else 20 to 60 are chosen.")
     ] = None,
@@ -65,28 +67,14 @@ def main(
     isolated: Annotated[
         bool, typer.Option("--isolated", help="Compile each layer alone, too; else where the whole cannot be judged.")
     ] = False,
-    calibrate: Annotated[
-        bool | None,
-        typer.Option(
-            "--calibrate/--no-calibrate",
-            help="Give seeded weights norms and a head as trained ones have; else where they are a constructor's.",
-        ),
-    ] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="Of a model of a system: shapes, pretrained, or a file.")
-    ] = None,
-    hardware: Annotated[str | None, typer.Option(help="Of targets that stand for any: inf2, trn1, trn2.")] = None,
-    sdk: Annotated[
-        str | None, typer.Option(help="SDK releases, of targets that stand for any; else the newest.")
-    ] = None,
-    settings: Annotated[
-        str | None, typer.Option(help="Of targets that have any: sets joined by +, as O1,O3+lnc1.")
-    ] = None,
-    workarounds: Annotated[
-        str | None, typer.Option(help="Sets joined by +, as none,slice+functionalization.")
-    ] = None,
+    calibrate: Calibrate = None,
+    weights: Weights = None,
+    hardware: Hardware = None,
+    sdk: Sdk = None,
+    settings: Settings = None,
+    workarounds: Sets = None,
     calls: Annotated[int, typer.Option(help="How often each program is called, with two sets of images.")] = CALLS,
-    case_timeout: Annotated[float, typer.Option(help="Seconds after which a case is a timeout.")] = 900,
+    case_timeout: CaseTimeout = 900,
     records: Annotated[Path, typer.Option(help="Folder that records are written to.")] = RECORDS,
     as_json: AsJson = False,
 ) -> None:
@@ -104,17 +92,7 @@ def main(
         calibrate=calibrate,
         pictures=options.given("--images", images),
     )
-    chosen = Chosen(
-        named=True,
-        batches=options.numbers("--batch", batch),
-        resolutions=options.names("--resolution", resolution),
-        dtypes=options.names("--dtype", dtype),
-        hardware=options.names("--hardware", hardware),
-        sdks=options.names("--sdk", sdk),
-        settings=options.sets("--settings", settings),
-        workarounds=options.sets("--workarounds", workarounds),
-        weights=options.names("--weights", weights),
-    )
+    chosen = chosen_of(batch, resolution, dtype, hardware, sdk, settings, workarounds, weights)
     targets = options.names("--target", target)
     request = ModelRequest(found, targets or (best_target(),), chosen, isolated, pictures=images)
     screen = Console(stderr=True, markup=False, emoji=False) if as_json else console()
@@ -145,30 +123,10 @@ def _first_line(model: str, request: ModelRequest, chosen: bool) -> str:
 def _checked(request: ModelRequest, records: Path, calls: int, timeout: float, screen: Console) -> Report:
     worker = Worker(max(1, os.cpu_count() or 1), timeout)
     try:
-        with _progress(screen, worker) as tell:
+        with progress(screen, worker) as tell:
             return check_model(request, worker, RecordWriter(records_file(records)), calls, tell)
     finally:
         worker.close()
-
-
-@contextmanager
-def _progress(screen: Console, worker: Worker) -> Iterator[Tell]:
-    """What is done, its stage and for how long; a line each where there is no terminal."""
-    if not screen.is_terminal:
-        yield lambda text: screen.print(f"... {text}")
-        return
-    doing, since, spinner = "starting", monotonic(), Spinner("dots")
-
-    def shown() -> Spinner:
-        spinner.update(text=Text(f"{doing}: {worker.stage.value}, {monotonic() - since:.0f} s"))
-        return spinner
-
-    def tell(text: str) -> None:
-        nonlocal doing, since
-        doing, since = text, monotonic()
-
-    with Live(get_renderable=shown, console=screen, transient=True, refresh_per_second=8):
-        yield tell
 
 
 def _print(report: Report, records: Path, screen: Console) -> None:

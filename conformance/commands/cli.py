@@ -20,6 +20,7 @@ COMMANDS = {
     "explain": "Say what is known of a failure.",
     "expect": "Accept failures as they are, or list those accepted.",
     "calibrate-limits": "Measure the limits of the verdict again.",
+    "localize": "Find the operator that is to blame for a case that is not right.",
     "lint": "Name what of a model is known to go wrong on a device.",
     "survey": "Name what of every architecture of a package is known to go wrong.",
     "analyze": "Ask the installed neuronx-cc about every operator.",

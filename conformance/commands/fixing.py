@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from conformance.commands.respelling import respelled
-from conformance.core.deferred import torch
 from conformance.core.text import one_line
 from conformance.programs.workarounds import WORKAROUNDS, switch
 
-if TYPE_CHECKING:
-    from torch.fx import Node
-
-_FRAME = re.compile(r'File "(.+?)", line (\d+), in ')
-_PROGRAMS = Path(__file__).parents[1] / "programs"  # what calls the model, and the rewrites
 _RESPELLED = "tensor_split"  # the workaround that a patch writes out
 
 
@@ -38,16 +30,6 @@ class Place:
         """The file and the number of the line, where it is one."""
         path, colon, number = self.where.rpartition(":")
         return (Path(path), int(number)) if colon and number.isdigit() and Path(path).is_file() else None
-
-
-def source_line(node: Node) -> str:
-    """The innermost line that is neither torch's nor this suite's own of those that a node of a graph was called
-    from, `model.py:40`, as seen from the current folder; empty where none is known."""
-    for path, number in reversed(_FRAME.findall(str(node.meta.get("stack_trace") or ""))):
-        file = Path(path)
-        if file.is_file() and not any(file.is_relative_to(own) for own in (Path(torch.__file__).parent, _PROGRAMS)):
-            return f"{_short(file)}:{number}"
-    return ""
 
 
 def fixes(places: Iterable[Place]) -> Iterator[str]:
@@ -85,8 +67,3 @@ def _patch(path: Path, source: bytes) -> Iterator[str]:
     name = one_line(str(path))
     for line in difflib.unified_diff(before, after, name, name):
         yield line.rstrip("\n")
-
-
-def _short(file: Path) -> Path:
-    here = Path.cwd()
-    return file.relative_to(here) if file.is_relative_to(here) else file

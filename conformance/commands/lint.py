@@ -22,7 +22,7 @@ from conformance.cases import options
 from conformance.cases.releases import releases, resolve
 from conformance.commands import isolated
 from conformance.commands.arguments import AsJson, Workarounds, console
-from conformance.commands.fixing import Place, fixes, source_line
+from conformance.commands.fixing import Place, fixes
 from conformance.commands.model_loading import TraceSpec, load_program, trace_spec
 from conformance.compare.limits import limit
 from conformance.core.errors import UserError, check, first_line
@@ -32,7 +32,7 @@ from conformance.defects.defect import Defect
 from conformance.defects.frozen_fallback import FROZEN_FALLBACK
 from conformance.defects.offering import Helping, Tried, may_change, offered, with_workarounds
 from conformance.defects.views_refused import VIEWS_REFUSED
-from conformance.graphs.exported import given_shape, mark_inputs, node_scope
+from conformance.graphs.exported import given_shape, mark_inputs, node_scope, source_line
 from conformance.graphs.fx_match import operator
 from conformance.models.torchvision_ops import seen_whole
 from conformance.operators.table import Fate

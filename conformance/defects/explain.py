@@ -29,14 +29,16 @@ def explain(
     layer: str | None,
     frozen: Sequence[Fallback] | None = None,
 ) -> list[str]:
-    """Ids of the defects that these package versions have, that show as this outcome does, and that something in the
-    first bad layer triggers; anywhere, if none is known. Those that no graph shows are known by the signature alone.
+    """Ids of the defects that these package versions have, that show as this outcome does, and that something
+    triggers in the first bad layer, or between the one before it and its end; anywhere, if none is known. Those that
+    no graph shows are known by the signature alone.
 
     `frozen` is what the front end was seen to compute itself while it traced, where it says so.
     """
     known = present(packages, workarounds, hardware, dtype)
     alike = [defect for defect in known if shows_as(defect, outcome)]
-    return sorted({defect.id for defect in alike if _is_triggered(defect, program, workarounds, layer, frozen)})
+    before = _before(outcome, layer)
+    return sorted({one.id for one in alike if _is_triggered(one, program, workarounds, layer, before, frozen)})
 
 
 def shows_as(defect: Defect, outcome: Outcome) -> bool:
@@ -70,22 +72,44 @@ def _is_triggered(
     program: Program,
     workarounds: tuple[str, ...],
     layer: str | None,
+    before: str | None,
     frozen: Sequence[Fallback] | None,
 ) -> bool:
     if defect.trigger is unseen:
         return defect.error_code is not None
     if defect.fault is EmulatedFault.FROZEN and frozen is not None:
         # What was moved is a constant for all that reads it on the device as well, and so is what comes before.
-        return any(fallback.moved or _within(fallback.scope, layer) for fallback in frozen)
+        return any(one.moved or _within(one.scope, layer) or _around(one.scope, layer) for one in frozen)
     try:
         nodes = nodes_of(program.exported.graph)
     except Exception:  # noqa: BLE001 (a failure that cannot be explained is still a failure, and is recorded)
         return False
-    return any(
-        defect.triggered_at(node, workarounds) and _within(node_scope(node, program.paths), layer) for node in nodes
+    scopes = [node_scope(node, program.paths) for node in nodes]
+    own, behind = ([n for n, scope in enumerate(scopes) if _within(scope, path)] for path in (layer, before))
+    first, last = (own[0], own[-1]) if own else (0, -1)
+    start = behind[-1] if before and behind else -1
+    suspects = (
+        node
+        for number, (node, scope) in enumerate(zip(nodes, scopes, strict=True))
+        # What runs between them belongs to it, also where a module that it shares goes by another's name.
+        if first <= number <= last or (start < number < first and _around(scope, layer))
     )
+    return any(defect.triggered_at(node, workarounds) for node in suspects)
+
+
+def _before(outcome: Outcome, layer: str | None) -> str | None:
+    """The layer that was compared before this one, and neither holds it nor is a part of it."""
+    paths = [one.path for one in outcome.layers]
+    earlier = paths[: paths.index(layer)] if layer in paths else []
+    apart = (path for path in reversed(earlier) if not (_within(path, layer) or _within(layer, path)))
+    return next(apart, None)
 
 
 def _within(scope: str | None, layer: str | None) -> bool:
     """Whether a scope, `model.10.attn`, lies in the layer `model.10`."""
     return layer is None or f"{scope}.".startswith(f"{layer}.")
+
+
+def _around(scope: str | None, layer: str | None) -> bool:
+    """Whether a scope, `model`, is that of a module that has the layer `model.10` in it, and calls it."""
+    return bool(layer) and scope is not None and (scope == "" or f"{layer}.".startswith(f"{scope}."))

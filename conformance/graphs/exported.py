@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from conformance.core.deferred import torch
 from conformance.graphs.graph import Graph, Operator, Shape, joined
 from conformance.graphs.kinds import kind_of
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
     from torch.fx import Node
+
+_FRAME = re.compile(r'File "(.+?)", line (\d+), in ')
+_PROGRAMS = Path(__file__).parents[1] / "programs"  # what calls the model, and the rewrites
 
 
 def from_exported(exported: ExportedProgram, paths: frozenset[str]) -> Graph:
@@ -28,6 +34,16 @@ def from_exported(exported: ExportedProgram, paths: frozenset[str]) -> Graph:
 def node_scope(node: Node, paths: frozenset[str]) -> str | None:
     """The scope of a node of torch.fx."""
     return joined((path for path, _ in (node.meta.get("nn_module_stack") or {}).values()), paths)
+
+
+def source_line(node: Node) -> str:
+    """The innermost line that is neither torch's nor this suite's own of those that a node of a graph was called
+    from, `model.py:40`, as seen from the current folder; empty where none is known."""
+    for path, number in reversed(_FRAME.findall(str(node.meta.get("stack_trace") or ""))):
+        file = Path(path)
+        if file.is_file() and not any(file.is_relative_to(own) for own in (Path(torch.__file__).parent, _PROGRAMS)):
+            return f"{_short(file)}:{number}"
+    return ""
 
 
 def mark_inputs(exported: ExportedProgram) -> None:
@@ -75,3 +91,8 @@ def _whole(node: Node) -> bool:
 
 def _shape(node: Node) -> Shape:
     return tuple(getattr(node.meta.get("val"), "shape", ()))
+
+
+def _short(file: Path) -> Path:
+    here = Path.cwd()
+    return file.relative_to(here) if file.is_relative_to(here) else file

@@ -147,6 +147,11 @@ def named(names: Sequence[str]) -> None:
             raise UserError(f"workaround {name!r} is a switch of the process, and nothing in it: set {switch(name)}")
 
 
+def in_program(names: Sequence[str]) -> tuple[str, ...]:
+    """Those that change the program."""
+    return tuple(name for name in names if WORKAROUNDS[name].in_program)
+
+
 def switch(name: str) -> str:
     """What a workaround of the process sets, and when."""
     assignments = " ".join(f"{key}={value}" for key, value in WORKAROUNDS[name].variables.items())

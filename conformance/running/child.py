@@ -17,8 +17,9 @@ from typing import Any, cast
 from conformance.cases.case import Case
 from conformance.cases.options import CALLS
 from conformance.cases.outcome import Outcome, Stage
+from conformance.cases.span import Operator
 from conformance.core.deferred import torch
-from conformance.core.errors import UserError
+from conformance.core.errors import ModelError, UserError, first_line
 from conformance.host.probe import program_path
 from conformance.systems.user_model import UserModel
 from conformance.targets.loading import load_target
@@ -91,6 +92,18 @@ def described(system: str) -> str:
     if reason := found.missing():
         raise UserError(reason)
     return cast(UserModel, found).built().loaded_by
+
+
+def operators(job: Job) -> list[Operator]:
+    """Those of a case's program. Raises UserError where there is no graph of it."""
+    from conformance.programs.program import CaptureError
+    from conformance.running.pipeline import operators_in
+
+    _shared[PROCESS] = os.getpid()
+    try:
+        return operators_in(job.case, job.system, job.weights)
+    except (CaptureError, ModelError) as error:
+        raise UserError(f"there is no graph of {job.case.subject.model}: {first_line(error)}") from None
 
 
 def explain_death(job: Job, outcome: str) -> str:

@@ -23,10 +23,12 @@ from conformance.core.store import Store, digest
 from conformance.golden.baseline import RUNS, allowed_error
 from conformance.golden.conditioning import conditioning
 from conformance.golden.reference import Golden, cast, golden, golden_key
+from conformance.golden.spans import Operators
 from conformance.programs.autocast import auto_cast
 from conformance.programs.fingerprint import fingerprint
 from conformance.programs.program import Program, Whole
-from conformance.programs.workarounds import WORKAROUNDS
+from conformance.programs.workarounds import in_program
+from conformance.running.pieces import Pieces
 from conformance.systems.protocol import Model, System
 
 FORM = 3  # raise this when what is kept of the baseline or the conditioning is made in another way
@@ -83,7 +85,9 @@ class Comparison:
 
     Programs are compiled for the `others`: the images that are `compared` are never those a target has met first.
     `dtypes` are those of the reference's tensors as the CPU gives them at the case's own dtype; those at the indices
-    `rows` are sets of rows. `judged` is for programs a target gives out again, by the id of the compiled program.
+    `rows` are sets of rows. `judged` is for programs a target gives out again, by the id of the compiled program. One
+    that is compiled in `pieces` is the same program. Where it is wrong its cause is looked for if it is to be
+    `explained`.
     """
 
     program: Program
@@ -97,6 +101,8 @@ class Comparison:
     dtypes: tuple[torch.dtype, ...]
     rows: tuple[int, ...] = ()
     judged: dict[int, Judged] = field(default_factory=dict)
+    pieces: Pieces | None = None
+    explained: bool = True
 
     @property
     def isolated(self) -> bool:
@@ -169,7 +175,8 @@ class ReferenceModel:
         _require_one_shape(self.golden, self.other_golden)
         self.groups = _groups(system.groups(subject.variant, subject.task), self.golden)
         self.module = copy.deepcopy(model.module).to(self.dtype)
-        self._run(self.module, self.others)  # lets a head make its anchors for this resolution before it is captured
+        self.run(self.module, self.others)  # lets a head make its anchors for this resolution before it is captured
+        self.operators: dict[tuple[str, ...], Operators] = {}  # of its graph, with workarounds; see running.spans
         self._comparisons: dict[tuple[str | None, tuple[str, ...]], Comparison] = {}
         self._prints = self._fingerprints()
 
@@ -188,7 +195,7 @@ class ReferenceModel:
 
     def comparison(self, layer: str | None, workarounds: tuple[str, ...]) -> Comparison:
         """The whole model, or one layer alone, with those workarounds that change the program."""
-        rewrites = tuple(name for name in workarounds if WORKAROUNDS[name].in_program)
+        rewrites = in_program(workarounds)
         if (layer, rewrites) not in self._comparisons:
             self._comparisons[layer, rewrites] = (
                 self._whole(rewrites) if layer is None else self._isolated(layer, rewrites)
@@ -210,14 +217,14 @@ class ReferenceModel:
             layers=tuple(
                 Layer(path, reference.types[path], tuple(map(given.index, reference.results[path]))) for path in paths
             ),
-            dtypes=tuple(x.dtype for x in self._run(tapped, self.others)),
+            dtypes=tuple(x.dtype for x in self.run(tapped, self.others)),
             rows=self.model.rows,
         )
         compared = self._with_baseline(comparison, comparison.compared, tapped, tapped=True)
         others = self._with_baseline(comparison, comparison.others, Whole(self.module), tapped=False)
         layers = {f"layer/{path}": self._layer_apart(path) for path in paths}
-        comparison.compared = replace(compared, apart=_apart(comparison, compared, others) | layers)
-        comparison.others = replace(others, apart=_apart(comparison, others, compared))
+        comparison.compared = replace(compared, apart=apart(comparison, compared, others) | layers)
+        comparison.others = replace(others, apart=apart(comparison, others, compared))
         return comparison
 
     def _isolated(self, path: str, rewrites: tuple[str, ...]) -> Comparison:
@@ -237,7 +244,7 @@ class ReferenceModel:
             output_count=len(compared.reference),
             groups=self.groups if are_outputs else each_output(len(compared.reference)),
             layers=(Layer(path, self.golden.types[path], tuple(range(len(compared.reference)))),),
-            dtypes=tuple(x.dtype for x in self._run(plain, others.inputs)),
+            dtypes=tuple(x.dtype for x in self.run(plain, others.inputs)),
             rows=self._rows_of(path),
         )
         comparison.compared, comparison.others = (
@@ -247,7 +254,7 @@ class ReferenceModel:
         return comparison
 
     @torch.no_grad()
-    def _run(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def run(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """What the CPU gives at the case's dtype. Raises ModelError where it cannot."""
         try:
             outputs: tuple[Tensor, ...] = module(*(x.clone() for x in inputs))
@@ -373,7 +380,7 @@ def _outputs(reference: Golden) -> tuple[Tensor, ...]:
     return tuple(reference.values[number] for number in reference.outputs)
 
 
-def _apart(comparison: Comparison, images: Images, others: Images) -> dict[str, list[float]]:
+def apart(comparison: Comparison, images: Images, others: Images) -> dict[str, list[float]]:
     """How far the reference of other images is from that of these, group by group."""
     one, other = (comparison.parts(shown.reference[: comparison.output_count], images) for shown in (images, others))
     return {name: _distances(other[name], one[name]) for name in one}

@@ -18,16 +18,19 @@ from conformance.cases.outcome import (
     Status,
     suite_error,
 )
+from conformance.cases.span import Operator, is_span, parse_span
 from conformance.compare.verdict import mismatch
 from conformance.core.errors import ModelError, UserError
 from conformance.defects.catalogue import known_defect
 from conformance.defects.minimal import MinimalCases
 from conformance.graphs.hlo_difference import difference
+from conformance.programs.workarounds import in_program
 from conformance.running.cause import with_cause
 from conformance.running.comparison import Comparison, Judged, ReferenceModel, of_its_own
 from conformance.running.detecting import detect
 from conformance.running.device import Device, Inputs, TargetFailed
 from conformance.running.judgement import RunOutputs, judge, judge_detections, with_verdict
+from conformance.running.spans import of_span, operators_of
 from conformance.running.surroundings import Surroundings, changes_text
 from conformance.systems.loading import load_system
 from conformance.systems.protocol import Model, System
@@ -57,7 +60,7 @@ def run_case(
     device.enter(Stage.CAPTURE)
     try:
         reference_model = _reference_model(case.subject, system, weights)
-        comparison = reference_model.comparison(case.layer, case.column.workarounds)
+        comparison = _comparison(reference_model, case)
         if comparison.flaw:
             return Outcome(
                 stage=Stage.CAPTURE,
@@ -103,7 +106,8 @@ class _Run:
     def outcome_of(self, system: str, pictures: str | None, calls: int, keep: Callable[[Outcome], None]) -> Outcome:
         """Everything, one after the other."""
         try:
-            compiled = self.device.compile(self.comparison.program)
+            pieces, build = self.comparison.pieces, self.device.compile
+            compiled = build(self.comparison.program) if pieces is None else pieces.compiled(build)
             if (known := self.comparison.judged.get(id(compiled))) is not None:
                 return known.outcome.model_copy(update={"same_program_as": known.case_id})
             self.call(compiled, calls)
@@ -177,7 +181,8 @@ class _Run:
         outcome = outcome.model_copy(update={"hlo": hlo, "notes": [*self.reference_model.notes, *outcome.notes]})
         ours = self.device.unreadable
         try:
-            outcome = with_cause(self.case, self.comparison, self.device, outcome)
+            if self.comparison.explained:
+                outcome = with_cause(self.case, self.comparison, self.device, outcome)
         except Exception as error:  # noqa: BLE001 (our own)
             ours = suite_error(self.device.stage, error)
         if ours is None:
@@ -189,17 +194,30 @@ class _Run:
 def explain_case(case: Case, system: str, target: Target, died: Outcome, weights: str | None = None) -> Outcome:
     """The outcome of a case whose process died, with the known defects that explain it."""
     reference_model = _reference_model(case.subject, system, weights)
-    comparison = reference_model.comparison(case.layer, case.column.workarounds)
+    comparison = _comparison(reference_model, case)
     return _Run(case, reference_model, comparison, Device(target, case, lambda stage: None)).explained(died)
 
 
 def front_end_of(case: Case, system: str, hlo: bytes, weights: str | None = None) -> str:
     """How an HLO module differs from that of torch-xla for a case's program: `equal`, or what it has and lacks."""
-    program = _reference_model(case.subject, system, weights).comparison(case.layer, case.column.workarounds).program
+    program = _comparison(_reference_model(case.subject, system, weights), case).program
     expected = hlo_text(program)
     if expected is None:
         return "not compared: all of it is a constant for torch-xla"
     return difference(text_of(hlo), expected)
+
+
+def operators_in(case: Case, system: str, weights: str | None = None) -> list[Operator]:
+    """The operators of a case's program, as torch.export sees them. Raises CaptureError."""
+    reference_model = _reference_model(case.subject, system, weights)
+    return list(operators_of(reference_model, in_program(case.column.workarounds)))
+
+
+def _comparison(reference_model: ReferenceModel, case: Case) -> Comparison:
+    """Of the whole model, one layer, or a span of operators."""
+    if case.layer is not None and is_span(case.layer):
+        return of_span(reference_model, parse_span(case.layer), in_program(case.column.workarounds))
+    return reference_model.comparison(case.layer, case.column.workarounds)
 
 
 def system_of(subject: Subject, spec: str) -> System:

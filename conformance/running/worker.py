@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import TimeoutError as DeadlineExceeded
 from hashlib import blake2b
 from multiprocessing.context import SpawnContext, SpawnProcess
@@ -24,6 +24,7 @@ from typing import Any
 from pebble import ProcessExpired, ProcessPool
 
 from conformance.cases.outcome import Aspect, Check, Outcome, Stage, Status, describe_outcome
+from conformance.cases.span import Operator
 from conformance.core.errors import ModelError, first_line
 from conformance.host.cores import VISIBLE
 from conformance.host.monitor import Monitor
@@ -176,17 +177,23 @@ class Worker:
     def described(self, system: str, variables: Mapping[str, str]) -> str:
         """What the system of one model is loaded by once it is known what it has: it is built in the child that will
         run it. Raises UserError and ModelError for what cannot be built."""
+        return str(self._answer(variables, "building it", child.described, system))
+
+    def operators(self, job: Job, variables: Mapping[str, str]) -> list[Operator]:
+        """The operators of a case's program. Raises UserError and ModelError where there is no graph of it."""
+        return list(self._answer(variables, "capturing it", child.operators, job))
+
+    def _answer(self, variables: Mapping[str, str], what: str, ask: Callable[..., Any], *given: Any) -> Any:
+        """What a child answers. Raises ModelError where it does not live to."""
         self._shared[:] = [0, 0, 0]
         start = self._log.stat().st_size
         try:
-            return str(self._pool(variables).schedule(child.described, args=[system], timeout=self.timeout).result())
+            return self._pool(variables).schedule(ask, args=given, timeout=self.timeout).result()
         except DeadlineExceeded:
-            raise ModelError(f"it is not built after {self.timeout:g} s") from None
+            raise ModelError(f"{what} takes longer than {self.timeout:g} s") from None
         except ProcessExpired as expired:
             said = self._log_since(start).strip().splitlines()[-1:]
-            raise ModelError(
-                ": ".join([f"building it ends its process: {_cause(expired.exitcode)}", *said])
-            ) from None
+            raise ModelError(": ".join([f"{what} ends its process: {_cause(expired.exitcode)}", *said])) from None
 
     def kill(self) -> None:
         """Kill the children and whatever they have started; the next case gets another one."""

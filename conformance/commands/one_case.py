@@ -1,0 +1,120 @@
+"""The one case that a command is about: by its id, from its record, or by a model and options."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from conformance.cases import options
+from conformance.cases.case import CaseId, parse_id
+from conformance.cases.outcome import Record
+from conformance.checking.case_runner import CaseRunner
+from conformance.checking.check import Tell, prepared
+from conformance.core.errors import UserError
+from conformance.results.records import latest, read_records
+from conformance.running.child import Job
+from conformance.running.worker import Worker
+from conformance.selection.expand import Chosen
+from conformance.selection.model import ModelRequest, Named, best_target, find_model
+
+
+@dataclass(frozen=True)
+class OneCase:
+    """A request of one case, and its record, where there is one that failed."""
+
+    request: ModelRequest
+    record: Record | None = None
+
+
+def by_id(text: str, records: Path) -> OneCase:
+    """A case by its id; the model of one that is no system's by what its record was run with. Raises UserError."""
+    asked = parse_id(text)
+    if asked.layer:
+        raise UserError(f"{text!r} is one layer alone: name the case of the whole model")
+    there = read_records(records) if any(records.glob("*.jsonl")) else []
+    record = next((one for one in latest(there) if one.id == text), None)
+    words = shlex.split(record.command) if record is not None else []
+    target = _option(words, "--target") or asked.column.target
+    request = ModelRequest(
+        _model(asked, words), (target,), _chosen(asked, words), pictures=_option(words, "--images")
+    )
+    return OneCase(request, record if record is not None and record.failed else None)
+
+
+def by_model(
+    model: str, targets: Sequence[str] | None, chosen: Chosen, images: str | None, **asked: object
+) -> OneCase:
+    """A case by its model and options; `asked` are fields of its `ModelSpec`. Raises UserError."""
+    found = find_model(model, pictures=images, **asked)
+    return OneCase(ModelRequest(found, targets or (best_target(),), chosen, pictures=images))
+
+
+@contextmanager
+def opened(one: OneCase, timeout: float, tell: Callable[[Worker], AbstractContextManager[Tell]]) -> Iterator[Opened]:
+    """The case, built. Raises UserError where there are several, or none."""
+    worker = Worker(max(1, os.cpu_count() or 1), timeout)
+    try:
+        with tell(worker) as said:
+            selection = prepared(one.request, worker, said)
+            if len(selection.models) != 1:
+                some = ", ".join(case.id for case in selection.models[:3])
+                raise UserError(f"there are {len(selection.models)} cases, {some}: name one target, size and dtype")
+            runner = CaseRunner(selection, worker, None)
+            yield Opened(runner.job(selection.models[0]), worker, runner, said, one.record)
+    finally:
+        worker.close()
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A case, who runs it, and who is told what is done; `record` is what came of it earlier."""
+
+    job: Job
+    worker: Worker
+    runner: CaseRunner
+    tell: Tell
+    record: Record | None
+
+    @property
+    def outcome(self) -> Record:
+        """What came of it: earlier, or now."""
+        if self.record is not None:
+            return self.record
+        self.tell(self.job.case.id)
+        return self.runner.run(self.job.case)
+
+
+def _model(asked: CaseId, words: Sequence[str]) -> Named:
+    depth, groups = _option(words, "--depth"), _option(words, "--groups")
+    calibrate = True if "--calibrate" in words else False if "--no-calibrate" in words else None
+    return find_model(
+        _option(words, "--model") or asked.model,
+        layers=tuple(options.names("--layers", _option(words, "--layers")) or ()),
+        depth=int(depth) if depth else None,
+        groups=options.groups("--groups", groups),
+        calibrate=calibrate,
+        pictures=_option(words, "--images"),
+    )
+
+
+def _chosen(asked: CaseId, words: Sequence[str]) -> Chosen:
+    column, weights = asked.column, _option(words, "--weights") or asked.weights
+    return Chosen(
+        named=True,
+        batches=[asked.batch] if asked.height else None,  # else it brings its own inputs
+        resolutions=[f"{asked.height}x{asked.width}"] if asked.height else None,
+        dtypes=[asked.dtype],
+        hardware=[column.hardware],
+        sdks=[column.sdk] if column.sdk else None,
+        settings=[column.settings] if column.settings else None,
+        workarounds=[column.workarounds] if column.workarounds else None,
+        weights=[weights] if weights else None,
+    )
+
+
+def _option(words: Sequence[str], name: str) -> str | None:
+    return words[words.index(name) + 1] if name in words else None

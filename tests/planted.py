@@ -1,0 +1,112 @@
+"""A network, and targets that compute it with a fault in one of its operators, in several together, or in none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from conformance.cases.outcome import Stage
+from conformance.programs.program import Program
+from conformance.targets.base import BaseTarget
+from conformance.targets.protocol import Compiled, Options
+
+
+class Net(nn.Module):
+    """Two convolutions that are written into, a sigmoid, a split, a product, a sum over space, two outputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(inplace=True))
+        self.body = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8), nn.SiLU(inplace=True))
+        self.head = nn.Linear(4, 5)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        x = self.stem(x)
+        y = self.body(x)
+        y += x
+        a, b = y.split([4, 4], 1)  # type: ignore[no-untyped-call]
+        grid = torch.linspace(0, 1, x.shape[-1], device=x.device).to(x.dtype)
+        c = torch.sigmoid(a) * torch.tanh(b) + grid
+        return {"map": c.flip(3), "scores": self.head(c.mean((2, 3)))}
+
+
+Fault = Callable[["Mode", str, Any], Any]
+
+
+class Mode(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """What a target computes: eager, but for a fault, which is given the name of each operator and what it gives.
+    `count` is how many it has computed in this call, of `total`; `previous` is the one before."""
+
+    def __init__(self, fault: Fault, call: int, total: int) -> None:
+        super().__init__()
+        self.fault, self.call, self.total, self.count, self.previous = fault, call, total, 0, ""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        self.count += 1
+        found = self.fault(self, name, func(*args, **(kwargs or {})))
+        self.previous = name
+        return found
+
+
+class Planted(BaseTarget):
+    """A target with a fault."""
+
+    def __init__(self, name: str, fault: Fault) -> None:
+        self.name, self.fault = name, fault
+
+    def compile(self, program: Program, options: Options) -> Compiled:
+        options.enter(Stage.COMPILE)
+        counting = Mode(lambda mode, name, value: value, 0, 0)
+        with torch.no_grad(), counting:
+            program.module(*(x.clone() for x in program.inputs))
+        calls = 0
+
+        def run(*inputs: Tensor) -> tuple[Tensor, ...]:
+            nonlocal calls
+            calls += 1
+            with torch.no_grad(), Mode(self.fault, calls, counting.count):
+                outputs: tuple[Tensor, ...] = program.module(*inputs)
+            return outputs
+
+        return run
+
+
+def _tanh(mode: Mode, name: str, value: Any) -> Any:
+    return value * 1.01 if name == "tanh" else value
+
+
+def _written(mode: Mode, name: str, value: Any) -> Any:
+    return value.mul_(0.9) if name == "silu_" else value
+
+
+def _fused(mode: Mode, name: str, value: Any) -> Any:
+    """The product, where the hyperbolic tangent comes right before."""
+    return value * 1.01 if (mode.previous, name) == ("tanh", "mul") else value
+
+
+def _large(mode: Mode, name: str, value: Any) -> Any:
+    """The hyperbolic tangent, in a program of more than fourteen operators."""
+    return value * 1.01 if name == "tanh" and mode.total > 14 else value
+
+
+def _drift(mode: Mode, name: str, value: Any) -> Any:
+    """Everything a little too large: less than shows in one operator."""
+    return value * (1 + 2.5e-7) if isinstance(value, Tensor) and value.is_floating_point() else value
+
+
+def _now_and_then(mode: Mode, name: str, value: Any) -> Any:
+    return value * 1.01 if name == "tanh" and mode.call % 3 == 0 else value
+
+
+OPERATOR = Planted("operator", _tanh)
+WRITTEN = Planted("written", _written)
+SPAN = Planted("span", _fused)
+CONTEXT = Planted("context", _large)
+DRIFT = Planted("drift", _drift)
+INTERMITTENT = Planted("intermittent", _now_and_then)
+RIGHT = Planted("right", lambda mode, name, value: value)
