@@ -28,7 +28,7 @@ class Net(nn.Module):
         x = self.stem(x)
         y = self.body(x)
         y += x
-        a, b = y.split([4, 4], 1)  # type: ignore[no-untyped-call]
+        a, b = y.split([4, 4], 1)
         grid = torch.linspace(0, 1, x.shape[-1], device=x.device).to(x.dtype)
         c = torch.sigmoid(a) * torch.tanh(b) + grid
         return {"map": c.flip(3), "scores": self.head(c.mean((2, 3)))}
@@ -42,7 +42,7 @@ class Mode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     `count` is how many it has computed in this call, of `total`; `previous` is the one before."""
 
     def __init__(self, fault: Fault, call: int, total: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.fault, self.call, self.total, self.count, self.previous = fault, call, total, 0, ""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

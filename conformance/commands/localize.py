@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -30,9 +29,8 @@ from conformance.commands.arguments import (
     chosen_of,
     console,
 )
-from conformance.commands.one_case import OneCase, by_id, by_model, opened
+from conformance.commands.one_case import chosen_case, opened
 from conformance.commands.progress import progress
-from conformance.core.errors import UserError
 from conformance.localize.answer import as_json
 from conformance.localize.localize import localize
 
@@ -63,8 +61,8 @@ def main(
     options.seconds("--case-timeout", case_timeout)
     options.folder("--records", records, written=True)
     options.given("--images", images)
-    axes = (batch, resolution, dtype, hardware, sdk, settings, workarounds, weights)
-    one = _one(case, target, images, calibrate, axes, records)
+    axes = chosen_of(batch, resolution, dtype, hardware, sdk, settings, workarounds, weights)
+    one = chosen_case(case, records, options.names("--target", target), axes, images, calibrate)
     screen = Console(stderr=True, markup=False, emoji=False) if as_json_ else console()
     with opened(one, case_timeout, lambda worker: progress(screen, worker)) as found:
         answer = localize(found.job, found.worker, found.outcome, found.tell)
@@ -73,18 +71,3 @@ def main(
         return
     for number, line in enumerate(answer.lines()):
         screen.print(Text(line, "bold red" if number == 0 else ""), soft_wrap=True)
-
-
-def _one(
-    case: str,
-    target: str | None,
-    images: str | None,
-    calibrate: bool | None,
-    axes: tuple[str | None, ...],
-    records: Path,
-) -> OneCase:
-    if "@" not in case:
-        return by_model(case, options.names("--target", target), chosen_of(*axes), images, calibrate=calibrate)
-    if any(given is not None for given in (target, images, calibrate, *axes)):
-        raise UserError(f"{case} says all of a case: leave the options out")
-    return by_id(case, records)

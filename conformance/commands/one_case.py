@@ -30,7 +30,24 @@ class OneCase:
     record: Record | None = None
 
 
-def by_id(text: str, records: Path) -> OneCase:
+def chosen_case(
+    text: str,
+    records: Path,
+    targets: Sequence[str] | None,
+    chosen: Chosen,
+    images: str | None,
+    calibrate: bool | None,
+) -> OneCase:
+    """A case by its id, or by its model and options. Raises UserError."""
+    if "@" not in text:
+        model = find_model(text, pictures=images, calibrate=calibrate)
+        return OneCase(ModelRequest(model, targets or (best_target(),), chosen, pictures=images))
+    if targets or images or calibrate is not None or chosen != Chosen(named=True):
+        raise UserError(f"{text} says all of a case: leave the options out")
+    return _by_id(text, records)
+
+
+def _by_id(text: str, records: Path) -> OneCase:
     """A case by its id; the model of one that is no system's by what its record was run with. Raises UserError."""
     asked = parse_id(text)
     if asked.layer:
@@ -45,14 +62,6 @@ def by_id(text: str, records: Path) -> OneCase:
     return OneCase(request, record if record is not None and record.failed else None)
 
 
-def by_model(
-    model: str, targets: Sequence[str] | None, chosen: Chosen, images: str | None, **asked: object
-) -> OneCase:
-    """A case by its model and options; `asked` are fields of its `ModelSpec`. Raises UserError."""
-    found = find_model(model, pictures=images, **asked)
-    return OneCase(ModelRequest(found, targets or (best_target(),), chosen, pictures=images))
-
-
 @contextmanager
 def opened(one: OneCase, timeout: float, tell: Callable[[Worker], AbstractContextManager[Tell]]) -> Iterator[Opened]:
     """The case, built. Raises UserError where there are several, or none."""
@@ -62,7 +71,9 @@ def opened(one: OneCase, timeout: float, tell: Callable[[Worker], AbstractContex
             selection = prepared(one.request, worker, said)
             if len(selection.models) != 1:
                 some = ", ".join(case.id for case in selection.models[:3])
-                raise UserError(f"there are {len(selection.models)} cases, {some}: name one target, size and dtype")
+                raise UserError(
+                    f"there are {len(selection.models)} cases, {some}: name one target, hardware, size and dtype"
+                )
             runner = CaseRunner(selection, worker, None)
             yield Opened(runner.job(selection.models[0]), worker, runner, said, one.record)
     finally:

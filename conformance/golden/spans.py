@@ -247,12 +247,12 @@ def _copied(source: Graph, chosen: Mapping[Node, None], takes: Sequence[Node], g
             new[node] = graph.node_copy(node, new.__getitem__)
             if takes and any(isinstance(leaf, torch.device) for leaf in tree_leaves([node.args, node.kwargs])):
                 made: Any = new[node]
-                made.args, made.target = (new[takes[0]], made.target, *made.args), _beside
+                made.args, made.target = (new[takes[0]], made.target, *made.args), beside
     graph.output(tuple(new[node] for node in gives))
     return graph
 
 
-def _beside(like: Tensor, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def beside(like: Tensor, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Call an operator that names a device, as it does where it was exported, with that of another tensor."""
     args, kwargs = tree_map(lambda leaf: like.device if isinstance(leaf, torch.device) else leaf, (args, kwargs))
     return function(*args, **kwargs)

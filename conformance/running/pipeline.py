@@ -18,11 +18,12 @@ from conformance.cases.outcome import (
     Status,
     suite_error,
 )
-from conformance.cases.span import Operator, is_span, parse_span
+from conformance.cases.span import Operator, Span, is_span, parse_span
 from conformance.compare.verdict import mismatch
 from conformance.core.errors import ModelError, UserError
 from conformance.defects.catalogue import known_defect
 from conformance.defects.minimal import MinimalCases
+from conformance.golden.spans import Cut
 from conformance.graphs.hlo_difference import difference
 from conformance.programs.workarounds import in_program
 from conformance.running.cause import with_cause
@@ -211,6 +212,12 @@ def operators_in(case: Case, system: str, weights: str | None = None) -> list[Op
     """The operators of a case's program, as torch.export sees them. Raises CaptureError."""
     reference_model = _reference_model(case.subject, system, weights)
     return list(operators_of(reference_model, in_program(case.column.workarounds)))
+
+
+def cut_of(case: Case, system: str, span: Span, weights: str | None = None) -> Cut:
+    """The operators of a span, cut out of a case's program."""
+    reference_model = _reference_model(case.subject, system, weights)
+    return operators_of(reference_model, in_program(case.column.workarounds)).cut(span.operators)
 
 
 def _comparison(reference_model: ReferenceModel, case: Case) -> Comparison:

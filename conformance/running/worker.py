@@ -177,14 +177,15 @@ class Worker:
     def described(self, system: str, variables: Mapping[str, str]) -> str:
         """What the system of one model is loaded by once it is known what it has: it is built in the child that will
         run it. Raises UserError and ModelError for what cannot be built."""
-        return str(self._answer(variables, "building it", child.described, system))
+        return str(self.answer(variables, "building it", child.described, system))
 
     def operators(self, job: Job, variables: Mapping[str, str]) -> list[Operator]:
         """The operators of a case's program. Raises UserError and ModelError where there is no graph of it."""
-        return list(self._answer(variables, "capturing it", child.operators, job))
+        return list(self.answer(variables, "capturing it", child.operators, job))
 
-    def _answer(self, variables: Mapping[str, str], what: str, ask: Callable[..., Any], *given: Any) -> Any:
-        """What a child answers. Raises ModelError where it does not live to."""
+    def answer(self, variables: Mapping[str, str], what: str, ask: Callable[..., Any], *given: Any) -> Any:
+        """What a child answers when it is asked. Raises what that raises, and ModelError where it does not live to
+        answer; `what` says what it was doing."""
         self._shared[:] = [0, 0, 0]
         start = self._log.stat().st_size
         try:

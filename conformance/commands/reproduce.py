@@ -1,0 +1,73 @@
+"""A script that shows what is to blame for a case that is not right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from conformance.cases import options
+from conformance.commands.arguments import (
+    RECORDS,
+    Batch,
+    Calibrate,
+    CaseTimeout,
+    Dtype,
+    Hardware,
+    Images,
+    Records,
+    Resolution,
+    Sdk,
+    Sets,
+    Settings,
+    Target,
+    Weights,
+    chosen_of,
+    console,
+)
+from conformance.commands.one_case import chosen_case, opened
+from conformance.commands.progress import progress
+from conformance.localize.localize import localize
+from conformance.localize.reproduce import RUNS, reproduce
+
+
+def main(
+    case: Annotated[str, typer.Argument(help="The id of a case, or a model as `conformance check` takes it.")],
+    output: Annotated[Path, typer.Option(help="The file that the script is written to.")] = Path("reproduce.py"),
+    target: Target = None,
+    batch: Batch = None,
+    resolution: Resolution = None,
+    dtype: Dtype = None,
+    images: Images = None,
+    calibrate: Calibrate = None,
+    weights: Weights = None,
+    hardware: Hardware = None,
+    sdk: Sdk = None,
+    settings: Settings = None,
+    workarounds: Sets = None,
+    case_timeout: CaseTimeout = 900,
+    records: Records = RECORDS,
+) -> None:
+    """Write one Python file that shows the fault, and needs torch and the target's package alone: the smallest
+    program that fails the same way. It is run three times before it is offered."""
+    options.seconds("--case-timeout", case_timeout)
+    options.folder("--records", records, written=True)
+    options.given("--images", images)
+    options.folder("--output", output.parent, written=True)
+    axes = chosen_of(batch, resolution, dtype, hardware, sdk, settings, workarounds, weights)
+    one = chosen_case(case, records, options.names("--target", target), axes, images, calibrate)
+    screen = console()
+    with opened(one, case_timeout, lambda worker: progress(screen, worker)) as found:
+        answer = localize(found.job, found.worker, found.outcome, found.tell)
+        made = reproduce(answer, found.job, found.worker, found.tell)
+    for line in answer.lines():
+        screen.print(line, soft_wrap=True)
+    output.write_text(made.text, encoding="utf-8")
+    operators, values = made.recipe.size
+    screen.print(f"smallest of {made.tried} programs: {operators} operators, {values} values")
+    if made.shown is None:
+        screen.print(f"{output}: not run, as {found.job.case.column.target} is no compiler that it can call here")
+    else:
+        screen.print(f"{output}: {made.shown} of {RUNS} runs show it", soft_wrap=True)
+    raise typer.Exit(0 if made.confirmed else 1)

@@ -1,0 +1,138 @@
+"""From what is to blame to a script that shows it: the smallest program that fails the same way, run three times."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import isfinite
+from pathlib import Path
+
+from conformance.cases.case import Case
+from conformance.cases.outcome import Outcome
+from conformance.compare.limits import limit
+from conformance.core.errors import UserError
+from conformance.defects.frozen_fallback import FROZEN_FALLBACK
+from conformance.localize.answer import Answer, Place
+from conformance.localize.minimize import Minimizer
+from conformance.localize.oracle import verdict
+from conformance.localize.recipe import Recipe
+from conformance.localize.recipes import recipe_of
+from conformance.localize.scripts import runs_alone, script
+from conformance.localize.search import Kind, Verdict
+from conformance.localize.system import SYSTEM, from_json, subject_of
+from conformance.running.child import Job
+from conformance.running.worker import Worker
+from conformance.targets.loading import load_target
+
+RUNS = 3
+_STANDS_FOR = {"emulator": "neuron"}
+_SECONDS = 300.0
+_OFTEN = 32  # calls of a program that fails now and then
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """The smallest program that fails as a case does, the script that shows it, how many of its runs did, and how
+    many programs were tried. `shown` is None where the script cannot be run here: its target is emulated, or one of
+    which it is not known how it is called."""
+
+    place: tuple[Place, ...]
+    recipe: Recipe
+    text: str
+    outcome: Outcome
+    shown: int | None
+    tried: int
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether every run of the script has shown it."""
+        return self.shown == RUNS
+
+
+def minimized(answer: Answer, job: Job, worker: Worker, tell: Callable[[str], None]) -> tuple[Recipe, Outcome, int]:
+    """The smallest program that fails as what is to blame does, what comes of it, and how many were tried. Raises
+    UserError where there is none."""
+    if answer.kind not in (Kind.OPERATOR, Kind.SPAN, Kind.INTERMITTENT) or not answer.places:
+        raise UserError(f"{answer.case} is {answer.kind.value}: there is no program of a few operators that shows it")
+    variables = worker.leases.process(load_target(job.target), job.case.column)
+    layer = "ops:" + ",".join(map(str, answer.span))
+    at_span = replace(job, case=Case(job.case.subject, job.case.column, layer))
+    if answer.kind is Kind.INTERMITTENT:
+        at_span = replace(at_span, calls=_OFTEN)
+    wanted = worker.run(at_span, variables)
+    recipe = from_json(worker.answer(variables, "writing it down", recipe_of, at_span))
+    found: dict[str, Outcome] = {}
+
+    def fails(candidate: Recipe) -> bool:
+        case = Case(subject_of(candidate, job.case.subject.dtype), job.case.column)
+        outcome = worker.run(replace(at_span, case=case, system=SYSTEM, weights=None, pictures=None), variables)
+        same = verdict(outcome, wanted) is Verdict.WRONG and _images(outcome) == _images(wanted)
+        if same:
+            found[candidate.model_dump_json()] = outcome
+            tell(f"{candidate.size[0]} operators, {candidate.size[1]} values: fails the same way")
+        return same
+
+    if not fails(recipe):
+        raise UserError(
+            f"{answer.places[0][0]} is right with other values of the same kind; it takes the model's own, "
+            f"as in the case {at_span.case.id}"
+        )
+    minimizer = Minimizer(fails)
+    smallest = minimizer.run(recipe)
+    return smallest, found[smallest.model_dump_json()], minimizer.tried
+
+
+def reproduce(answer: Answer, job: Job, worker: Worker, tell: Callable[[str], None]) -> Reproduction:
+    """A script that shows what is to blame. Raises UserError where there can be none."""
+    recipe, outcome, tried = minimized(answer, job, worker, tell)
+    target = _STANDS_FOR.get(job.case.column.target, job.case.column.target)
+    title, frozen = _title(answer, job.case, outcome), FROZEN_FALLBACK.id in outcome.defects
+    dtype = job.case.subject.dtype
+    text = script(recipe, target, dtype, title, _allowed(outcome, dtype), frozen and target == "xla")
+    shown = None
+    if runs_alone(target) and target == job.case.column.target:
+        tell(f"running the script {RUNS} times")
+        shown = sum(_shows(text) for _ in range(RUNS))
+    return Reproduction(answer.places[0], recipe, text, outcome, shown, tried)
+
+
+def _title(answer: Answer, case: Case, outcome: Outcome) -> str:
+    names = " and ".join(dict.fromkeys(place.target for place in answer.places[0]))
+    versions = ", ".join(f"{name} {version}" for name, version in outcome.environment.items())
+    on = f"{case.column.target}{f' ({versions})' if versions else ''}"
+    return f"{names} of {case.subject.model} is {outcome.status.value} on {on}; exit code 1 where it is."
+
+
+def _allowed(outcome: Outcome, dtype: str) -> float:
+    """The relative L2 error that the verdict has allowed, at least a few roundings."""
+    ratio = limit(dtype).isolated
+    images = [image for group in outcome.groups.values() for image in group.per_image if image.bad]
+    allowed = (ratio * image.rel_l2 / image.noise_ratio for image in images if image.measure == "L2")
+    return max((one for one in allowed if isfinite(one)), default=ratio * limit(dtype).floor)
+
+
+def _images(outcome: Outcome) -> str | tuple[int, ...]:
+    """Which images are wrong, so that it can be said of another number of them."""
+    groups = outcome.groups.values()
+    bad = sorted({image for group in groups for image, one in enumerate(group.per_image) if one.bad})
+    count = max((len(group.per_image) for group in groups), default=0)
+    if len(bad) == count:
+        return "all"
+    return "all but the first" if bad == list(range(1, count)) else tuple(bad)
+
+
+def _shows(text: str) -> bool:
+    """Whether a run of the script, in a process of its own, ends as one does that shows the fault."""
+    with tempfile.TemporaryDirectory(prefix="conformance-") as folder:
+        path = Path(folder) / "reproduce.py"
+        path.write_text(text, encoding="utf-8")
+        try:
+            done = subprocess.run(
+                [sys.executable, str(path)], cwd=folder, capture_output=True, timeout=_SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return False
+    return done.returncode != 0

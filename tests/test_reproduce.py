@@ -1,0 +1,155 @@
+"""The smallest program that fails the same way, and the script that shows it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from test_localize import HERE
+from typer.testing import CliRunner
+
+from conformance.checking.case_runner import CaseRunner
+from conformance.checking.check import prepared
+from conformance.commands.cli import app
+from conformance.core.errors import UserError
+from conformance.localize.localize import localize
+from conformance.localize.minimize import Minimizer
+from conformance.localize.recipe import Call, Recipe, Values
+from conformance.localize.reproduce import RUNS, Reproduction, reproduce
+from conformance.localize.scripts import script
+from conformance.localize.system import made, module_of
+from conformance.running.worker import Worker
+from conformance.selection.expand import Chosen
+from conformance.selection.model import ModelRequest, find_model
+from conformance.targets.loading import load_target
+
+SPLIT = Recipe(
+    inputs={"x": Values(shape=(4, 256, 10, 10)), "mask": Values(shape=(4, 1), kind="truth")},
+    constants={"w": Values(shape=(256, 1, 1), kind="positive")},
+    calls=(
+        Call(name="mul", target="aten.mul.Tensor", args=[{"ref": "x"}, {"ref": "w"}]),
+        Call(name="split", target="aten.split_with_sizes.default", args=[{"ref": "mul"}, [128, 128], 1]),
+        Call(name="a", target="getitem", args=[{"ref": "split"}, 0]),
+        Call(name="b", target="getitem", args=[{"ref": "split"}, 1]),
+        Call(name="clamp", target="aten.clamp.default", args=[{"ref": "b"}, 0.0, {"float": "inf"}]),
+        Call(name="to", target="aten.to.dtype", args=[{"ref": "mask"}, {"dtype": "float32"}]),
+    ),
+    outputs=("a", "clamp", "to"),
+)
+
+
+def test_recipe_is_a_program() -> None:
+    module, inputs = module_of(SPLIT), [made(values, seed) for seed, values in enumerate(SPLIT.inputs.values())]
+    a, clamped, mask = module(*inputs)
+    x = inputs[0] * dict(module.named_buffers())["w"]
+    torch.testing.assert_close(a, x[:, :128])
+    torch.testing.assert_close(clamped, x[:, 128:].relu())
+    assert mask.dtype == torch.float32
+
+
+def minimal(fails: Callable[[Recipe], bool]) -> Recipe:
+    """The smallest that fails, of those that run at all."""
+
+    def runs(recipe: Recipe) -> bool:
+        try:
+            module_of(recipe)(*(made(values, seed) for seed, values in enumerate(recipe.inputs.values())))
+        except (RuntimeError, IndexError):
+            return False
+        return fails(recipe)
+
+    return Minimizer(runs, 400).run(SPLIT)
+
+
+def test_split_is_as_small_as_it_can_be() -> None:
+    def split_of_two_images(recipe: Recipe) -> bool:
+        calls = [call for call in recipe.calls if "split" in call.target]
+        return bool(calls) and recipe.batch >= 2 and sum(calls[0].args[1]) == recipe.inputs["x"].shape[1]
+
+    found = minimal(split_of_two_images)
+    assert found.size == (2, 2 * 2 + 2), found
+    assert found.calls[1].args[1] == [1, 1]
+    assert found.constants["w"].kind == "ones"
+
+
+def test_what_is_not_needed_for_an_output_is_left_out() -> None:
+    found = minimal(lambda recipe: "to" in {call.name for call in recipe.calls})
+    assert [call.name for call in found.calls] == ["to"]
+    assert (list(found.inputs), found.constants) == (["mask"], {})
+
+
+def test_no_more_programs_are_tried_than_are_allowed() -> None:
+    minimizer = Minimizer(lambda recipe: True, 5)
+    minimizer.run(SPLIT)
+    assert minimizer.tried == 5
+
+
+@pytest.mark.parametrize(
+    ("target", "dtype"),
+    [("openvino", "float32"), ("onnxruntime", "float32"), ("onnxruntime", "float16"), ("inductor", "float32")],
+)
+def test_script_says_whether_it_is_right(target: str, dtype: str, tmp_path: Path) -> None:
+    """Of several operators, outputs and kinds of values, on compilers that are right."""
+    path = tmp_path / "script.py"
+    right = script(SPLIT.resized({256: 4, 128: 2, 10: 3}), target, dtype, "A title that is long. " * 9, 1e-2)
+    assert max(map(len, right.splitlines())) < 120
+    wrong = right.replace("expected = model(*inputs)", "expected = [1.1 * y for y in model(*inputs)]")
+    for text, code in ((right, 0), (wrong, 1)):
+        path.write_text(text)
+        done = subprocess.run([sys.executable, path], capture_output=True, text=True, cwd=tmp_path, check=False)
+        assert done.returncode == code, done.stderr
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[Worker]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", HERE)
+        found = Worker(1, 300)
+        yield found
+        found.close()
+
+
+def reproduced(worker: Worker, target: str) -> Reproduction:
+    chosen = Chosen(named=True, resolutions=["16"])
+    runner = CaseRunner(prepared(ModelRequest(find_model("planted:Net"), (target,), chosen), worker), worker, None)
+    (case,) = runner.selection.models
+    answer = localize(runner.job(case), worker, runner.run(case))
+    return reproduce(answer, runner.job(case), worker, lambda text: None)
+
+
+@pytest.mark.parametrize(("target", "operators"), [("OPERATOR", ["tanh"]), ("SPAN", ["tanh", "mul"])])
+def test_planted_fault_is_made_small(worker: Worker, target: str, operators: list[str]) -> None:
+    found = reproduced(worker, f"planted:{target}")
+    assert [call.target.split(".")[1] for call in found.recipe.calls] == operators
+    assert found.recipe.size[1] <= len(operators), "one value each"
+    assert found.shown is None, "nobody knows how to call this target in a script"
+    assert "put what your target gives" in found.text
+
+
+@pytest.mark.parametrize("target", ["DRIFT", "CONTEXT"])
+def test_there_is_no_small_program_of_what_is_nowhere(worker: Worker, target: str) -> None:
+    with pytest.raises(UserError, match="there is no program of a few operators"):
+        reproduced(worker, f"planted:{target}")
+
+
+@pytest.mark.xla
+@pytest.mark.skipif(load_target("xla").missing() is not None, reason="needs the torch-xla environment")
+def test_split_of_torch_xla_is_shown_by_a_script_of_few_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", HERE)
+    output = tmp_path / "split.py"
+    asked = ["reproduce", "planted:Net", "--target", "xla", "--resolution", "16", "--records", str(tmp_path)]
+    done = CliRunner().invoke(app, [*asked, "--output", str(output)])
+    assert done.exit_code == 0, done.output
+    assert f"{RUNS} of {RUNS} runs show it" in done.stdout
+    text = output.read_text()
+    assert "split_with_sizes" in text
+    assert len(text.splitlines()) <= 25
+    mended = text.replace("aten.split_with_sizes.default(add_, [1, 1], 1)", "(add_[:, :1],)")
+    assert mended != text
+    output.write_text(mended)
+    assert subprocess.run([sys.executable, output], check=False).returncode == 0
