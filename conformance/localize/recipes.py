@@ -1,4 +1,4 @@
-"""The recipe of a span of operators, as a child that has the model writes it."""
+"""The recipe of operators that were cut out of a graph."""
 
 from __future__ import annotations
 
@@ -8,21 +8,13 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule, Node
 
-from conformance.cases.span import parse_span
 from conformance.core.errors import UserError
 from conformance.golden.spans import Cut, beside
 from conformance.localize.recipe import Call, Recipe, Values
-from conformance.running.child import Job
-from conformance.running.pipeline import cut_of
-
-
-def recipe_of(job: Job) -> str:
-    """The recipe of the span that a case names, as JSON. Raises UserError for what cannot be written down."""
-    return recipe(cut_of(job.case, job.system, parse_span(str(job.case.layer)), job.weights)).model_dump_json()
 
 
 def recipe(cut: Cut) -> Recipe:
-    """The same program, with values made anew."""
+    """The same program, with values made anew. Raises UserError for what cannot be written down."""
     module = cut.module.module
     inputs = dict(zip(cut.takes, map(_like, cut.inputs[0]), strict=True))
     constants, calls, names = {}, [], {}

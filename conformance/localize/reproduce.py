@@ -12,6 +12,7 @@ from pathlib import Path
 
 from conformance.cases.case import Case
 from conformance.cases.outcome import Outcome
+from conformance.cases.span import parse_span
 from conformance.compare.limits import limit
 from conformance.core.errors import UserError
 from conformance.defects.frozen_fallback import FROZEN_FALLBACK
@@ -19,7 +20,6 @@ from conformance.localize.answer import Answer, Place
 from conformance.localize.minimize import Minimizer
 from conformance.localize.oracle import verdict
 from conformance.localize.recipe import Recipe
-from conformance.localize.recipes import recipe_of
 from conformance.localize.scripts import runs_alone, script
 from conformance.localize.search import Kind, Verdict
 from conformance.localize.system import SYSTEM, from_json, subject_of
@@ -63,7 +63,7 @@ def minimized(answer: Answer, job: Job, worker: Worker, tell: Callable[[str], No
     if answer.kind is Kind.INTERMITTENT:
         at_span = replace(at_span, calls=_OFTEN)
     wanted = worker.run(at_span, variables)
-    recipe = from_json(worker.answer(variables, "writing it down", recipe_of, at_span))
+    recipe = from_json(worker.answer(variables, "writing it down", _written, at_span))
     found: dict[str, Outcome] = {}
 
     def fails(candidate: Recipe) -> bool:
@@ -83,6 +83,15 @@ def minimized(answer: Answer, job: Job, worker: Worker, tell: Callable[[str], No
     minimizer = Minimizer(fails)
     smallest = minimizer.run(recipe)
     return smallest, found[smallest.model_dump_json()], minimizer.tried
+
+
+def _written(job: Job) -> str:
+    """In a child that has the model: the recipe of the span that a case names, as JSON."""
+    from conformance.localize.recipes import recipe
+    from conformance.running.pipeline import cut_of
+
+    cut = cut_of(job.case, job.system, parse_span(str(job.case.layer)), job.weights)
+    return recipe(cut).model_dump_json()
 
 
 def reproduce(answer: Answer, job: Job, worker: Worker, tell: Callable[[str], None]) -> Reproduction:
