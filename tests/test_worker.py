@@ -41,6 +41,17 @@ def test_crash_is_an_outcome_with_its_stage_and_last_words(worker: Worker) -> No
     assert run(worker, "HEALTHY").status == Status.PASS
 
 
+def test_process_that_others_have_used_up_is_no_fault_of_the_case(worker: Worker) -> None:
+    variables = {"OF": "used"}
+    thrice = [run(worker, "CRASHES_WHEN_USED", variables) for _ in range(3)]
+    assert [outcome.status for outcome in thrice] == [Status.PASS] * 3
+    notes = [[note for note in outcome.notes if "in one process" in note] for outcome in thrice]
+    assert [len(found) for found in notes] == [0, 1, 1]
+    assert "after 1 other cases in one process: crash in capture (SIGSEGV)" in notes[1][0]
+    again = run(worker, "CRASHES", variables)
+    assert (again.status, again.signature) == (Status.CRASH, "SIGSEGV")
+
+
 def test_exit_code_is_the_signature(worker: Worker) -> None:
     outcome = run(worker, "EXITS")
     assert (outcome.status, outcome.stage, outcome.signature) == (Status.CRASH, Stage.COMPILE, "exit 70")

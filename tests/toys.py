@@ -303,6 +303,20 @@ class Crashes(Planted):
         raise AssertionError
 
 
+_used: list[bool] = []
+
+
+@dataclass(frozen=True)
+class CrashesWhenUsed(Planted):
+    """A compiler that ends a process in which it, or another, was at work before."""
+
+    def compile(self, program: Program, options: Options) -> Compiled:
+        if len(_used) == 2:  # as it is, and tapped
+            ctypes.string_at(0)
+        _used.append(True)
+        return super().compile(program, options)
+
+
 class Exits(Planted):
     """Ends the process, as neuronx-cc does after an internal error."""
 
@@ -338,6 +352,7 @@ REFUSES = Refuses()
 COLOURED = Coloured()
 RAISES = Raises()
 CRASHES = Crashes(name="crashes")
+CRASHES_WHEN_USED = CrashesWhenUsed(name="crashes-when-used")
 EXITS = Exits()
 HANGS = Hangs(name="hangs")
 ABSENTEE = Absentee(name="absentee")

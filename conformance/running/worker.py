@@ -74,6 +74,8 @@ class Worker:
         self._context = _Context()
         self._shared = self._context.Array("l", 3, lock=False)  # stage, process id, whether it is spoilt
         self._pools: dict[frozenset[tuple[str, str]], ProcessPool] = {}
+        self._cases: dict[frozenset[tuple[str, str]], int] = {}  # that the child of each pool has run
+        self._died: Outcome | None = None  # what the last case's child died of
         self._children: set[int] = set()
         self._log = Path(tempfile.mkstemp(prefix="conformance-", suffix=".log")[1])
         self._kept = self._log.with_suffix(".json")  # what is known of the case that runs
@@ -91,7 +93,7 @@ class Worker:
         the host gives no NeuronCore: for a minute in all, until a case has run again, it is asked once more."""
         while True:
             try:
-                outcome = self._run(job, variables, timeout or self.timeout)
+                outcome = self._run_alone(job, variables, timeout or self.timeout)
             except HostTrouble:
                 self._end(variables)  # the runtime of a process in which it failed is lost
                 if not self._pauses:
@@ -100,6 +102,20 @@ class Worker:
             else:
                 self._pauses = list(_PAUSES)
                 return self._counted(outcome) if VISIBLE in variables else outcome
+
+    def _run_alone(self, job: Job, variables: Mapping[str, str], timeout: float) -> Outcome:
+        """The outcome of a job; of one whose child had run others before it died, that in a child of its own: what a
+        compiler leaves behind may be what ends it, as where there is no room for more code."""
+        cases = self._cases.get(frozenset(variables.items()), 0)
+        outcome = self._run(job, variables, timeout)
+        if self._died is None or self._died.status is not Status.CRASH or not cases:
+            return outcome
+        first = describe_outcome(self._died.status, self._died.stage, self._died.signature)
+        outcome = self._run(job, variables, timeout)
+        if self._died is not None:
+            return outcome
+        note = f"after {cases} other cases in one process: {first}; this is what came of it in a process of its own"
+        return outcome.model_copy(update={"notes": [*outcome.notes, note]})
 
     def _counted(self, outcome: Outcome) -> Outcome:
         """The outcome with what neuron-monitor counted while it was found."""
@@ -117,7 +133,9 @@ class Worker:
         log_start = self._log.stat().st_size
         self._shared[:] = [0, 0, 0]
         self._kept.unlink(missing_ok=True)
-        pool = self._pool(variables)
+        self._died = None
+        pool, name = self._pool(variables), frozenset(variables.items())
+        cases = self._cases.pop(name, 0)
         task = pool.schedule(child.execute, args=[job, str(self._kept)], timeout=timeout)
         try:
             outcome = Outcome.model_validate_json(task.result())
@@ -128,6 +146,7 @@ class Worker:
         except ProcessExpired as expired:
             status, signature = Status.CRASH, _cause(expired.exitcode)
         else:
+            self._cases[name] = cases + 1
             if self._shared[SPOILT]:  # another case would not find torch, or the model, as they were
                 self._end(variables)
             return outcome
@@ -136,7 +155,7 @@ class Worker:
         self._children.discard(self._shared[PROCESS])
         _end_group(self._shared[PROCESS])
         self._require_cores(variables, log_start)
-        died = Outcome(
+        died = self._died = Outcome(
             stage=_STAGES[self._shared[STAGE]],
             status=status,
             signature=signature,
@@ -219,6 +238,7 @@ class Worker:
                 self._end(dict(name))
 
     def _end(self, variables: Mapping[str, str]) -> None:
+        self._cases.pop(frozenset(variables.items()), None)
         pool = self._pools.pop(frozenset(variables.items()), None)
         if pool is None:
             return
