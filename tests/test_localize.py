@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import planted
 import pytest
@@ -18,7 +19,9 @@ from conformance.commands.cli import app
 from conformance.core.errors import UserError
 from conformance.golden.spans import Operators
 from conformance.localize.answer import Answer
+from conformance.localize.budget import budget
 from conformance.localize.localize import localize
+from conformance.localize.picture import html, svg
 from conformance.localize.search import Kind
 from conformance.results.records import RecordWriter
 from conformance.running.worker import Worker
@@ -186,3 +189,32 @@ def test_span_of_neighbours_is_short() -> None:
 def test_what_is_no_span_is_refused(text: str) -> None:
     with pytest.raises(UserError, match="ops:"):
         parse_span(text)
+
+
+@pytest.mark.parametrize("target", ["WRITTEN", "DRIFT"])
+def test_error_is_shared_out_among_the_layers(runner: Callable[[str], CaseRunner], target: str) -> None:
+    found = runner(target)
+    (case,) = found.selection.models
+    made = budget(found.job(case), found.worker, found.run(case), True, lambda text: None)
+    shares = {row.layer: row.share or 0 for row in made.rows}
+    assert sum(shares.values()) <= 1 + 1e-6
+    if target == "WRITTEN":
+        (culprit,) = (layer for layer, share in shares.items() if share > 0.99)
+        assert culprit.startswith("body")
+        assert max(row.alone or 0 for row in made.rows if row.layer == culprit) > 1e3
+        assert made.first_bad_layer == culprit
+    else:
+        assert sum(share > 0.01 for share in shares.values()) > 1
+        assert max(row.alone or 0 for row in made.rows) < 9, "no layer shows it by itself"
+    page = html(made)
+    assert all(row.layer in page for row in made.rows)
+    assert ("<tr class=bad>" in page) == (made.first_bad_layer is not None)
+    ElementTree.fromstring(svg(made))
+
+
+def test_error_of_what_has_none_cannot_be_shared_out(runner: Callable[[str], CaseRunner]) -> None:
+    found = runner("RIGHT")
+    (case,) = found.selection.models
+    without = found.run(case).model_copy(update={"layers": []})
+    with pytest.raises(UserError, match="there is no error to share out"):
+        budget(found.job(case), found.worker, without, True, lambda text: None)

@@ -21,6 +21,7 @@ COMMANDS = {
     "expect": "Accept failures as they are, or list those accepted.",
     "calibrate-limits": "Measure the limits of the verdict again.",
     "localize": "Find the operator that is to blame for a case that is not right.",
+    "budget": "Say which layers a model's final error comes from.",
     "reproduce": "Write a script that shows what is to blame for a case that is not right.",
     "lint": "Name what of a model is known to go wrong on a device.",
     "survey": "Name what of every architecture of a package is known to go wrong.",

@@ -61,7 +61,7 @@ def _found(oracle: Oracle, operators: Sequence[Operator], whole: Outcome) -> tup
     if how_often is not None:
         oracle.expect(how_often.low)
     search = Search(operators, oracle.ask, oracle.first_wrong)
-    found = search.run(_of_layer(operators, whole.first_bad_layer))
+    found = search.run(of_layer(operators, whole.first_bad_layer))
     if how_often is None:
         return found, None
     return replace(found, kind=Kind.INTERMITTENT, note=found.note or f"found as {found.kind.value}"), how_often
@@ -103,7 +103,7 @@ def _is_wrong(check: Check) -> bool:
     return check.status in NUMBERS
 
 
-def _of_layer(operators: Sequence[Operator], path: str | None) -> list[int]:
+def of_layer(operators: Sequence[Operator], path: str | None) -> list[int]:
     """The operators of a layer, and those between them."""
     if not path:
         return []
