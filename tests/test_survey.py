@@ -21,7 +21,7 @@ from torch import nn
 from typer.testing import CliRunner
 
 from conformance.cases.case import FORWARD
-from conformance.cases.outcome import Status
+from conformance.cases.outcome import MODEL, Stage, Status
 from conformance.commands.cli import app
 from conformance.core.errors import UserError
 from conformance.results.records import read_records
@@ -342,6 +342,13 @@ def test_records_are_shown_beside_what_was_looked_up() -> None:
     (line,) = json.loads(as_json(tables))["architectures"]
     assert [(one["target"], one["status"]) for one in line["judged"]] == [("openvino", "pass"), ("xla", "wrong")]
     assert "Compiled and run" not in as_markdown(Tables((LINE,), NOW))
+
+
+def test_model_that_nobody_can_judge_is_no_failure_of_a_target() -> None:
+    own = like(RUN, status=Status.ERROR, stage=Stage.CAPTURE, signature=MODEL, detail="its output has no one shape")
+    tables = Tables((LINE,), NOW, verdicts([own]))
+    assert {target: dict(counts) for target, counts in tables.counts.items()} == {"openvino": {"not judged": 1}}
+    assert "not judged: its output has no one shape" in as_markdown(tables)
 
 
 def test_architecture_of_any_name_is_found_among_records() -> None:

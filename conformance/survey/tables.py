@@ -110,7 +110,8 @@ class Tables:
         """How many ended how on each target: `right`, `wrong`, `not judged`."""
         found: dict[str, Counter[str]] = {target: Counter() for target in self.targets}
         for verdict in (verdict for line in self.run for verdict in self.verdicts(line)):
-            found[verdict.target]["right" if verdict.status is Status.PASS else verdict.status.value] += 1
+            status = "right" if verdict.status is Status.PASS else verdict.status.value.replace("_", " ")
+            found[verdict.target][status] += 1
         return found
 
     def verdicts(self, line: Surveyed) -> Sequence[Verdict]:

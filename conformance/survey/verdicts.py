@@ -56,7 +56,7 @@ def _of(cases: Iterable[list[Record]]) -> Iterable[Verdict]:
         right = [record for record in records if record.column.workarounds and record.status is Status.PASS]
         yield Verdict(
             target=plain.column.target,
-            status=plain.status,
+            status=Status.NOT_JUDGED if plain.models_own else plain.status,
             text=_text(plain),
             defects=tuple(plain.defects),
             right_with=tuple("+".join(record.column.workarounds) for record in right),
@@ -68,6 +68,8 @@ def _of(cases: Iterable[list[Record]]) -> Iterable[Verdict]:
 def _text(record: Record) -> str:
     if record.status is Status.PASS:
         return "right"
+    if record.models_own:
+        return f"not judged: {record.detail}"
     if not record.decided:
         return str(record.status.value).replace("_", " ")
     return describe_outcome(record.status, record.stage, record.signature, record.first_bad_layer)
