@@ -43,9 +43,36 @@ def test_tier_is_told_by_the_other_tiers_records(
 def test_what_all_independent_compilers_fail_is_the_models(make: Callable[..., Record]) -> None:
     both = [make(Status.WRONG, target=target) for target in ("openvino", "onnxruntime")]
     xla = make(Status.WRONG)
-    assert first_tiers([xla, *both]) == {xla.id: "the model or its export: onnxruntime and openvino fail, too"}
-    assert first_tiers([xla, both[0], make(target="onnxruntime")]) == {xla.id: "the front end"}
-    assert first_tiers([xla, both[0]]) == {xla.id: "the model or its export: openvino fails, too"}
+    assert first_tiers([xla, *both])[xla.id] == "the model or its export: onnxruntime and openvino fail, too"
+    assert first_tiers([xla, both[0], make(target="onnxruntime")])[xla.id] == "the front end"
+    assert first_tiers([xla, both[0]])[xla.id] == "the model or its export: openvino fails, too"
+
+
+def test_compilers_that_fail_alike_point_at_what_they_share(
+    make: Callable[..., Record], make_wrong: Callable[..., Record]
+) -> None:
+    """As nearest resizing does: decomposed by torch.export, wrong by 49 % on inductor and ONNX Runtime, right on
+    OpenVINO and torch-xla, which lower it themselves (pytorch #198201)."""
+    inductor, onnx = (make_wrong(target=target) for target in ("inductor", "onnxruntime"))
+    right = [make(target="openvino"), make()]
+    found = first_tiers([inductor, onnx, *right])
+    said = (
+        "what they have in common (torch.export and its decompositions): inductor and onnxruntime fail alike; "
+        "openvino and xla pass"
+    )
+    assert found == {inductor.id: said, onnx.id: said}
+    worse = {name: group.model_copy(update={"rel_l2": 0.25}) for name, group in onnx.groups.items()}
+    apart = first_tiers([inductor, onnx.model_copy(update={"groups": worse}), *right])
+    assert apart == {inductor.id: "inductor: openvino and xla pass", onnx.id: "onnxruntime: openvino and xla pass"}
+
+
+def test_compiler_that_fails_alone_is_named(make: Callable[..., Record]) -> None:
+    alone = make(Status.WRONG, target="openvino")
+    assert first_tiers([alone, make(target="inductor")]) == {alone.id: "openvino: inductor passes"}
+    assert first_tiers([alone]) == {alone.id: "not known: there is no record of another compiler"}
+    crash = {"stage": Stage.COMPILE, "signature": "SIGSEGV", "groups": {}, "layers": []}
+    other = make(Status.CRASH, target="inductor", **crash)
+    assert first_tiers([alone, other])[alone.id] == "not known: inductor fails in another way"
 
 
 def test_other_programs_and_what_is_played_tell_nothing(make: Callable[..., Record]) -> None:
