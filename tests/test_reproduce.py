@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load
 from test_localize import HERE
 from typer.testing import CliRunner
 
@@ -16,6 +18,7 @@ from conformance.checking.case_runner import CaseRunner
 from conformance.checking.check import prepared
 from conformance.commands.cli import app
 from conformance.core.errors import UserError
+from conformance.localize.issue import tracker_of
 from conformance.localize.localize import localize
 from conformance.localize.minimize import Minimizer
 from conformance.localize.recipe import Call, Recipe, Values
@@ -127,6 +130,45 @@ def test_planted_fault_is_made_small(worker: Worker, target: str, operators: lis
     assert found.recipe.size[1] <= len(operators), "one value each"
     assert found.shown is None, "nobody knows how to call this target in a script"
     assert "put what your target gives" in found.text
+
+
+def test_issue_and_bundle_have_what_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", HERE)
+    names = {"output": "script.py", "issue": "issue.md", "bundle": "all.zip"}
+    paths = [f"--{name}={tmp_path / file}" for name, file in names.items()]
+    asked = ["planted:Net", "--target", "planted:OPERATOR", "--resolution", "16", "--records", str(tmp_path)]
+    done = CliRunner().invoke(app, ["reproduce", *asked, *paths])
+    assert done.exit_code == 1, "its script was not run"
+    text, script_ = (tmp_path / "issue.md").read_text(), (tmp_path / "script.py").read_text()
+    assert script_.rstrip() in text
+    assert "aten.tanh.default: wrong numbers on operator" in text
+    with zipfile.ZipFile(tmp_path / "all.zip") as bundle:
+        files = {name: bundle.read(name) for name in bundle.namelist()}
+    assert {"reproduce.py", "issue.md", "record.json", "localized.json", "program.pt2"} <= files.keys()
+    inputs, expected, got = (load(files[f"{name}.safetensors"])["0"] for name in ("inputs", "expected", "got"))
+    torch.testing.assert_close(expected, inputs.double().tanh())
+    torch.testing.assert_close(got, (1.01 * inputs.tanh()))
+
+
+@pytest.mark.parametrize(
+    ("target", "tier", "repository"),
+    [
+        ("neuron", None, "aws-neuron/aws-neuron-sdk"),
+        ("neuron", "the front end: xla is wrong in compare, too", "pytorch/xla"),
+        ("xla", "the front end", "pytorch/xla"),
+        ("openvino", "openvino: inductor passes", "openvinotoolkit/openvino"),
+        ("onnxruntime", None, "microsoft/onnxruntime"),
+        ("onnxruntime", "what they have in common (torch.export and its decompositions): ...", "pytorch/pytorch"),
+        ("inductor", None, "pytorch/pytorch"),
+    ],
+)
+def test_issue_is_for_the_tracker_of_the_first_tier_that_fails(
+    target: str, tier: str | None, repository: str
+) -> None:
+    found = tracker_of(target, tier)
+    assert found is not None
+    assert found.repository == repository
+    assert tracker_of("mine") is None
 
 
 @pytest.mark.parametrize("target", ["DRIFT", "CONTEXT"])

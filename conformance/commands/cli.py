@@ -22,6 +22,7 @@ COMMANDS = {
     "calibrate-limits": "Measure the limits of the verdict again.",
     "localize": "Find the operator that is to blame for a case that is not right.",
     "budget": "Say which layers a model's final error comes from.",
+    "minimize": "Find the smallest program that fails as a case does.",
     "reproduce": "Write a script that shows what is to blame for a case that is not right.",
     "lint": "Name what of a model is known to go wrong on a device.",
     "survey": "Name what of every architecture of a package is known to go wrong.",

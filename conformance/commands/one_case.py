@@ -15,7 +15,7 @@ from conformance.cases.outcome import Record
 from conformance.checking.case_runner import CaseRunner
 from conformance.checking.check import Tell, prepared
 from conformance.core.errors import UserError
-from conformance.results.records import latest, read_records
+from conformance.results.records import latest, read_if_any
 from conformance.running.child import Job
 from conformance.running.worker import Worker
 from conformance.selection.expand import Chosen
@@ -52,8 +52,7 @@ def _by_id(text: str, records: Path) -> OneCase:
     asked = parse_id(text)
     if asked.layer:
         raise UserError(f"{text!r} is one layer alone: name the case of the whole model")
-    there = read_records(records) if any(records.glob("*.jsonl")) else []
-    record = next((one for one in latest(there) if one.id == text), None)
+    record = next((one for one in latest(read_if_any(records)) if one.id == text), None)
     words = shlex.split(record.command) if record is not None else []
     target = _option(words, "--target") or asked.column.target
     request = ModelRequest(

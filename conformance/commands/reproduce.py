@@ -28,13 +28,28 @@ from conformance.commands.arguments import (
 )
 from conformance.commands.one_case import chosen_case, opened
 from conformance.commands.progress import progress
+from conformance.core.errors import UserError
+from conformance.localize.bundle import write_bundle
+from conformance.localize.issue import issue as issue_text
 from conformance.localize.localize import localize
 from conformance.localize.reproduce import RUNS, reproduce
+from conformance.report.attribution import first_tiers
+from conformance.results.records import read_if_any
 
 
 def main(
     case: Annotated[str, typer.Argument(help="The id of a case, or a model as `conformance check` takes it.")],
     output: Annotated[Path, typer.Option(help="The file that the script is written to.")] = Path("reproduce.py"),
+    issue: Annotated[
+        Path | None,
+        typer.Option(help="A .md file for the text of an issue, in the form of the tracker it belongs to."),
+    ] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(
+            help="A .zip for script, issue, record, graph, inputs, both outputs, and HLO and log where any."
+        ),
+    ] = None,
     target: Target = None,
     batch: Batch = None,
     resolution: Resolution = None,
@@ -54,16 +69,26 @@ def main(
     options.seconds("--case-timeout", case_timeout)
     options.folder("--records", records, written=True)
     options.given("--images", images)
-    options.folder("--output", output.parent, written=True)
+    for name, path, suffix in (("--output", output, ".py"), ("--issue", issue, ".md"), ("--bundle", bundle, ".zip")):
+        if path is not None:
+            options.folder(name, path.parent, written=True)
+            if path.suffix != suffix:
+                raise UserError(f"{name} {path}: give it a name that ends in {suffix}")
     axes = chosen_of(batch, resolution, dtype, hardware, sdk, settings, workarounds, weights)
     one = chosen_case(case, records, options.names("--target", target), axes, images, calibrate)
     screen = console()
     with opened(one, case_timeout, lambda worker: progress(screen, worker)) as found:
         answer = localize(found.job, found.worker, found.outcome, found.tell)
         made = reproduce(answer, found.job, found.worker, found.tell)
+        record = found.outcome
+        text = issue_text(answer, made, record, first_tiers([*read_if_any(records), record]).get(record.id))
+        if bundle is not None:
+            write_bundle(bundle, answer, made, record, text, found.job, found.worker)
     for line in answer.lines():
         screen.print(line, soft_wrap=True)
     output.write_text(made.text, encoding="utf-8")
+    if issue is not None:
+        issue.write_text(text, encoding="utf-8")
     operators, values = made.recipe.size
     screen.print(f"smallest of {made.tried} programs: {operators} operators, {values} values")
     if made.shown is None:

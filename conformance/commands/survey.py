@@ -16,11 +16,10 @@ from rich.progress import Progress
 
 from conformance.cases import options
 from conformance.cases.case import check_size, parse_resolution
-from conformance.cases.outcome import Record
 from conformance.commands.arguments import RECORDS, AsJson, AsMarkdown, Records
 from conformance.core.errors import UserError
 from conformance.report.formatting import plural
-from conformance.results.records import read_records, say
+from conformance.results.records import read_if_any, say
 from conformance.survey.judging import Judging
 from conformance.survey.results import Lines, State, Surveyed
 from conformance.survey.run import Question, Survey, Tell
@@ -116,8 +115,8 @@ def main(
     if targets:
         most = inf if million is None else million * 1e6
         judging = Judging(targets, records, most, batch, workers, timeout * _RUN)
-        _judge(judging, judging.chosen(lines, _recorded(records)))
-    tables = Tables(tuple(lines), datetime.now(timezone.utc), verdicts(_recorded(records)))
+        _judge(judging, judging.chosen(lines, read_if_any(records)))
+    tables = Tables(tuple(lines), datetime.now(timezone.utc), verdicts(read_if_any(records)))
     written = write_tables(tables, output)
     if as_json_ or markdown:
         typer.echo(as_json(tables) if as_json_ else as_markdown(tables), nl=False)
@@ -135,11 +134,6 @@ def _there(lines: Lines) -> list[Surveyed]:
 def _run(survey: Survey) -> list[Surveyed]:
     with _progress() as tell:
         return survey.run(tell, say)
-
-
-def _recorded(folder: Path) -> list[Record]:
-    """The records of a folder; none where there are none yet."""
-    return read_records(folder) if any(folder.glob("*.jsonl")) else []
 
 
 def _judge(judging: Judging, lines: list[Surveyed]) -> None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
 
 from conformance.cases.case import Case
-from conformance.cases.outcome import Outcome
+from conformance.cases.outcome import Outcome, Status
 from conformance.cases.span import parse_span
 from conformance.compare.limits import limit
 from conformance.core.errors import UserError
+from conformance.defects.catalogue import DEFECTS
 from conformance.defects.frozen_fallback import FROZEN_FALLBACK
 from conformance.localize.answer import Answer, Place
 from conformance.localize.minimize import Minimizer
@@ -37,7 +38,8 @@ _OFTEN = 32  # calls of a program that fails now and then
 class Reproduction:
     """The smallest program that fails as a case does, the script that shows it, how many of its runs did, and how
     many programs were tried. `shown` is None where the script cannot be run here: its target is emulated, or one of
-    which it is not known how it is called."""
+    which it is not known how it is called. `tried_with` is what came of the program with the workarounds of the known
+    defects on, each alone."""
 
     place: tuple[Place, ...]
     recipe: Recipe
@@ -45,6 +47,8 @@ class Reproduction:
     outcome: Outcome
     shown: int | None
     tried: int
+    tried_with: Mapping[str, str]
+    runs: int = RUNS
 
     @property
     def confirmed(self) -> bool:
@@ -67,8 +71,7 @@ def minimized(answer: Answer, job: Job, worker: Worker, tell: Callable[[str], No
     found: dict[str, Outcome] = {}
 
     def fails(candidate: Recipe) -> bool:
-        case = Case(subject_of(candidate, job.case.subject.dtype), job.case.column)
-        outcome = worker.run(replace(at_span, case=case, system=SYSTEM, weights=None, pictures=None), variables)
+        outcome = worker.run(replace(small_job(job, candidate), calls=at_span.calls), variables)
         same = verdict(outcome, wanted) is Verdict.WRONG and _images(outcome) == _images(wanted)
         if same:
             found[candidate.model_dump_json()] = outcome
@@ -105,7 +108,26 @@ def reproduce(answer: Answer, job: Job, worker: Worker, tell: Callable[[str], No
     if runs_alone(target) and target == job.case.column.target:
         tell(f"running the script {RUNS} times")
         shown = sum(_shows(text) for _ in range(RUNS))
-    return Reproduction(answer.places[0], recipe, text, outcome, shown, tried)
+    with_each = _with_workarounds(answer, small_job(job, recipe), worker)
+    return Reproduction(answer.places[0], recipe, text, outcome, shown, tried, with_each)
+
+
+def _with_workarounds(answer: Answer, job: Job, worker: Worker) -> dict[str, str]:
+    """What comes of a program with each workaround of the known defects."""
+    names = dict.fromkeys(name for one in answer.defects if one in DEFECTS for name in DEFECTS[one].workarounds)
+    found = {}
+    for name in names:
+        column = replace(job.case.column, workarounds=(name,))
+        one = replace(job, case=replace(job.case, column=column))
+        outcome = worker.run(one, worker.leases.process(load_target(job.target), column))
+        found[name] = "right" if outcome.status is Status.PASS else outcome.status.value
+    return found
+
+
+def small_job(job: Job, recipe: Recipe) -> Job:
+    """A recipe in the place of a case's model."""
+    case = Case(subject_of(recipe, job.case.subject.dtype), job.case.column)
+    return replace(job, case=case, system=SYSTEM, weights=None, pictures=None)
 
 
 def _title(answer: Answer, case: Case, outcome: Outcome) -> str:

@@ -86,6 +86,11 @@ def script(recipe: Recipe, target: str, dtype: str, title: str, allowed: float, 
     return "\n".join(lines) + "\n"
 
 
+def module_text(recipe: Recipe) -> str:
+    """The program and its inputs alone."""
+    return "\n".join([*_module(recipe), "", *_inputs(recipe, "float32", "inputs", 0)])
+
+
 def _cast(dtype: str) -> str:
     return "" if dtype == "float32" else f".to(torch.{dtype})"
 

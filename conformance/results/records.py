@@ -62,6 +62,11 @@ def read_records(folder: Path, tell: Callable[[str], None] = say) -> list[Record
     return latest(read_all(folder, tell))
 
 
+def read_if_any(folder: Path) -> list[Record]:
+    """The same; none where there are none yet."""
+    return read_records(folder) if any(folder.glob("*.jsonl")) else []
+
+
 def read_all(folder: Path, tell: Callable[[str], None] = say) -> list[Record]:
     """All records under a folder, of every run. What is none is told, with its file and line. Raises UserError for a
     folder without files of records, and for one in which nothing can be read."""

@@ -201,7 +201,7 @@ def explain_case(case: Case, system: str, target: Target, died: Outcome, weights
 
 def front_end_of(case: Case, system: str, hlo: bytes, weights: str | None = None) -> str:
     """How an HLO module differs from that of torch-xla for a case's program: `equal`, or what it has and lacks."""
-    program = _comparison(_reference_model(case.subject, system, weights), case).program
+    program = comparison_of(case, system, weights).program
     expected = hlo_text(program)
     if expected is None:
         return "not compared: all of it is a constant for torch-xla"
@@ -218,6 +218,11 @@ def cut_of(case: Case, system: str, span: Span, weights: str | None = None) -> C
     """The operators of a span, cut out of a case's program."""
     reference_model = _reference_model(case.subject, system, weights)
     return operators_of(reference_model, in_program(case.column.workarounds)).cut(span.operators)
+
+
+def comparison_of(case: Case, system: str, weights: str | None = None) -> Comparison:
+    """What a case is compared with."""
+    return _comparison(_reference_model(case.subject, system, weights), case)
 
 
 def _comparison(reference_model: ReferenceModel, case: Case) -> Comparison:
