@@ -56,6 +56,7 @@ def built(name: str) -> tuple[nn.Module, int]:
         side = package.data.resolve_model_data_config(module)["input_size"][-1]
     elif source == "torchvision":
         backbone = {} if hasattr(package.models, architecture) else {"weights_backbone": None}
+        side = 520 if hasattr(package.models.segmentation, architecture) else side
         module = package.models.get_model(architecture, weights=None, **backbone)
     elif source == "transformers":
         config = package.AutoConfig.for_model(architecture)
@@ -65,6 +66,7 @@ def built(name: str) -> tuple[nn.Module, int]:
         tasks: Any = import_module("ultralytics.nn.tasks")
         module, side = tasks.DetectionModel(f"{architecture}.yaml", verbose=False), 320
         module.model[-1].export = True
+    _enliven(module)
     norms = [part for part in module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
     module.eval()
     for norm in norms:
@@ -75,6 +77,22 @@ def built(name: str) -> tuple[nn.Module, int]:
         for _ in range(2 if norms else 0):
             module(torch.rand(4, 3, side, side))
     return Flat(module.eval()), side
+
+
+@torch.no_grad()
+def _enliven(module: nn.Module) -> None:
+    """Scales that begin at nothing, so that what they scale is wrong unseen, begin at one."""
+    for parameter in module.parameters():
+        if (
+            parameter.dim()
+            and max(parameter.shape) == parameter.numel()
+            and (parameter == parameter.flatten()[0]).all()
+        ) and 0 < float(parameter.flatten()[0]) < 0.1:
+            parameter.fill_(1)
+    for part in module.modules():
+        weight = getattr(part, "weight", None)
+        if isinstance(part, nn.modules.batchnorm._BatchNorm) and weight is not None and not weight.any():
+            weight.fill_(1)
 
 
 def openvino(module: nn.Module, example: Tensor) -> Run:

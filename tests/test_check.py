@@ -44,6 +44,13 @@ class Net(nn.Module):
         return self.head(self.norm(self.stem(x)).relu())
 
 
+class Enlarged(Net):
+    # two operators that torch-xla leaves to the CPU; each has a workaround of its own
+    def forward(self, x):
+        x = nn.functional.channel_shuffle(self.norm(self.stem(x)), 2)
+        return self.head(nn.functional.interpolate(x, scale_factor=2, mode="bicubic"))
+
+
 class Halves(Net):
     def forward(self, x):
         one, two = self.norm(self.stem(x)).split([2, 6], 1)
@@ -149,6 +156,16 @@ def test_real_front_end_is_the_default_and_what_works_instead_is_right_on_it(wor
     assert record.column.target == "xla"
     assert (record.status, record.defects) == (Status.WRONG, ["split-with-sizes"])
     assert report.works_with == (("slice",),)
+
+
+def test_workarounds_that_belong_together_are_tried_together(worker: Worker) -> None:
+    chosen = Chosen(named=True, hardware=["inf2"], resolutions=["16x24"])
+    request = ModelRequest(find_model("net:Enlarged"), ("emulator",), chosen)
+    report = check_model(request, worker)
+    (record,) = report.records
+    assert record.helping == {"frozen-fallback": ["resize", "channel_shuffle"]}
+    assert report.works_with == (("resize", "channel_shuffle"),)
+    assert "use resize + channel_shuffle" in str(report)
 
 
 def test_several_targets_are_asked_with_one_model(worker: Worker, folder: Path) -> None:

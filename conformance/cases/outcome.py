@@ -287,6 +287,8 @@ class Outcome(Recorded):
     """Defects whose wrong answer the emulator has made up: nobody has published the real one."""
     defects: list[Text] = Field(default_factory=list)
     """Known defects that explain the failure."""
+    helping: dict[Text, list[Text]] = Field(default_factory=dict)
+    """For each of these, its workarounds that fit where the program triggers it."""
     groups: dict[Text, GroupFigures] = Field(default_factory=dict)
     """Figures of the output groups, of the call that is not right or else of the first."""
     layers: list[LayerFigures] = Field(default_factory=list)

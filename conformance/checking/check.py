@@ -13,7 +13,7 @@ from conformance.checking.case_runner import CaseRunner
 from conformance.checking.report import Report
 from conformance.core.errors import ModelError, UserError
 from conformance.defects.catalogue import DEFECTS
-from conformance.defects.offering import offered
+from conformance.defects.offering import options
 from conformance.results.records import RecordWriter
 from conformance.running.worker import Worker
 from conformance.selection.model import (
@@ -83,14 +83,15 @@ def _run(runner: CaseRunner, cases: Iterable[Case], tell: Tell) -> Iterator[Reco
 
 
 def _remedies(runner: CaseRunner, record: Record, tell: Tell) -> Iterator[Record]:
-    """A case that known defects explain, with their workarounds on: one of each at a time, until it passes."""
-    named = [offered(DEFECTS[name], record.column.workarounds) for name in record.defects if name in DEFECTS]
+    """A case that known defects explain, with their workarounds on: a set of each at a time, until it passes."""
+    on = record.column.workarounds
+    named = [options(DEFECTS[name], record.helping.get(name), on) for name in record.defects if name in DEFECTS]
     if not named or not all(named):
         return  # something is wrong that nothing helps
-    longest = max(map(len, named))
-    sets = dict.fromkeys(tuple(dict.fromkeys(names[turn % len(names)] for names in named)) for turn in range(longest))
+    turns = ([sets[turn % len(sets)] for sets in named] for turn in range(max(map(len, named))))
+    sets = dict.fromkeys(tuple(dict.fromkeys(name for one in turn for name in one)) for turn in turns)
     for workarounds in list(sets)[:_TRIES]:
-        column = replace(record.column, workarounds=(*record.column.workarounds, *workarounds))
+        column = replace(record.column, workarounds=(*on, *workarounds))
         (tried,) = _run(runner, [replace(record.case, column=column)], tell)
         yield tried
         if tried.status is Status.PASS:

@@ -33,6 +33,15 @@ def offered(defect: Defect, on: Iterable[str] = (), nodes: Iterable[Node] | None
     )
 
 
+def options(defect: Defect, fitting: Iterable[str] | None, on: Iterable[str] = ()) -> list[tuple[str, ...]]:
+    """The sets of workarounds with which a defect should be gone: each of those that help wherever it is triggered
+    or, of a defect of many operators, all that fit together. `fitting` are those that fit where it was triggered, as
+    far as that is known."""
+    there = [name for name in defect.workarounds if name not in on and (fitting is None or name in fitting)]
+    alone = [(name,) for name in there if _helps_everywhere(name, defect)]
+    return alone or ([tuple(there)] if there and fitting is not None else [])
+
+
 def may_change(name: str, operator: str) -> bool:
     """Whether a workaround changes operators of this name at all."""
     return not WORKAROUNDS[name].changes or operator in WORKAROUNDS[name].changes

@@ -14,7 +14,7 @@ from conformance.cases.outcome import (
 )
 from conformance.defects.catalogue import DEFECTS
 from conformance.defects.error_codes import error_code_source, error_codes
-from conformance.defects.offering import offered
+from conformance.defects.offering import options
 from conformance.graphs.hlo_difference import EQUAL
 from conformance.report.formatting import error_text
 
@@ -50,9 +50,11 @@ def known(record: Record) -> Iterator[str]:
         if (defect := DEFECTS.get(name)) is None:
             yield f"  known to the suite that wrote the record, and not to this one: {name}"
             continue
-        helping = ", ".join(offered(defect, record.column.workarounds))
-        fitting = " or ".join(name for name in defect.workarounds if name not in record.column.workarounds)
-        instead = f"use {helping}" if helping else f"use {fitting}, what fits" if fitting else "no workaround known"
+        on = record.column.workarounds
+        sets = [" + ".join(names) for names in options(defect, record.helping.get(name), on)]
+        fitting = " or ".join(one for one in defect.workarounds if one not in on and name not in record.helping)
+        helping = f"use {', '.join(sets)}" if sets else ""
+        instead = helping or (f"use {fitting}, what fits" if fitting else "no workaround known")
         yield f"  known: {defect.title} (evidence: {defect.evidence.value}); {instead}"
         yield f"         {defect.links[0]}"
     if record.defects or record.status is Status.PASS:

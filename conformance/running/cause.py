@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from conformance.cases.case import Case
 from conformance.cases.outcome import Outcome, Stage, Status
-from conformance.defects.catalogue import find
+from conformance.defects.catalogue import DEFECTS, find, nodes_of
 from conformance.defects.defect import EmulatedFault
 from conformance.defects.explain import explain
+from conformance.defects.offering import offered
 from conformance.graphs.graph import Fallback
 from conformance.graphs.integrity import CONSTANT_FOLDED, DROPPED, cause_text, check_integrity
+from conformance.programs.program import CaptureError
 from conformance.running.device import LONGEST_DETAIL, Device
 
 if TYPE_CHECKING:
@@ -24,9 +26,9 @@ def with_cause(case: Case, comparison: Comparison, device: Device, outcome: Outc
     else was seen in the program as notes."""
     frozen = _frozen(comparison, device)
     defects = _defects(case, comparison, device, outcome, frozen) if outcome.failed else []
-    outcome = outcome.model_copy(
-        update={"defects": defects, "invented": _invented(case, comparison, device, outcome)}
-    )
+    helping = _helping(case, comparison, defects) if defects else {}
+    invented = _invented(case, comparison, device, outcome)
+    outcome = outcome.model_copy(update={"defects": defects, "helping": helping, "invented": invented})
     if not case.subject.task:  # of a minimal case it is known what is wrong
         return outcome
     findings = []
@@ -78,6 +80,17 @@ def _defects(
         layer=None if comparison.isolated else outcome.first_bad_layer,
         frozen=frozen if device.watched else None,
     )
+
+
+def _helping(case: Case, comparison: Comparison, defects: list[str]) -> dict[str, list[str]]:
+    """Of each defect the workarounds that fit where it is triggered; nothing where there is no graph to see it in."""
+    on = case.column.workarounds
+    try:
+        nodes = nodes_of(comparison.program.exported.graph)
+    except CaptureError:
+        return {}
+    triggering = {name: [node for node in nodes if DEFECTS[name].triggered_at(node, on)] for name in defects}
+    return {name: list(offered(DEFECTS[name], on, found)) for name, found in triggering.items() if found}
 
 
 def _invented(case: Case, comparison: Comparison, device: Device, outcome: Outcome) -> list[str]:
