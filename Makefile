@@ -8,7 +8,7 @@ PROFILE ?= quick
 # ultralytics asks for the OpenCV that needs the libraries of a screen; the headless one takes its place
 HEADLESS := install -q --no-deps --force-reinstall opencv-python-headless
 
-.PHONY: matrix matrix-xla published test test-models test-xla lint bench-collect power clean
+.PHONY: matrix matrix-xla published survey survey-xla test test-models test-xla lint bench-collect power clean
 
 matrix: .venv/ready  ## run a profile on this CPU and write matrices/tables (pytest's exit 1: some cells are wrong)
 	.venv/bin/pytest conformance --profile $(PROFILE) -n $(WORKERS) -q --tb=no --no-summary || test $$? -eq 1
@@ -21,6 +21,18 @@ published:  ## the tables of matrices/published: the smallest model of every sys
 matrix-xla: .venv-xla/ready  ## the same cells through the real front end of torch-neuronx, added to the same tables
 	.venv-xla/bin/pytest conformance --profile $(PROFILE) --target xla -n $(WORKERS) -q --tb=no --no-summary || test $$? -eq 1
 	.venv-xla/bin/conformance matrix
+
+# Both run those of matrices/judged.txt, and go on from the records that are there; copy these to one host to merge.
+SURVEYED = torchvision,timm,transformers,ultralytics
+JUDGED = --sdk 2.33.0 --hardware trn2 --batch 2 --workers $(WORKERS) --timeout 60 --output matrices/tables/judged
+
+survey: .venv/ready  ## whole packages of architectures, linted; the small ones of every family on two compilers: hours
+	.venv/bin/conformance survey --of $(SURVEYED) --smallest --sdk 2.29.1,2.33.0 --hardware inf2,trn2 --workers $(WORKERS)
+	.venv/bin/conformance survey --of $(SURVEYED) $(JUDGED) --match "$$(paste -sd, matrices/judged.txt)" --target openvino,onnxruntime
+	.venv/bin/conformance survey --render
+
+survey-xla: .venv-xla/ready  ## the small ones through the real front end of torch-neuronx
+	.venv-xla/bin/conformance survey --of $(SURVEYED) $(JUDGED) --match "$$(paste -sd, matrices/judged.txt)" --target xla
 
 test: .venv/ready  ## the tests of the machinery
 	.venv/bin/pytest -n $(WORKERS) -q
