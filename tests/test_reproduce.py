@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import toys
 from safetensors.torch import load
 from test_localize import HERE
 from typer.testing import CliRunner
@@ -18,13 +19,16 @@ from conformance.checking.case_runner import CaseRunner
 from conformance.checking.check import prepared
 from conformance.commands.cli import app
 from conformance.core.errors import UserError
+from conformance.localize.answer import Answer
 from conformance.localize.issue import tracker_of
 from conformance.localize.localize import localize
 from conformance.localize.minimize import Minimizer
 from conformance.localize.recipe import Call, Recipe, Values
 from conformance.localize.reproduce import RUNS, Reproduction, reproduce
 from conformance.localize.scripts import script
+from conformance.localize.search import Kind
 from conformance.localize.system import made, module_of
+from conformance.running.child import Job
 from conformance.running.worker import Worker
 from conformance.selection.expand import Chosen
 from conformance.selection.model import ModelRequest, find_model
@@ -171,10 +175,10 @@ def test_issue_is_for_the_tracker_of_the_first_tier_that_fails(
     assert tracker_of("mine") is None
 
 
-@pytest.mark.parametrize("target", ["DRIFT", "CONTEXT"])
-def test_there_is_no_small_program_of_what_is_nowhere(worker: Worker, target: str) -> None:
+@pytest.mark.parametrize("kind", [Kind.DRIFT, Kind.CONTEXT, Kind.NOT_REPRODUCED, Kind.UNDECIDED])
+def test_there_is_no_small_program_of_what_is_nowhere(worker: Worker, kind: Kind) -> None:
     with pytest.raises(UserError, match="there is no program of a few operators"):
-        reproduced(worker, f"planted:{target}")
+        reproduce(Answer(case=toys.CASE.id, kind=kind), Job(toys.CASE, "toys:Toy", "toys:HEALTHY"), worker, print)
 
 
 @pytest.mark.xla
