@@ -15,6 +15,7 @@ from safetensors.torch import load
 from test_localize import HERE
 from typer.testing import CliRunner
 
+from conformance.cases.outcome import Outcome, Stage, Status
 from conformance.checking.case_runner import CaseRunner
 from conformance.checking.check import prepared
 from conformance.commands.cli import app
@@ -24,7 +25,7 @@ from conformance.localize.issue import tracker_of
 from conformance.localize.localize import localize
 from conformance.localize.minimize import Minimizer
 from conformance.localize.recipe import Call, Recipe, Values
-from conformance.localize.reproduce import RUNS, Reproduction, reproduce
+from conformance.localize.reproduce import RUNS, Reproduction, _shows, reproduce
 from conformance.localize.scripts import script
 from conformance.localize.search import Kind
 from conformance.localize.system import made, module_of
@@ -108,6 +109,24 @@ def test_script_says_whether_it_is_right(target: str, dtype: str, tmp_path: Path
         path.write_text(text)
         done = subprocess.run([sys.executable, path], capture_output=True, text=True, cwd=tmp_path, check=False)
         assert done.returncode == code, done.stderr
+
+
+def ends(text: str, status: Status, signature: str | None = None) -> bool:
+    return _shows(text, Outcome(stage=Stage.RUN, status=status, signature=signature))
+
+
+def test_run_of_a_script_has_to_end_as_the_program_did() -> None:
+    wrong = "import sys; print('expected 1'); sys.exit(1)"
+    assert ends(wrong, Status.WRONG)
+    assert not ends("raise ImportError", Status.WRONG), "it ends with 1 as well"
+    assert not ends(wrong.replace("exit(1)", "exit(0)"), Status.WRONG)
+    refused = "raise RuntimeError('[NCC_EVRF029] sort is not supported')"
+    assert ends(refused, Status.ERROR, "NCC_EVRF029")
+    assert not ends(refused, Status.ERROR, "NCC_EBVF030")
+    killed = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
+    assert ends(killed, Status.CRASH, "SIGSEGV")
+    assert not ends(killed, Status.CRASH, "exit 70")
+    assert ends("import sys; sys.exit(70)", Status.CRASH, "exit 70")
 
 
 @pytest.fixture(scope="module")

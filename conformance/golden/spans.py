@@ -83,7 +83,8 @@ class Operators:
     @property
     def outputs(self) -> tuple[str, ...]:
         """The names of the model's outputs, in order."""
-        return tuple(node.name for node in self._given_by_model())
+        (output,) = self._graph.graph.find_nodes(op="output")
+        return tuple(leaf.name for leaf in tree_leaves(output.args) if isinstance(leaf, Node))
 
     def cut(self, numbers: Sequence[int], shown: Sequence[int] = ()) -> Cut:
         """These operators as a module, which gives the values of those that are `shown` as well. Raises UserError for
@@ -102,10 +103,6 @@ class Operators:
         )
         taken, given = (tuple(node.name for node in nodes) for nodes in (takes, gives))
         return Cut(Part(GraphModule(held, graph), written), taken, given, inputs)
-
-    def _given_by_model(self) -> list[Node]:
-        (output,) = self._graph.graph.find_nodes(op="output")
-        return [leaf for leaf in tree_leaves(output.args) if isinstance(leaf, Node)]
 
     def _made_by(self, node: Node) -> int:
         """The number of the operator that a value is of; -1 for an input."""

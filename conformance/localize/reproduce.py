@@ -12,20 +12,20 @@ from pathlib import Path
 
 from conformance.cases.case import Case
 from conformance.cases.outcome import Outcome, Status
-from conformance.cases.span import parse_span
+from conformance.cases.span import Span, parse_span
 from conformance.compare.limits import limit
 from conformance.core.errors import UserError
 from conformance.defects.catalogue import DEFECTS
 from conformance.defects.frozen_fallback import FROZEN_FALLBACK
 from conformance.localize.answer import Answer, Place
 from conformance.localize.minimize import Minimizer
-from conformance.localize.oracle import verdict
+from conformance.localize.oracle import NUMBERS, verdict
 from conformance.localize.recipe import Recipe
 from conformance.localize.scripts import runs_alone, script
 from conformance.localize.search import Kind, Verdict
 from conformance.localize.system import SYSTEM, from_json, subject_of
 from conformance.running.child import Job
-from conformance.running.worker import Worker
+from conformance.running.worker import Worker, exit_cause
 from conformance.targets.loading import load_target
 
 RUNS = 3
@@ -62,8 +62,7 @@ def minimized(answer: Answer, job: Job, worker: Worker, tell: Callable[[str], No
     if answer.kind not in (Kind.OPERATOR, Kind.SPAN, Kind.INTERMITTENT) or not answer.places:
         raise UserError(f"{answer.case} is {answer.kind.value}: there is no program of a few operators that shows it")
     variables = worker.leases.process(load_target(job.target), job.case.column)
-    layer = "ops:" + ",".join(map(str, answer.span))
-    at_span = replace(job, case=Case(job.case.subject, job.case.column, layer))
+    at_span = replace(job, case=replace(job.case, layer=str(Span(answer.span))))
     if answer.kind is Kind.INTERMITTENT:
         at_span = replace(at_span, calls=_OFTEN)
     wanted = worker.run(at_span, variables)
@@ -107,7 +106,7 @@ def reproduce(answer: Answer, job: Job, worker: Worker, tell: Callable[[str], No
     shown = None
     if runs_alone(target) and target == job.case.column.target:
         tell(f"running the script {RUNS} times")
-        shown = sum(_shows(text) for _ in range(RUNS))
+        shown = sum(_shows(text, outcome) for _ in range(RUNS))
     with_each = _with_workarounds(answer, small_job(job, recipe), worker)
     return Reproduction(answer.places[0], recipe, text, outcome, shown, tried, with_each)
 
@@ -155,15 +154,20 @@ def _images(outcome: Outcome) -> str | tuple[int, ...]:
     return "all but the first" if bad == list(range(1, count)) else tuple(bad)
 
 
-def _shows(text: str) -> bool:
-    """Whether a run of the script, in a process of its own, ends as one does that shows the fault."""
+def _shows(text: str, outcome: Outcome) -> bool:
+    """Whether a run of the script, in a process of its own, ends as the program did: with other numbers than are
+    expected, or with the same signature."""
     with tempfile.TemporaryDirectory(prefix="conformance-") as folder:
         path = Path(folder) / "reproduce.py"
         path.write_text(text, encoding="utf-8")
         try:
             done = subprocess.run(
-                [sys.executable, str(path)], cwd=folder, capture_output=True, timeout=_SECONDS, check=False
+                [sys.executable, str(path)], cwd=folder, capture_output=True, text=True, timeout=_SECONDS, check=False
             )
         except subprocess.TimeoutExpired:
-            return False
-    return done.returncode != 0
+            return outcome.status is Status.TIMEOUT
+    if outcome.status in NUMBERS:
+        return done.returncode == 1 and "expected" in done.stdout
+    if outcome.status is Status.CRASH:
+        return exit_cause(done.returncode) == outcome.signature
+    return done.returncode != 0 and str(outcome.signature) in done.stderr

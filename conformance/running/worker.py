@@ -144,7 +144,7 @@ class Worker:
         except DeadlineExceeded:
             status, signature = Status.TIMEOUT, f"{timeout:g} s"
         except ProcessExpired as expired:
-            status, signature = Status.CRASH, _cause(expired.exitcode)
+            status, signature = Status.CRASH, exit_cause(expired.exitcode)
         else:
             self._cases[name] = cases + 1
             if self._shared[SPOILT]:  # another case would not find torch, or the model, as they were
@@ -213,7 +213,7 @@ class Worker:
             raise ModelError(f"{what} takes longer than {self.timeout:g} s") from None
         except ProcessExpired as expired:
             said = self._log_since(start).strip().splitlines()[-1:]
-            raise ModelError(": ".join([f"{what} ends its process: {_cause(expired.exitcode)}", *said])) from None
+            raise ModelError(": ".join([f"{what} ends its process: {exit_cause(expired.exitcode)}", *said])) from None
 
     def kill(self) -> None:
         """Kill the children and whatever they have started; the next case gets another one."""
@@ -283,7 +283,7 @@ def _end_group(process_id: int) -> None:
             os.killpg(process_id, signal.SIGKILL)
 
 
-def _cause(exit_code: int | None) -> str:
+def exit_cause(exit_code: int | None) -> str:
     """`SIGSEGV` for a signal, `exit 70` for an exit."""
     if exit_code is not None and exit_code < 0:
         return signal.Signals(-exit_code).name
