@@ -51,6 +51,22 @@ class Enlarged(Net):
         return self.head(nn.functional.interpolate(x, scale_factor=2, mode="bicubic"))
 
 
+class Behind(Net):
+    # a split that shows once the resizing before it is right
+    def __init__(self):
+        super().__init__()
+        self.up, self.halves = nn.Upsample(scale_factor=2, mode="bicubic"), Split()
+
+    def forward(self, x):
+        return self.halves(self.up(self.norm(self.stem(x))))
+
+
+class Split(nn.Module):
+    def forward(self, x):
+        one, two = x.split([2, 6], 1)
+        return two * one.sum(1, keepdim=True)
+
+
 class Halves(Net):
     def forward(self, x):
         one, two = self.norm(self.stem(x)).split([2, 6], 1)
@@ -166,6 +182,13 @@ def test_workarounds_that_belong_together_are_tried_together(worker: Worker) -> 
     assert record.helping == {"frozen-fallback": ["resize", "channel_shuffle"]}
     assert report.works_with == (("resize", "channel_shuffle"),)
     assert "use resize + channel_shuffle" in str(report)
+
+
+def test_defect_that_shows_behind_another_is_helped_as_well(worker: Worker) -> None:
+    chosen = Chosen(named=True, hardware=["inf2"], resolutions=["16x24"])
+    report = check_model(ModelRequest(find_model("net:Behind"), ("emulator",), chosen), worker)
+    assert report.defects == ("frozen-fallback",)
+    assert report.works_with == (("resize", "slice"),)
 
 
 def test_several_targets_are_asked_with_one_model(worker: Worker, folder: Path) -> None:

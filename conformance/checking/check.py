@@ -83,7 +83,8 @@ def _run(runner: CaseRunner, cases: Iterable[Case], tell: Tell) -> Iterator[Reco
 
 
 def _remedies(runner: CaseRunner, record: Record, tell: Tell) -> Iterator[Record]:
-    """A case that known defects explain, with their workarounds on: a set of each at a time, until it passes."""
+    """A case that known defects explain, with their workarounds on: a set of each at a time, until it passes. Where
+    others show behind them, theirs as well."""
     on = record.column.workarounds
     named = [options(DEFECTS[name], record.helping.get(name), on) for name in record.defects if name in DEFECTS]
     if not named or not all(named):
@@ -94,5 +95,8 @@ def _remedies(runner: CaseRunner, record: Record, tell: Tell) -> Iterator[Record
         column = replace(record.column, workarounds=(*on, *workarounds))
         (tried,) = _run(runner, [replace(record.case, column=column)], tell)
         yield tried
+        if tried.failed and not set(tried.defects) <= set(record.defects):
+            yield from _remedies(runner, tried, tell)
+            return
         if tried.status is Status.PASS:
             return
