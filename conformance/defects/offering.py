@@ -38,7 +38,7 @@ def options(defect: Defect, fitting: Iterable[str] | None, on: Iterable[str] = (
     or, of a defect of many operators, all that fit together. `fitting` are those that fit where it was triggered, as
     far as that is known."""
     there = [name for name in defect.workarounds if name not in on and (fitting is None or name in fitting)]
-    alone = [(name,) for name in there if _helps_everywhere(name, defect)]
+    alone: list[tuple[str, ...]] = [(name,) for name in there if _helps_everywhere(name, defect)]
     return alone or ([tuple(there)] if there and fitting is not None else [])
 
 
