@@ -64,7 +64,9 @@ def built(name: str) -> tuple[nn.Module, int]:
         side = getattr(config, "image_size", side) or side
     else:
         tasks: Any = import_module("ultralytics.nn.tasks")
-        module, side = tasks.DetectionModel(f"{architecture}.yaml", verbose=False), 320
+        kinds = {"rtdetr": "RTDETRDetectionModel", "world": "WorldModel"}
+        kind = next((kinds[part] for part in kinds if part in architecture), "DetectionModel")
+        module, side = getattr(tasks, kind)(f"{architecture}.yaml", verbose=False), 320
         module.model[-1].export = True
     _enliven(module)
     norms = [part for part in module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
