@@ -34,6 +34,16 @@ def scratch_runner() -> Iterator[ScratchRunner]:
     worker.close()
 
 
+@pytest.fixture(scope="module")
+def planted_worker() -> Iterator[Worker]:
+    """One whose child finds the network and the targets of `planted`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
+        found = Worker(1, 300)
+        yield found
+        found.close()
+
+
 @pytest.fixture
 def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """A folder with a profile for the toy system, from which the suite is run."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -31,24 +31,14 @@ from conformance.selection.model import ModelRequest, find_model
 HERE = str(Path(__file__).parent)
 
 
-@pytest.fixture(scope="module")
-def worker() -> Iterator[Worker]:
-    """One for all, whose child finds the network and the targets."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", HERE)
-        found = Worker(1, 300)
-        yield found
-        found.close()
-
-
 @pytest.fixture
-def runner(worker: Worker) -> Callable[[str], CaseRunner]:
+def runner(planted_worker: Worker) -> Callable[[str], CaseRunner]:
     """What runs the network on a target."""
 
     def of(target: str) -> CaseRunner:
         chosen = Chosen(named=True, resolutions=["16"])
         request = ModelRequest(find_model("planted:Net"), (f"planted:{target}",), chosen)
-        return CaseRunner(prepared(request, worker), worker, None)
+        return CaseRunner(prepared(request, planted_worker), planted_worker, None)
 
     return of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -129,15 +129,6 @@ def test_run_of_a_script_has_to_end_as_the_program_did() -> None:
     assert ends("import sys; sys.exit(70)", Status.CRASH, "exit 70")
 
 
-@pytest.fixture(scope="module")
-def worker() -> Iterator[Worker]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", HERE)
-        found = Worker(1, 300)
-        yield found
-        found.close()
-
-
 def reproduced(worker: Worker, target: str) -> Reproduction:
     chosen = Chosen(named=True, resolutions=["16"])
     runner = CaseRunner(prepared(ModelRequest(find_model("planted:Net"), (target,), chosen), worker), worker, None)
@@ -147,8 +138,8 @@ def reproduced(worker: Worker, target: str) -> Reproduction:
 
 
 @pytest.mark.parametrize(("target", "operators"), [("OPERATOR", ["tanh"]), ("SPAN", ["tanh", "mul"])])
-def test_planted_fault_is_made_small(worker: Worker, target: str, operators: list[str]) -> None:
-    found = reproduced(worker, f"planted:{target}")
+def test_planted_fault_is_made_small(planted_worker: Worker, target: str, operators: list[str]) -> None:
+    found = reproduced(planted_worker, f"planted:{target}")
     assert [call.target.split(".")[1] for call in found.recipe.calls] == operators
     assert found.recipe.size[1] <= len(operators), "one value each"
     assert found.shown is None, "nobody knows how to call this target in a script"
@@ -195,9 +186,11 @@ def test_issue_is_for_the_tracker_of_the_first_tier_that_fails(
 
 
 @pytest.mark.parametrize("kind", [Kind.DRIFT, Kind.CONTEXT, Kind.NOT_REPRODUCED, Kind.UNDECIDED])
-def test_there_is_no_small_program_of_what_is_nowhere(worker: Worker, kind: Kind) -> None:
+def test_there_is_no_small_program_of_what_is_nowhere(planted_worker: Worker, kind: Kind) -> None:
     with pytest.raises(UserError, match="there is no program of a few operators"):
-        reproduce(Answer(case=toys.CASE.id, kind=kind), Job(toys.CASE, "toys:Toy", "toys:HEALTHY"), worker, print)
+        reproduce(
+            Answer(case=toys.CASE.id, kind=kind), Job(toys.CASE, "toys:Toy", "toys:HEALTHY"), planted_worker, print
+        )
 
 
 @pytest.mark.xla

@@ -333,6 +333,17 @@ class Outcome(Recorded):
         """Whether it is the model that cannot be judged: no target has anything to do with it."""
         return self.signature == MODEL or (self.status is Status.NONFINITE and self.stage is Stage.CAPTURE)
 
+    @property
+    def worst_ratio(self) -> float | None:
+        """The largest error ratio of its groups."""
+        return max((group.noise_ratio for group in self.groups.values()), default=None)
+
+    @property
+    def bad_images(self) -> tuple[int, ...]:
+        """The numbers of the images of which any group is bad."""
+        bad = {index for group in self.groups.values() for index, image in enumerate(group.per_image) if image.bad}
+        return tuple(sorted(bad))
+
     def checked(self, aspect: Aspect) -> Check | None:
         """The verdict on an aspect: of several calls the first that is not right; None where it was not looked at."""
         found = [check for check in self.checks if check.of is aspect]

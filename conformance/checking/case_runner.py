@@ -61,7 +61,7 @@ class CaseRunner:
     def _run(self, case: Case) -> Record:
         target, job = self.target(case), self.job(case)
         started = datetime.now(timezone.utc)
-        variables = self.worker.leases.process(target, case.column)
+        variables = self.worker.variables(job)
         try:
             outcome = self.worker.run(job, variables)
             if outcome.hlo:

@@ -32,7 +32,7 @@ Tell = Callable[[str], None]
 _TRIES = 4  # sets of workarounds that are tried on a case that failed
 
 
-def _nobody(text: str) -> None:
+def nobody(text: str) -> None:
     """Nobody is told."""
 
 
@@ -41,7 +41,7 @@ def check_model(
     worker: Worker,
     writer: RecordWriter | None = None,
     calls: int = CALLS,
-    tell: Tell = _nobody,
+    tell: Tell = nobody,
 ) -> Report:
     """What becomes of a model; `tell` is told what is done before it is. Raises UserError for what cannot be asked
     for, or built."""
@@ -55,7 +55,7 @@ def check_model(
     return Report(records[0].subject.model, tuple(records), tuple(isolated), tuple(remedies))
 
 
-def prepared(request: ModelRequest, worker: Worker, tell: Tell = _nobody, built: bool = False) -> Selection:
+def prepared(request: ModelRequest, worker: Worker, tell: Tell = nobody, built: bool = False) -> Selection:
     """The cases of a model, which is built to know what it has, unless it was `built` before. Raises UserError."""
     targets = tuple(request.targets or (best_target(),))
     request = replace(request, targets=targets)

@@ -108,8 +108,7 @@ class Report:
     def _remedies(self, record: Record) -> Iterator[str]:
         for tried in self.remedies:
             if tried.subject == record.subject and tried.column.plain == record.column.plain:
-                worst = max((group.noise_ratio for group in tried.groups.values()), default=None)
-                ratio = "" if worst is None else f", error ratio {worst:.3g}"
+                ratio = "" if tried.worst_ratio is None else f", error ratio {tried.worst_ratio:.3g}"
                 names = " + ".join(tried.column.workarounds)
                 yield f"  with {names}: {_verdict(tried).lower()}{ratio}"
 

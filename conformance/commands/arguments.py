@@ -74,6 +74,11 @@ def chosen_of(
     )
 
 
+def screen(as_json: bool) -> Console:
+    """Where people read what is done: stderr where the answer is JSON, for a program."""
+    return Console(stderr=True, markup=False, emoji=False) if as_json else console()
+
+
 def console() -> Console:
     """The terminal; lines of 140 columns for a file, a pipe or the log of a CI, where nothing says how many."""
     found = Console(markup=False, emoji=False)  # what is shown is from records and graphs

@@ -31,7 +31,7 @@ from conformance.commands.arguments import (
     Target,
     Weights,
     chosen_of,
-    console,
+    screen,
 )
 from conformance.commands.progress import progress
 from conformance.host.probe import installed_version
@@ -95,14 +95,14 @@ def main(
     chosen = chosen_of(batch, resolution, dtype, hardware, sdk, settings, workarounds, weights)
     targets = options.names("--target", target)
     request = ModelRequest(found, targets or (best_target(),), chosen, isolated, pictures=images)
-    screen = Console(stderr=True, markup=False, emoji=False) if as_json else console()
+    shown = screen(as_json)
     if not as_json:
-        screen.print(_first_line(model, request, chosen=targets is not None))
-    report = _checked(request, records, calls, case_timeout, screen)
+        shown.print(_first_line(model, request, chosen=targets is not None))
+    report = _checked(request, records, calls, case_timeout, shown)
     if as_json:
         typer.echo(json.dumps([record.model_dump(mode="json", by_alias=True) for record in report.all], indent=1))
     else:
-        _print(report, records, screen)
+        _print(report, records, shown)
     raise typer.Exit(OURS if report.suite_error else 0 if report.passed else FAILED)
 
 

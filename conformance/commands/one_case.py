@@ -5,21 +5,46 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
+from inspect import Signature, signature
 from pathlib import Path
+from typing import Annotated, Any, Concatenate, ParamSpec
+
+import typer
+from rich.console import Console
 
 from conformance.cases import options
 from conformance.cases.case import CaseId, parse_id
 from conformance.cases.outcome import Record
 from conformance.checking.case_runner import CaseRunner
 from conformance.checking.check import Tell, prepared
+from conformance.commands.arguments import (
+    RECORDS,
+    Batch,
+    Calibrate,
+    CaseTimeout,
+    Dtype,
+    Hardware,
+    Images,
+    Records,
+    Resolution,
+    Sdk,
+    Sets,
+    Settings,
+    Target,
+    Weights,
+    chosen_of,
+)
+from conformance.commands.progress import progress
 from conformance.core.errors import UserError
 from conformance.results.records import latest, read_if_any
 from conformance.running.child import Job
 from conformance.running.worker import Worker
 from conformance.selection.expand import Chosen
 from conformance.selection.model import ModelRequest, Named, best_target, find_model
+
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
@@ -61,24 +86,6 @@ def _by_id(text: str, records: Path) -> OneCase:
     return OneCase(request, record if record is not None and record.failed else None)
 
 
-@contextmanager
-def opened(one: OneCase, timeout: float, tell: Callable[[Worker], AbstractContextManager[Tell]]) -> Iterator[Opened]:
-    """The case, built. Raises UserError where there are several, or none."""
-    worker = Worker(max(1, os.cpu_count() or 1), timeout)
-    try:
-        with tell(worker) as said:
-            selection = prepared(one.request, worker, said)
-            if len(selection.models) != 1:
-                some = ", ".join(case.id for case in selection.models[:3])
-                raise UserError(
-                    f"there are {len(selection.models)} cases, {some}: name one target, hardware, size and dtype"
-                )
-            runner = CaseRunner(selection, worker, None)
-            yield Opened(runner.job(selection.models[0]), worker, runner, said, one.record)
-    finally:
-        worker.close()
-
-
 @dataclass(frozen=True)
 class Opened:
     """A case, who runs it, and who is told what is done; `record` is what came of it earlier."""
@@ -96,6 +103,78 @@ class Opened:
             return self.record
         self.tell(self.job.case.id)
         return self.runner.run(self.job.case)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a command that is about one case was given of it; see `of_one_case`."""
+
+    case: str
+    targets: Sequence[str] | None
+    chosen: Chosen
+    images: str | None
+    calibrate: bool | None
+    timeout: float
+    records: Path
+
+    @contextmanager
+    def opened(self, screen: Console) -> Iterator[Opened]:
+        """The case, built; the screen shows what is done. Raises UserError where there are several, or none."""
+        one = chosen_case(self.case, self.records, self.targets, self.chosen, self.images, self.calibrate)
+        worker = Worker(max(1, os.cpu_count() or 1), self.timeout)
+        try:
+            with progress(screen, worker) as tell:
+                selection = prepared(one.request, worker, tell)
+                if len(selection.models) != 1:
+                    some = ", ".join(case.id for case in selection.models[:3])
+                    raise UserError(
+                        f"there are {len(selection.models)} cases, {some}: name one target, hardware, size and dtype"
+                    )
+                runner = CaseRunner(selection, worker, None)
+                yield Opened(runner.job(selection.models[0]), worker, runner, tell, one.record)
+        finally:
+            worker.close()
+
+
+def of_one_case(command: Callable[Concatenate[Asked, P], None]) -> Callable[..., None]:
+    """A command that is about one case: it takes the case, or the model, and what is asked of it, beside the options
+    of its own."""
+    taken = signature(_asked, eval_str=True).parameters
+    _, *own = signature(command, eval_str=True).parameters.values()
+    shown = [one for one in own if one.name == "as_json"]  # last, as everywhere
+    order = [taken["case"], *(one for one in own if one not in shown), *list(taken.values())[1:], *shown]
+
+    def main(**given: Any) -> None:
+        asked = _asked(**{name: given.pop(name) for name in taken})
+        command(asked, **given)  # type: ignore[call-arg]
+
+    main.__doc__ = command.__doc__
+    main.__signature__ = Signature(order)  # type: ignore[attr-defined]
+    main.__annotations__ = {one.name: one.annotation for one in order}
+    return main
+
+
+def _asked(
+    case: Annotated[str, typer.Argument(help="The id of a case, or a model as `conformance check` takes it.")],
+    target: Target = None,
+    batch: Batch = None,
+    resolution: Resolution = None,
+    dtype: Dtype = None,
+    images: Images = None,
+    calibrate: Calibrate = None,
+    weights: Weights = None,
+    hardware: Hardware = None,
+    sdk: Sdk = None,
+    settings: Settings = None,
+    workarounds: Sets = None,
+    case_timeout: CaseTimeout = 900,
+    records: Records = RECORDS,
+) -> Asked:
+    options.seconds("--case-timeout", case_timeout)
+    options.folder("--records", records, written=True)
+    options.given("--images", images)
+    chosen = chosen_of(batch, resolution, dtype, hardware, sdk, settings, workarounds, weights)
+    return Asked(case, options.names("--target", target), chosen, images, calibrate, case_timeout, records)
 
 
 def _model(asked: CaseId, words: Sequence[str]) -> Named:

@@ -8,26 +8,8 @@ from typing import Annotated
 import typer
 
 from conformance.cases import options
-from conformance.commands.arguments import (
-    RECORDS,
-    Batch,
-    Calibrate,
-    CaseTimeout,
-    Dtype,
-    Hardware,
-    Images,
-    Records,
-    Resolution,
-    Sdk,
-    Sets,
-    Settings,
-    Target,
-    Weights,
-    chosen_of,
-    console,
-)
-from conformance.commands.one_case import chosen_case, opened
-from conformance.commands.progress import progress
+from conformance.commands.arguments import console
+from conformance.commands.one_case import Asked, of_one_case
 from conformance.core.errors import UserError
 from conformance.localize.bundle import write_bundle
 from conformance.localize.issue import issue as issue_text
@@ -37,8 +19,9 @@ from conformance.report.attribution import first_tiers
 from conformance.results.records import read_if_any
 
 
+@of_one_case
 def main(
-    case: Annotated[str, typer.Argument(help="The id of a case, or a model as `conformance check` takes it.")],
+    asked: Asked,
     output: Annotated[Path, typer.Option(help="The file that the script is written to.")] = Path("reproduce.py"),
     issue: Annotated[
         Path | None,
@@ -50,38 +33,20 @@ def main(
             help="A .zip for script, issue, record, graph, inputs, both outputs, and HLO and log where any."
         ),
     ] = None,
-    target: Target = None,
-    batch: Batch = None,
-    resolution: Resolution = None,
-    dtype: Dtype = None,
-    images: Images = None,
-    calibrate: Calibrate = None,
-    weights: Weights = None,
-    hardware: Hardware = None,
-    sdk: Sdk = None,
-    settings: Settings = None,
-    workarounds: Sets = None,
-    case_timeout: CaseTimeout = 900,
-    records: Records = RECORDS,
 ) -> None:
     """Write one Python file that shows the fault, and needs torch and the target's package alone: the smallest
     program that fails the same way. It is run three times before it is offered."""
-    options.seconds("--case-timeout", case_timeout)
-    options.folder("--records", records, written=True)
-    options.given("--images", images)
     for name, path, suffix in (("--output", output, ".py"), ("--issue", issue, ".md"), ("--bundle", bundle, ".zip")):
         if path is not None:
             options.folder(name, path.parent, written=True)
             if path.suffix != suffix:
                 raise UserError(f"{name} {path}: give it a name that ends in {suffix}")
-    axes = chosen_of(batch, resolution, dtype, hardware, sdk, settings, workarounds, weights)
-    one = chosen_case(case, records, options.names("--target", target), axes, images, calibrate)
     screen = console()
-    with opened(one, case_timeout, lambda worker: progress(screen, worker)) as found:
+    with asked.opened(screen) as found:
         answer = localize(found.job, found.worker, found.outcome, found.tell)
         made = reproduce(answer, found.job, found.worker, found.tell)
         record = found.outcome
-        text = issue_text(answer, made, record, first_tiers([*read_if_any(records), record]).get(record.id))
+        text = issue_text(answer, made, record, first_tiers([*read_if_any(asked.records), record]).get(record.id))
         if bundle is not None:
             write_bundle(bundle, answer, made, record, text, found.job, found.worker)
     for line in answer.lines():

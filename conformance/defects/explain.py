@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,8 @@ from conformance.graphs.exported import node_scope
 _NUMERIC = (Status.WRONG, Status.NONFINITE, Status.MISMATCH)
 
 if TYPE_CHECKING:
+    from torch.fx import Node
+
     from conformance.graphs.graph import Fallback
     from conformance.programs.program import Program
 
@@ -37,8 +41,8 @@ def explain(
     """
     known = present(packages, workarounds, hardware, dtype)
     alike = [defect for defect in known if shows_as(defect, outcome)]
-    before = _before(outcome, layer)
-    return sorted({one.id for one in alike if _is_triggered(one, program, workarounds, layer, before, frozen)})
+    where = _Where(program, outcome, layer)
+    return sorted({defect.id for defect in alike if _is_triggered(defect, where, workarounds, frozen)})
 
 
 def shows_as(defect: Defect, outcome: Outcome) -> bool:
@@ -67,34 +71,44 @@ def _first_status(outcome: Outcome) -> Status:
     return outcome.status
 
 
+@dataclass(frozen=True)
+class _Where:
+    """A program, and the layer of it in which an outcome's failure begins; None where that is not known."""
+
+    program: Program
+    outcome: Outcome
+    layer: str | None
+
+    @cached_property
+    def suspects(self) -> list[Node]:
+        """The nodes that may have made it wrong: of the layer, and of what calls it, behind the layer before it. None
+        of a program that cannot be captured."""
+        try:
+            nodes = nodes_of(self.program.exported.graph)
+        except Exception:  # noqa: BLE001 (a failure that cannot be explained is still a failure, and is recorded)
+            return []
+        scopes = [node_scope(node, self.program.paths) for node in nodes]
+        before = _before(self.outcome, self.layer)
+        own, behind = ([n for n, scope in enumerate(scopes) if _within(scope, path)] for path in (self.layer, before))
+        first, last = (own[0], own[-1]) if own else (0, -1)
+        start = behind[-1] if before and behind else -1
+        return [
+            node
+            for number, (node, scope) in enumerate(zip(nodes, scopes, strict=True))
+            # What runs between them belongs to it, also where a module that it shares goes by another's name.
+            if first <= number <= last or (start < number < first and _around(scope, self.layer))
+        ]
+
+
 def _is_triggered(
-    defect: Defect,
-    program: Program,
-    workarounds: tuple[str, ...],
-    layer: str | None,
-    before: str | None,
-    frozen: Sequence[Fallback] | None,
+    defect: Defect, where: _Where, workarounds: tuple[str, ...], frozen: Sequence[Fallback] | None
 ) -> bool:
     if defect.trigger is unseen:
         return defect.error_code is not None
     if defect.fault is EmulatedFault.FROZEN and frozen is not None:
         # What was moved is a constant for all that reads it on the device as well, and so is what comes before.
-        return any(one.moved or _within(one.scope, layer) or _around(one.scope, layer) for one in frozen)
-    try:
-        nodes = nodes_of(program.exported.graph)
-    except Exception:  # noqa: BLE001 (a failure that cannot be explained is still a failure, and is recorded)
-        return False
-    scopes = [node_scope(node, program.paths) for node in nodes]
-    own, behind = ([n for n, scope in enumerate(scopes) if _within(scope, path)] for path in (layer, before))
-    first, last = (own[0], own[-1]) if own else (0, -1)
-    start = behind[-1] if before and behind else -1
-    suspects = (
-        node
-        for number, (node, scope) in enumerate(zip(nodes, scopes, strict=True))
-        # What runs between them belongs to it, also where a module that it shares goes by another's name.
-        if first <= number <= last or (start < number < first and _around(scope, layer))
-    )
-    return any(defect.triggered_at(node, workarounds) for node in suspects)
+        return any(one.moved or _within(one.scope, where.layer) or _around(one.scope, where.layer) for one in frozen)
+    return any(defect.triggered_at(node, workarounds) for node in where.suspects)
 
 
 def _before(outcome: Outcome, layer: str | None) -> str | None:

@@ -96,7 +96,7 @@ class Operators:
         takes = [node for node in nodes if _taken(node, chosen)]
         gives = [node for node in nodes if self._is_given(node, chosen, shown, node in takes)]
         graph = _copied(self._graph.graph, chosen, takes, gives)
-        held = {str(node.target): _attribute(self._graph, node.target) for node in graph.find_nodes(op="get_attr")}
+        held = {str(node.target): attribute(self._graph, node.target) for node in graph.find_nodes(op="get_attr")}
         written = [index for index, node in enumerate(takes) if self._written_by(node, chosen)]
         inputs = tuple(
             tuple(values.before(node, self._first_use(node, chosen)) for node in takes) for values in self._values
@@ -255,5 +255,6 @@ def beside(like: Tensor, function: Callable[..., Any], *args: Any, **kwargs: Any
     return function(*args, **kwargs)
 
 
-def _attribute(module: nn.Module, path: Any) -> Any:
+def attribute(module: nn.Module, path: Any) -> Any:
+    """What is at a path below a module."""
     return operator.attrgetter(path)(module)

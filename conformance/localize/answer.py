@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -139,7 +138,7 @@ def evidence(trials: Sequence[Trial]) -> tuple[Evidence, ...]:
             layer=str(trial.span),
             verdict=trial.verdict.value,
             status=_status(trial.outcome),
-            error_ratio=trial.worst,
+            error_ratio=trial.outcome.worst_ratio,
             seconds=trial.seconds,
         )
         for trial in trials
@@ -158,8 +157,3 @@ def rate(failed: int, of: int) -> Rate:
 
     low, high = binomtest(failed, of).proportion_ci(method="wilson")
     return Rate(failed=failed, of=of, low=float(low), high=float(high))
-
-
-def as_json(answer: Answer) -> dict[str, Any]:
-    """Its fields, as plain values."""
-    return answer.model_dump(mode="json")

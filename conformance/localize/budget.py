@@ -3,20 +3,18 @@ and what error is left comes from what follows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict
 
 from conformance.cases.outcome import Outcome, Status
 from conformance.cases.span import Operator, Span
+from conformance.checking.check import Tell
 from conformance.core.errors import UserError
 from conformance.localize.localize import of_layer
 from conformance.running.child import Job
 from conformance.running.worker import Worker
-from conformance.targets.loading import load_target
-
-Tell = Callable[[str], None]
 
 
 class Row(BaseModel):
@@ -53,7 +51,7 @@ def budget(job: Job, worker: Worker, whole: Outcome, alone: bool, tell: Tell) ->
     without outputs or layers that were compared."""
     if not whole.groups or not whole.layers:
         raise UserError(f"{job.case.id} has no outputs and layers that were compared: there is no error to share out")
-    variables = worker.leases.process(load_target(job.target), job.case.column)
+    variables = worker.variables(job)
     operators = worker.operators(job, variables)
     group, error = max(((name, _error(whole, name)) for name in whole.groups), key=lambda named: named[1])
 
@@ -75,7 +73,7 @@ def budget(job: Job, worker: Worker, whole: Outcome, alone: bool, tell: Tell) ->
                 layer=figures.path,
                 type=figures.type,
                 in_place=figures.noise_ratio,
-                alone=max((one.noise_ratio for one in own.groups.values()), default=None) if own else None,
+                alone=own.worst_ratio if own else None,
                 left=left,
                 share=share,
                 bad=figures.bad,

@@ -8,11 +8,10 @@ import zipfile
 from pathlib import Path
 
 from conformance.cases.outcome import Record
-from conformance.localize.answer import Answer, as_json
+from conformance.localize.answer import Answer
 from conformance.localize.reproduce import Reproduction, small_job
 from conformance.running.child import Job
 from conformance.running.worker import Worker
-from conformance.targets.loading import load_target
 
 
 def write_bundle(
@@ -25,9 +24,8 @@ def write_bundle(
         (folder / "reproduce.py").write_text(made.text, encoding="utf-8")
         (folder / "issue.md").write_text(issue, encoding="utf-8")
         (folder / "record.json").write_text(record.model_dump_json(indent=1, by_alias=True), encoding="utf-8")
-        (folder / "localized.json").write_text(json.dumps(as_json(answer), indent=1), encoding="utf-8")
-        variables = worker.leases.process(load_target(job.target), job.case.column)
-        worker.answer(variables, "writing its tensors", _write, small_job(job, made.recipe), str(folder))
+        (folder / "localized.json").write_text(json.dumps(answer.model_dump(mode="json"), indent=1), encoding="utf-8")
+        worker.answer(worker.variables(job), "writing its tensors", _write, small_job(job, made.recipe), str(folder))
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bundle:
             for file in sorted(folder.rglob("*")):
                 bundle.write(file, file.relative_to(folder))

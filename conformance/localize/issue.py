@@ -5,15 +5,12 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from conformance.cases.outcome import Record
 from conformance.core.text import one_line
 from conformance.defects.catalogue import DEFECTS
 from conformance.localize.answer import Answer
-from conformance.localize.reproduce import Reproduction
+from conformance.localize.reproduce import RUNS, Reproduction
 
 
 @dataclass(frozen=True)
@@ -93,14 +90,9 @@ def issue(answer: Answer, made: Reproduction, record: Record, tier: str | None =
     said = _said(answer, made, record, tier)
     headings = tracker.headings if tracker else {"What": "what", "Script": "script", "Versions": "versions"}
     title = f"{made.place[0].target}: {said['short']} on {target}"
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, autoescape=False, trim_blocks=True
-    )
-    text = environment.get_template("issue.md.j2").render(
-        title=one_line(title), sections={heading: said[part] for heading, part in headings.items()}
-    )
+    parts = (f"## {heading}\n\n{said[part]}" for heading, part in headings.items() if said[part])
     where = f"<!-- for https://github.com/{tracker.repository}/issues/new/choose -->\n" if tracker else ""
-    return where + text.rstrip() + "\n"
+    return where + "\n\n".join([f"# {one_line(title)}", *parts]).rstrip() + "\n"
 
 
 def _said(answer: Answer, made: Reproduction, record: Record, tier: str | None) -> dict[str, str]:
@@ -122,7 +114,7 @@ def _said(answer: Answer, made: Reproduction, record: Record, tier: str | None) 
     if answer.defects:
         links = ", ".join(DEFECTS[name].links[0] for name in answer.defects if name in DEFECTS)
         what.append(f"It is known: {links}. Is this issue needed?")
-    shown = f"Run {made.runs} times, shown {made.shown} times." if made.shown is not None else "Not run yet."
+    shown = f"Run {RUNS} times, shown {made.shown} times." if made.shown is not None else "Not run yet."
     script = f"```python\n{made.text.rstrip()}\n```\n\n{shown}"
     versions = "\n".join(f"- {name} {version}" for name, version in record.environment.items())
     figures = "\n".join(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from time import perf_counter
 
 from conformance.cases.outcome import Check, Outcome
 from conformance.cases.span import Operator, Span
+from conformance.checking.check import Tell, nobody
 from conformance.core.errors import UserError
 from conformance.localize.answer import Answer, Rate, evidence, places, rate
 from conformance.localize.oracle import NUMBERS, Oracle, verdict
@@ -15,12 +16,11 @@ from conformance.localize.search import Found, Kind, Search, Verdict
 from conformance.running.child import Job
 from conformance.running.worker import Worker
 
-Tell = Callable[[str], None]
 CALLS = 8  # of what is asked first: enough to see what fails in every second call
 AGAIN = 3  # times that what is right at first is compiled and called again
 
 
-def localize(job: Job, worker: Worker, whole: Outcome, tell: Tell = lambda text: None) -> Answer:
+def localize(job: Job, worker: Worker, whole: Outcome, tell: Tell = nobody) -> Answer:
     """What is to blame for what came of a case. Raises UserError for a case that passed, or of which there is no
     graph."""
     if not whole.failed or whole.models_own:
@@ -38,7 +38,7 @@ def localize(job: Job, worker: Worker, whole: Outcome, tell: Tell = lambda text:
         places=places(operators, found.places),
         boundary=boundary,
         note=found.note,
-        images=_bad_images(whole),
+        images=whole.bad_images,
         groups=tuple(name for name, group in whole.groups.items() if group.bad),
         from_batch=smallest,
         defects=_defects(oracle, found) or tuple(whole.defects),
@@ -124,11 +124,6 @@ def _from_batch(oracle: Oracle, operators: Sequence[Operator], found: Found) -> 
             return batch
         batch *= 2
     return subject.batch
-
-
-def _bad_images(outcome: Outcome) -> tuple[int, ...]:
-    bad = {image for group in outcome.groups.values() for image, one in enumerate(group.per_image) if one.bad}
-    return tuple(sorted(bad))
 
 
 def _defects(oracle: Oracle, found: Found) -> tuple[str, ...]:

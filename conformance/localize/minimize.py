@@ -5,11 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from conformance.localize.recipe import Recipe, Values
+from conformance.localize.recipe import Kind, Recipe, Values
 
 Fails = Callable[[Recipe], bool]
 MOST = 150  # programs that are tried
-_PLAINER = ("ones", "steps")  # kinds of values, the plainest first; inputs that are all ones would hide too much
+_PLAINER: tuple[Kind, ...] = (
+    "ones",
+    "steps",
+)  # kinds of values, the plainest first; inputs that are all ones would hide too much
 
 
 class Minimizer:

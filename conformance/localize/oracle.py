@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import ceil, log
 from time import perf_counter
@@ -11,10 +10,10 @@ from conformance.cases.case import Case
 from conformance.cases.options import CALLS
 from conformance.cases.outcome import Outcome, Stage, Status
 from conformance.cases.span import Operator, Span
+from conformance.checking.check import Tell
 from conformance.localize.search import Verdict
 from conformance.running.child import Job
 from conformance.running.worker import Worker
-from conformance.targets.loading import load_target
 
 NUMBERS = frozenset({Status.WRONG, Status.NONFINITE})
 _MISSED = 0.01  # how likely it may be that what fails now and then is taken to be right
@@ -30,16 +29,11 @@ class Trial:
     verdict: Verdict
     seconds: float
 
-    @property
-    def worst(self) -> float | None:
-        """The largest error ratio of its groups."""
-        return max((group.noise_ratio for group in self.outcome.groups.values()), default=None)
-
 
 class Oracle:
     """Asks a worker. `trials` are those that were made; none is made twice."""
 
-    def __init__(self, job: Job, worker: Worker, whole: Outcome, tell: Callable[[str], None]) -> None:
+    def __init__(self, job: Job, worker: Worker, whole: Outcome, tell: Tell) -> None:
         self.job, self.worker, self.whole, self._tell = job, worker, whole, tell
         self.trials: dict[Span, Trial] = {}
         self.compiles = 0
@@ -47,7 +41,7 @@ class Oracle:
 
     def operators(self) -> list[Operator]:
         """Those of the case's program. Raises UserError and ModelError where there is no graph of it."""
-        return self.worker.operators(self.job, self._variables(self.job))
+        return self.worker.operators(self.job, self.worker.variables(self.job))
 
     def ask(self, span: Span) -> Verdict:
         """Whether a part fails as the whole does."""
@@ -76,15 +70,12 @@ class Oracle:
         subject = subject if batch is None else replace(subject, batch=batch)
         case = Case(subject, self.job.case.column, layer)
         job = replace(self.job, case=case, calls=self.calls)
-        return self.worker.run(job, self._variables(job))
+        return self.worker.run(job, self.worker.variables(job))
 
     def expect(self, rate: float) -> None:
         """Call what is asked from now on so often that what fails at this rate is missed in one of a hundred."""
         often = 2 * ceil(log(_MISSED) / log(1 - min(max(rate, 0.01), 0.99)))
         self.calls = min(max(CALLS, often), _MOST_CALLS)
-
-    def _variables(self, job: Job) -> dict[str, str]:
-        return self.worker.leases.process(load_target(job.target), job.case.column)
 
 
 def verdict(part: Outcome, whole: Outcome) -> Verdict:

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import prod
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 # How the values of a tensor are made: `normal`, `positive` (0.5 to 1.5), `integers` (below `high`), `truth` (half of
 # them true), `steps` (1, 2, 3 ...), `ones`.
-KINDS = ("normal", "positive", "integers", "truth", "steps", "ones")
+Kind = Literal["normal", "positive", "integers", "truth", "steps", "ones"]
 
 
 class Plain(BaseModel):
@@ -24,7 +24,7 @@ class Values(Plain):
     """A tensor: its shape, how its values are made, their scale; of integers, what they are below."""
 
     shape: tuple[int, ...]
-    kind: str = "normal"
+    kind: Kind = "normal"
     scale: float = 1.0
     high: int = 1
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.fx import GraphModule, Node
+from torch.fx import Node
 
 from conformance.core.errors import UserError
-from conformance.golden.spans import Cut, beside
+from conformance.golden.spans import Cut, attribute, beside
 from conformance.localize.recipe import Call, Recipe, Values
 
 
@@ -21,7 +21,7 @@ def recipe(cut: Cut) -> Recipe:
     for node in module.graph.nodes:
         if node.op == "get_attr":
             names[node] = str(node.target).replace(".", "_")
-            constants[names[node]] = _like(_attribute(module, str(node.target)))
+            constants[names[node]] = _like(attribute(module, node.target))
         elif node.op == "call_function":
             calls.append(_call(node, names))
     (output,) = module.graph.find_nodes(op="output")
@@ -73,10 +73,3 @@ def _like(tensor: Tensor) -> Values:
         return Values(shape=shape, kind="positive")
     scale = float(finite.std()) if finite.numel() > 1 else 1.0
     return Values(shape=shape, scale=float(f"{scale:.2g}") or 1.0)
-
-
-def _attribute(module: GraphModule, path: str) -> Tensor:
-    found: Any = module
-    for name in path.split("."):
-        found = getattr(found, name)
-    return found  # type: ignore[no-any-return]

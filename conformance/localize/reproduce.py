@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
@@ -13,6 +13,7 @@ from pathlib import Path
 from conformance.cases.case import Case
 from conformance.cases.outcome import Outcome, Status
 from conformance.cases.span import Span, parse_span
+from conformance.checking.check import Tell
 from conformance.compare.limits import limit
 from conformance.core.errors import UserError
 from conformance.defects.catalogue import DEFECTS
@@ -26,7 +27,6 @@ from conformance.localize.search import Kind, Verdict
 from conformance.localize.system import SYSTEM, from_json, subject_of
 from conformance.running.child import Job
 from conformance.running.worker import Worker, exit_cause
-from conformance.targets.loading import load_target
 
 RUNS = 3
 _STANDS_FOR = {"emulator": "neuron"}
@@ -48,7 +48,6 @@ class Reproduction:
     shown: int | None
     tried: int
     tried_with: Mapping[str, str]
-    runs: int = RUNS
 
     @property
     def confirmed(self) -> bool:
@@ -56,12 +55,12 @@ class Reproduction:
         return self.shown == RUNS
 
 
-def minimized(answer: Answer, job: Job, worker: Worker, tell: Callable[[str], None]) -> tuple[Recipe, Outcome, int]:
+def minimized(answer: Answer, job: Job, worker: Worker, tell: Tell) -> tuple[Recipe, Outcome, int]:
     """The smallest program that fails as what is to blame does, what comes of it, and how many were tried. Raises
     UserError where there is none."""
     if answer.kind not in (Kind.OPERATOR, Kind.SPAN, Kind.INTERMITTENT) or not answer.places:
         raise UserError(f"{answer.case} is {answer.kind.value}: there is no program of a few operators that shows it")
-    variables = worker.leases.process(load_target(job.target), job.case.column)
+    variables = worker.variables(job)
     at_span = replace(job, case=replace(job.case, layer=str(Span(answer.span))))
     if answer.kind is Kind.INTERMITTENT:
         at_span = replace(at_span, calls=_OFTEN)
@@ -96,7 +95,7 @@ def _written(job: Job) -> str:
     return recipe(cut).model_dump_json()
 
 
-def reproduce(answer: Answer, job: Job, worker: Worker, tell: Callable[[str], None]) -> Reproduction:
+def reproduce(answer: Answer, job: Job, worker: Worker, tell: Tell) -> Reproduction:
     """A script that shows what is to blame. Raises UserError where there can be none."""
     recipe, outcome, tried = minimized(answer, job, worker, tell)
     target = _STANDS_FOR.get(job.case.column.target, job.case.column.target)
@@ -118,7 +117,7 @@ def _with_workarounds(answer: Answer, job: Job, worker: Worker) -> dict[str, str
     for name in names:
         column = replace(job.case.column, workarounds=(name,))
         one = replace(job, case=replace(job.case, column=column))
-        outcome = worker.run(one, worker.leases.process(load_target(job.target), column))
+        outcome = worker.run(one, worker.variables(one))
         found[name] = "right" if outcome.status is Status.PASS else outcome.status.value
     return found
 
@@ -146,12 +145,10 @@ def _allowed(outcome: Outcome, dtype: str) -> float:
 
 def _images(outcome: Outcome) -> str | tuple[int, ...]:
     """Which images are wrong, so that it can be said of another number of them."""
-    groups = outcome.groups.values()
-    bad = sorted({image for group in groups for image, one in enumerate(group.per_image) if one.bad})
-    count = max((len(group.per_image) for group in groups), default=0)
+    bad, count = outcome.bad_images, max((len(group.per_image) for group in outcome.groups.values()), default=0)
     if len(bad) == count:
         return "all"
-    return "all but the first" if bad == list(range(1, count)) else tuple(bad)
+    return "all but the first" if bad == tuple(range(1, count)) else bad
 
 
 def _shows(text: str, outcome: Outcome) -> bool:

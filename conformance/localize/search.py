@@ -70,33 +70,31 @@ class Search:
         start = everything
         if hint and len(hint) < len(everything) and self._wrong(tuple(hint)):
             start = tuple(hint)
-        kind, boundary = Kind.OPERATOR, None
-        left = everything
-        while True:
+        kind = None
+        while start:
             found = self._descend(start)
             if found.kind not in (Kind.OPERATOR, Kind.SPAN):
-                if not self.blamed:
+                if kind is None:
                     return found
                 note = f"what is left without them is wrong still: {found.kind.value}"
-                return Found(kind, tuple(self.blamed), boundary, note)
-            kind = found.kind if not self.blamed else kind
+                return Found(kind, tuple(self.blamed), note=note)
+            kind = kind or found.kind
             self.blamed += found.places
-            left = self._without(everything)
-            if not left or self.ask(Span(left)) is not Verdict.WRONG:
-                break
-            if found.kind is Kind.OPERATOR and (alike := self._alike(found.places[0][0], left)):
+            start = self._left()
+            if start and found.kind is Kind.OPERATOR:
+                alike = self._alike(found.places[0][0], start)
                 self.blamed += [(number,) for number in alike if self._wrong((number,))]
-                left = self._without(everything)
-                if not left or self.ask(Span(left)) is not Verdict.WRONG:
-                    break
-            if len(self.blamed) > MOST_PLACES:
-                return Found(kind, tuple(sorted(self.blamed)), boundary, "there are more")
-            start = left
-        return Found(kind, tuple(sorted(self.blamed)), boundary)
+                start = self._left()
+            if start and len(self.blamed) > MOST_PLACES:
+                return Found(kind, tuple(sorted(self.blamed)), note="there are more")
+        assert kind is not None
+        return Found(kind, tuple(sorted(self.blamed)))
 
-    def _without(self, numbers: Sequence[int]) -> tuple[int, ...]:
+    def _left(self) -> tuple[int, ...]:
+        """The operators without those that are blamed, where they are wrong still."""
         blamed = {number for place in self.blamed for number in place}
-        return tuple(number for number in numbers if number not in blamed)
+        left = tuple(number for number in range(len(self.operators)) if number not in blamed)
+        return left if left and self._wrong(left) else ()
 
     def _alike(self, number: int, left: Sequence[int]) -> list[int]:
         """Other places of the same kind of operator."""

@@ -72,7 +72,7 @@ def require_failure(record: Record, defect: Defect, expected: MinimalCase) -> No
     wanted = describe_outcome(expected.status, defect.stage, expected.signature)
     if wanted != record.summary:
         _fail(record, [f"another failure than the known one: {record.summary} instead of {wanted}"])
-    if (wrong := _wrong_images(record)) != expected.wrong_images:
+    if (wrong := record.bad_images) != expected.wrong_images:
         _fail(record, [f"other images are wrong than those known to be: {wrong} instead of {expected.wrong_images}"])
 
 
@@ -93,12 +93,6 @@ def _require_verdict(record: Record) -> None:
 def _skip(verdict: Record | Check) -> NoReturn:
     __tracebackhide__ = True
     pytest.skip(f"{verdict.status.value.replace('_', ' ')}: {verdict.detail}")
-
-
-def _wrong_images(record: Record) -> tuple[int, ...]:
-    """The indices in the batch at which any group is wrong."""
-    bad = {index for group in record.groups.values() for index, image in enumerate(group.per_image) if image.bad}
-    return tuple(sorted(bad))
 
 
 def _fail(record: Record, headline: list[str]) -> NoReturn:

@@ -248,7 +248,7 @@ class ReferenceModel:
             rows=self._rows_of(path),
         )
         comparison.compared, comparison.others = (
-            replace(images, baseline=self._baseline_errors(comparison, images, plain, OF_ALONE))
+            replace(images, baseline=self.baseline_errors(comparison, images, plain, OF_ALONE))
             for images in (compared, others)
         )
         return comparison
@@ -335,12 +335,12 @@ class ReferenceModel:
         key, store = digest(made_from), Store("baseline")
         with store.lock(key):
             if (entry := store.load(key)) is None:
-                baseline = self._baseline_errors(comparison, images, module, OF_WHOLE, tapped)
+                baseline = self.baseline_errors(comparison, images, module, OF_WHOLE, tapped)
                 store.save(key, {}, baseline)
                 return replace(images, baseline=baseline)
         return replace(images, baseline=entry[1])
 
-    def _baseline_errors(
+    def baseline_errors(
         self, comparison: Comparison, images: Images, module: nn.Module, measures: Sequence[str], tapped: bool = False
     ) -> dict[str, dict[str, list[float]]]:
         """The largest error of valid CPU runs, of the groups and of the layers where these are tapped."""

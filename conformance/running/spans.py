@@ -12,7 +12,6 @@ from torch import Tensor
 from conformance.cases.span import Span
 from conformance.compare.metrics import OF_ALONE
 from conformance.core.groups import Group
-from conformance.golden.baseline import allowed_error
 from conformance.golden.promoting import promoting
 from conformance.golden.reference import cast
 from conformance.golden.spans import Cut, Operators
@@ -54,7 +53,10 @@ def of_span(reference_model: ReferenceModel, span: Span, rewrites: tuple[str, ..
         explained=len(span) <= _EXPLAINED,
         pieces=None if span.cut is None else _pieces(whole, span, span.cut, cut),
     )
-    one, other = (_with_baseline(comparison, images, reference_model.precision) for images in (compared, others))
+    one, other = (
+        replace(images, baseline=reference_model.baseline_errors(comparison, images, cut.module, OF_ALONE))
+        for images in (compared, others)
+    )
     comparison.compared = replace(one, apart=apart(comparison, one, other))
     comparison.others = replace(other, apart=apart(comparison, other, one))
     return comparison
@@ -74,12 +76,3 @@ def _exact(cut: Cut, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
     with promoting():
         outputs: tuple[Tensor, ...] = exact(*(cast(x, torch.float64).clone() for x in inputs))
     return outputs
-
-
-def _with_baseline(comparison: Comparison, images: Images, dtype: str) -> Images:
-    def parts(tensors: Sequence[Tensor]) -> dict[str, Tensor]:
-        return comparison.parts(tensors, images)
-
-    reference = parts(images.reference)
-    module = comparison.program.module
-    return replace(images, baseline=allowed_error(module, images.inputs, reference, parts, dtype, OF_ALONE))

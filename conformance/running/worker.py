@@ -88,6 +88,10 @@ class Worker:
         """Where the child is that runs, or ran last."""
         return _STAGES[int(self._shared[STAGE])]
 
+    def variables(self, job: Job) -> dict[str, str]:
+        """The environment variables of the child that runs a job; with them it has its NeuronCores."""
+        return self.leases.process(load_target(job.target), job.case.column)
+
     def run(self, job: Job, variables: Mapping[str, str], timeout: float | None = None) -> Outcome:
         """The outcome of a job, whatever becomes of the child. Errors of our own are raised, and HostTrouble where
         the host gives no NeuronCore: for a minute in all, until a case has run again, it is asked once more."""

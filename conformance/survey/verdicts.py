@@ -61,7 +61,7 @@ def _of(cases: Iterable[list[Record]]) -> Iterable[Verdict]:
             defects=tuple(plain.defects),
             right_with=tuple("+".join(record.column.workarounds) for record in right),
             case=plain.id,
-            error_ratio=max((group.noise_ratio for group in plain.groups.values()), default=None),
+            error_ratio=plain.worst_ratio,
         )
 
 
