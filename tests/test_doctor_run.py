@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from zipfile import ZipFile
 
 import pytest
@@ -33,11 +35,25 @@ def doctor(folder: Path, *words: str, **variables: str) -> tuple[int, str, dict[
     return done.returncode, done.stdout + done.stderr, files
 
 
+def no_room(folder: Path) -> bool:
+    """Whether this machine has so little disk that the first step says so."""
+    return shutil.disk_usage(folder).free < doctor_run.ENOUGH
+
+
+@pytest.mark.parametrize(("free", "right"), [(doctor_run.ENOUGH, True), (doctor_run.ENOUGH - 1, False)])
+def test_disk_that_is_too_small_for_compilers_is_said(
+    monkeypatch: pytest.MonkeyPatch, free: int, right: bool
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    step = doctor_run._room()
+    assert (step.right, step.advice is None) == (right, right)
+
+
 def test_compiler_for_the_cpu_is_tried_and_the_bundle_has_it_all(tmp_path: Path) -> None:
     if find_spec("openvino") is None:
         pytest.skip("needs openvino")
     code, said, files = doctor(tmp_path, "--target", "openvino")
-    assert code == 0, said
+    assert code == int(no_room(tmp_path)), said
     assert json.loads(files["doctor.json"])["machine"]["cpus"]
     steps = json.loads(files["run.json"])
     assert [step["name"] for step in steps] == [
@@ -47,7 +63,7 @@ def test_compiler_for_the_cpu_is_tried_and_the_bundle_has_it_all(tmp_path: Path)
         "twice at once",
         "killed, and at once again",
     ]
-    assert all(step["right"] for step in steps)
+    assert all(step["right"] for step in steps[1:])
     assert b"torch==" in files["packages.txt"]
 
 
@@ -77,7 +93,7 @@ def test_host_is_tried(tmp_path: Path, variables: dict[str, str], code: int, sai
     if find_spec("torch_xla") is None:
         pytest.skip("needs the torch-xla environment")
     found, text, files = doctor(tmp_path, **neuron_host(tmp_path, "trn2"), **variables)
-    assert found == code, text
+    assert found == (code or int(no_room(tmp_path))), text
     for words in said:
         assert words in text
     kept = [name for name in files if name.startswith("failures/")]

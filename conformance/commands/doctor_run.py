@@ -33,7 +33,7 @@ _RIGHT = (Status.PASS, Status.NOT_RUN)
 _START = "start, reference and the rest"
 _LONGEST = 900.0  # seconds of a case
 _SLOW_RELEASE = 5.0  # seconds
-_ENOUGH = 20 * 2**30  # bytes of disk
+ENOUGH = 20 * 2**30  # bytes of disk that a compiler and its caches want
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _room() -> Step:
     folder = next(path for path in (cache_folder(), *cache_folder().parents) if path.exists())
     free, cores = shutil.disk_usage(folder).free, host_cores()
     said = f"{len(cores.indices)} NeuronCores visible, LNC {cores.lnc}; " if cores.indices else ""
-    few = free < _ENOUGH
+    few = free < ENOUGH
     advice = "give the root volume 100 GB, or set CONFORMANCE_CACHE to a larger one" if few else None
     return Step("room", f"{said}{free / 2**30:.0f} GiB free for {cache_folder()}", not few, advice)
 
