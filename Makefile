@@ -8,7 +8,7 @@ PROFILE ?= quick
 # ultralytics asks for the OpenCV that needs the libraries of a screen; the headless one takes its place
 HEADLESS := install -q --no-deps --force-reinstall opencv-python-headless
 
-.PHONY: matrix matrix-xla published survey survey-xla test test-models test-xla lint bench-collect power clean
+.PHONY: matrix matrix-xla published survey survey-xla test test-slow test-xla test-xla-slow lint bench-collect power clean
 
 matrix: .venv/ready  ## run a profile on this CPU and write matrices/tables (pytest's exit 1: some cells are wrong)
 	.venv/bin/pytest conformance --profile $(PROFILE) -n $(WORKERS) -q --tb=no --no-summary || test $$? -eq 1
@@ -37,11 +37,14 @@ survey-xla: .venv-xla/ready  ## the small ones through the real front end of tor
 test: .venv/ready  ## the tests of the machinery
 	.venv/bin/pytest -n $(WORKERS) -q
 
-test-models: .venv/ready  ## every task of every system: are its weights alive?
-	.venv/bin/pytest -n $(WORKERS) -q -m models
+test-slow: .venv/ready  ## every task of every system, every kind of host: minutes, of what changes seldom
+	.venv/bin/pytest -n $(WORKERS) -q -m 'slow and not xla'
 
 test-xla: .venv-xla/ready  ## those that need torch-xla
-	.venv-xla/bin/pytest -n $(WORKERS) -q -m xla
+	.venv-xla/bin/pytest -n $(WORKERS) -q -m 'xla and not slow'
+
+test-xla-slow: .venv-xla/ready  ## the rest of those
+	.venv-xla/bin/pytest -n $(WORKERS) -q -m 'xla and slow'
 
 lint: .venv/ready
 	.venv/bin/ruff check

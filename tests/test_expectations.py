@@ -118,6 +118,7 @@ def test_defect_that_does_not_strike_where_it_is_known_to_can_be_expected(suite:
     run(suite, *affected).assert_outcomes(xfailed=1, skipped=6)
 
 
+@pytest.mark.slow
 def test_flaky_is_what_was_measured_and_may_pass(suite: pytest.Pytester) -> None:
     run(suite, *WRONG)
     run(suite, "--batch", "2", "-k", "test_model")

@@ -161,6 +161,7 @@ def test_there_are_commands() -> None:
     assert len(commands_of_the_image()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("commands", [commands_of_the_page(), commands_of_the_image()], ids=["page", "image"])
 def test_install_keeps_what_aws_has(commands: list[str], tmp_path: Path, wheels: Path, checkout: Path) -> None:
     environment = Environment(tmp_path / "venv", wheels)
@@ -172,6 +173,7 @@ def test_install_keeps_what_aws_has(commands: list[str], tmp_path: Path, wheels:
     assert "torchvision==0.24.0" in environment.run("pip freeze", checkout)
 
 
+@pytest.mark.slow
 def test_every_release_is_kept(tmp_path: Path, wheels: Path, checkout: Path) -> None:
     """What would be installed, as pip says it; and that without the constraints it would be another torch."""
     environment = Environment(tmp_path / "venv", wheels)
@@ -189,6 +191,7 @@ def test_every_release_is_kept(tmp_path: Path, wheels: Path, checkout: Path) -> 
     assert "torch-2.14.0" in said, "the constraints are what keeps it"
 
 
+@pytest.mark.slow
 def test_torchvision_of_an_image_is_kept(tmp_path: Path, wheels: Path, checkout: Path) -> None:
     environment = Environment(tmp_path / "venv", wheels)
     environment.give("2.29.1", torchvision=True)
@@ -197,6 +200,7 @@ def test_torchvision_of_an_image_is_kept(tmp_path: Path, wheels: Path, checkout:
     assert not re.search(r"torch(vision)?-\d", environment.run(f"{install} --dry-run", checkout))
 
 
+@pytest.mark.slow
 def test_nox_keeps_it_too(tmp_path: Path, wheels: Path, checkout: Path) -> None:
     environment = Environment(tmp_path / "venv", wheels)
     environment.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment.environ["PATH"]])

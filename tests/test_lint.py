@@ -128,7 +128,7 @@ def test_bad_input_is_one_line(arguments: tuple[str, ...], message: str) -> None
     assert not out
 
 
-@pytest.mark.models
+@pytest.mark.slow
 def test_yolo26_at_full_size_without_weights() -> None:
     pytest.importorskip("ultralytics")
     plain, helped = (json.loads(lint("yolo26n-detect", "--json", *on)[1]) for on in ((), ("--workarounds", "slice")))

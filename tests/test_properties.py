@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -215,7 +216,10 @@ def test_script_runs_by_itself(target: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("target", "operator", "status"),
-    [("REFLECT", "pad", Status.WRONG), ("UNDILATED", "max_pool2d", Status.MISMATCH)],
+    [
+        pytest.param("REFLECT", "pad", Status.WRONG, marks=pytest.mark.slow),
+        ("UNDILATED", "max_pool2d", Status.MISMATCH),
+    ],
 )
 def test_planted_fault_is_found_and_shrunk(
     scratch_runner: ScratchRunner, target: str, operator: str, status: Status
@@ -325,6 +329,7 @@ def run(suite: pytest.Pytester, *options: str) -> pytest.RunResult:
     return suite.runpytest_subprocess(SUITE, *shared, *options)
 
 
+@pytest.mark.slow
 def test_failure_is_a_script_and_can_be_accepted_and_is_strict_from_then_on(suite: pytest.Pytester) -> None:
     result = run(suite, "--hypothesis-profile", "dev", "--hypothesis-seed", "1")
     result.assert_outcomes(failed=1, skipped=1)
@@ -385,11 +390,18 @@ GOOD = {
         ({"program": {"inputs": [[1], [2]], "steps": GOOD["program"]["steps"]}}, "*are not of one batch"),  # type: ignore[index]
     ],
 )
-def test_broken_file_is_one_clear_line(suite: pytest.Pytester, change: dict[str, Any], message: str) -> None:
-    (suite.path / "programs" / "x.json").write_text(json.dumps({**GOOD, **change}))
+def test_broken_file_is_one_clear_line(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    (tmp_path / "x.json").write_text(json.dumps({**GOOD, **change}))
+    with pytest.raises(UserError) as error:
+        read_accepted(tmp_path)
+    assert fnmatch(str(error.value), f"{tmp_path}/x.json: {message}"), str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_broken_file_is_said_before_anything_runs(suite: pytest.Pytester) -> None:
+    (suite.path / "programs" / "x.json").write_text(json.dumps({**GOOD, "status": "bad"}))
     result = run(suite)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"ERROR: programs/x.json: {message}"])
     assert len([line for line in result.stderr.lines if line]) == 1
 
 

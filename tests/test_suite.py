@@ -101,29 +101,6 @@ def test_regressions_are_strict(suite: pytest.Pytester) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--variant", "9"], "unknown toy variant '9' (known: 1, 2)"),
-        (["--target", "emulater"], "unknown target 'emulater'; did you mean 'emulator'*"),
-        (["--target", "toys:ABSENTEE"], "absentee needs nothing_of_the_kind: pip install *nothing]'"),
-        (["--resolution", "20x24"], "resolution 20x24: height 20 is not divisible by 8; try 16"),
-        (["--batch", "0"], "batch 0 is impossible*"),
-        (["--batch", "two"], "--batch takes whole numbers, such as 1,2,4, not 'two'"),
-        (["--case-timeout", "0"], "--case-timeout 0 is impossible: seconds, more than 0 and at most a year"),
-        (["--workarounds", "slize"], "unknown workaround 'slize'; did you mean 'slice'*"),
-        (["--case", "nonsense"], "'nonsense' is no case id; one looks like*"),
-        (["--profile", "absent.toml"], "cannot read absent.toml: No such file or directory"),
-    ],
-)  # fmt: skip
-def test_bad_input_is_one_clear_line(suite: pytest.Pytester, options: list[str], message: str) -> None:
-    result = run(suite, *options)
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    lines = [line for line in result.stderr.lines if line]
-    result.stderr.fnmatch_lines([f"ERROR: {message}"])
-    assert len(lines) == 1, lines
-
-
 def test_missing_package_of_a_profile_is_a_skip_that_says_what_to_install(suite: pytest.Pytester) -> None:
     (suite.path / "toy.toml").write_text(TOY.replace("toys:HEALTHY", "toys:ABSENTEE"))
     result = run(suite, "-rs")

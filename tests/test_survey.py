@@ -357,6 +357,7 @@ def test_architecture_of_any_name_is_found_among_records() -> None:
     assert key("toys:healthy") == "toys:healthy"
 
 
+@pytest.mark.slow
 def test_small_ones_are_run_once_on_every_target(tmp_path: Path) -> None:
     asked = ["survey", "--of", "timm", "--match", "test_resnet,test_vit3", "--output", str(tmp_path), "--resolution",
              "64", "--target", "openvino", "--million", "0.6", "--records", str(tmp_path / "records")]  # fmt: skip

@@ -29,17 +29,13 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
 
 
-# One task of each system is tried with every other test, the others with `make test-models`; and so is YOLO12, which
-# takes a minute and is built as YOLO26 is.
-FIRST = {(system, variant): task for system, variant, task in reversed(MODELS) if system != "yolo12"}
+# YOLO26 for detection and a Faster R-CNN are tried with every other test, all others with `make test-slow`.
+FIRST = {("yolo26", "n", "detect"), ("fasterrcnn", "mobilenet", "backbone")}
 
 
 @pytest.mark.parametrize(
     ("name", "variant", "task"),
-    [
-        pytest.param(*one, marks=[] if FIRST.get(one[:2]) == one[2] else pytest.mark.models, id="-".join(one))
-        for one in MODELS
-    ],
+    [pytest.param(*one, marks=[] if one in FIRST else pytest.mark.slow, id="-".join(one)) for one in MODELS],
 )
 def test_it_is_what_it_says_and_can_tell_right_from_wrong(name: str, variant: str, task: str) -> None:
     system = load_system(name)
@@ -85,6 +81,7 @@ def test_the_systems_profile_has_every_task_of_every_system() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", Yolov9.tasks)
 def test_trained_weights_of_yolov9_detect(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its seeded weights stand in for a user's."""

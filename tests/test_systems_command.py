@@ -91,6 +91,7 @@ def test_bad_input_is_one_line(options: list[str], message: str) -> None:
     assert error.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_readme_has_the_table_of_all_systems() -> None:
     found = list(listed())
     if missing := [system.missing for system in found if system.missing]:

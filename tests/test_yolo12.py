@@ -32,6 +32,7 @@ def model() -> Model:
 
 
 @torch.no_grad()
+@pytest.mark.slow
 def test_every_layer_is_alive(model: Model) -> None:
     images, others = (SYSTEM.inputs(CASE.subject, index)[0] for index in (0, 1))
     runs = ((images, torch.float64), (others, torch.float64), (images, torch.bfloat16), (images, torch.float32))

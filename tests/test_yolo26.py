@@ -23,7 +23,7 @@ def case(batch: int, height: int, width: int) -> Case:
     return cell("yolo26", "n", "detect", batch, height, width, "float32", target="")
 
 
-@pytest.fixture(scope="module", params=["n", "s"])
+@pytest.fixture(scope="module", params=["n", pytest.param("s", marks=pytest.mark.slow)])
 def model(request: pytest.FixtureRequest) -> Model:
     return SYSTEM.build(request.param, "detect")
 
@@ -66,7 +66,7 @@ def test_layers_are_those_of_the_built_model(model: Model) -> None:
     assert set(reached.results) == set(model.layers)
 
 
-@pytest.mark.models
+@pytest.mark.slow
 def test_weights_are_the_same_built_anew_or_from_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
     first = SYSTEM.build("n", "detect")
     monkeypatch.setenv("CONFORMANCE_CACHE", str(tmp_path))

@@ -24,6 +24,7 @@ SHAPES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", SHAPES)
 def test_groups_cover_the_outputs_and_differ_between_images(task: str) -> None:
     model = SYSTEM.build("n", task)

@@ -60,7 +60,7 @@ def test_every_layer_is_alive(model: Model) -> None:
     assert dead_layers(model.module) == []
 
 
-@pytest.mark.models
+@pytest.mark.slow
 def test_without_calibration_layers_are_dead() -> None:
     torch.manual_seed(0)
     assert "head" in dead_layers(Network(SCALES["n"], attention.math).eval().requires_grad_(False))
@@ -92,7 +92,7 @@ def test_every_scale_has_the_layers_and_nearly_the_published_parameters(variant:
     assert set(attentions) <= set(SYSTEM.layers(variant, "detect"))
 
 
-@pytest.mark.models
+@pytest.mark.slow
 def test_weights_are_the_same_built_anew_from_disk_and_for_another_attention(
     model: Model, monkeypatch: pytest.MonkeyPatch, tmp_path: object
 ) -> None:
@@ -126,6 +126,7 @@ def operators(task: str) -> Counter[str]:
     return Counter(node.target.__name__.split(".")[0] for node in graph.nodes if node.op == "call_function")
 
 
+@pytest.mark.slow
 def test_every_attention_is_in_the_exported_graph() -> None:
     """Eight area attentions, two hypergraphs of three products each, one softmax over bins."""
     plain, fused = operators("detect"), operators("detect-sdpa")
