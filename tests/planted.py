@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from conformance.cases.outcome import Stage
+from conformance.defects.catalogue import DEFECTS
 from conformance.programs.program import Program
 from conformance.targets.base import BaseTarget
+from conformance.targets.passes import LIST, left_out
 from conformance.targets.protocol import Compiled, Options
 
 
@@ -110,3 +112,56 @@ CONTEXT = Planted("context", _large)
 DRIFT = Planted("drift", _drift)
 INTERMITTENT = Planted("intermittent", _now_and_then)
 RIGHT = Planted("right", lambda mode, name, value: value)
+
+
+class Passes(Planted):
+    """Five passes change every program. Without `needed` nothing compiles, and it is `faulty` that is wrong, or that
+    and the one behind it; two switches, of which one helps."""
+
+    settings = {"careful": "compute as eager does", "loud": "say more"}
+    has_passes = True
+
+    def __init__(self, name: str, *faulty: str) -> None:
+        super().__init__(name, _tanh)
+        self.faulty = faulty
+
+    def compile(self, program: Program, options: Options) -> Compiled:
+        off = left_out(options.settings)
+        if "needed" in off:
+            options.enter(Stage.LOWER)
+            raise RuntimeError("no code without it")
+        options.passes(["first", "second", "needed", "third", "fourth"] if LIST in options.settings else [])
+        cured = self.faulty and set(self.faulty) <= set(off)
+        fault = RIGHT.fault if cured or "careful" in options.settings else self.fault
+        return Planted(self.name, fault).compile(program, options)
+
+
+class Batches(Planted):
+    """Wrong at batch 3, and from 96 pixels on at any."""
+
+    def compile(self, program: Program, options: Options) -> Compiled:
+        batch, _, height, _ = program.inputs[0].shape
+        fault = self.fault if batch == 3 or height >= 96 else RIGHT.fault
+        return Planted(self.name, fault).compile(program, options)
+
+
+PASS = Passes("pass", "third")
+PASSES = Passes("passes", "second", "fourth")
+NO_PASS = Passes("no-pass")
+BATCHES = Batches("batches", _tanh)
+
+
+def of_defect(name: str) -> tuple[nn.Module, Callable[[int], tuple[Tensor, ...]]]:
+    """The first minimal case of a known defect, with its inputs."""
+    case = DEFECTS[name].minimal_cases[0]
+    return case.build(), case.inputs
+
+
+def ceil_shape() -> tuple[nn.Module, Callable[[int], tuple[Tensor, ...]]]:
+    """Refused by ONNX Runtime when it optimises the graph."""
+    return of_defect("onnxruntime-ceil-shape")
+
+
+def one_row() -> tuple[nn.Module, Callable[[int], tuple[Tensor, ...]]]:
+    """XLA's algebraic simplifier dies of it."""
+    return of_defect("xla-cpu-transposed-one-row")

@@ -59,6 +59,9 @@ class Switched:
     sdks = ("2.29.1 or so",)
     settings = {"O1": "less", "O3": "more"}
 
+    def offers(self, setting: str) -> bool:
+        return setting in self.settings
+
 
 def test_settings_are_an_axis_of_the_targets_that_have_them() -> None:
     targets: dict[str, TargetOffer] = {"emulator": Emulator(), "switched": Switched()}

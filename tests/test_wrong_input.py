@@ -369,97 +369,24 @@ COMMANDS = {
     "check nowhere:net --case-timeout 0": "--case-timeout 0.0 is impossible: seconds, more than 0",
     "check nowhere:net --records file": "--records file is no folder",
     "check nowhere:net --json=1": "--json",
-    # localize
-    "localize ''": "unknown model ''",
-    "localize yolo26q": "unknown model 'yolo26q'; did you mean 'yolo26",
-    "localize yolo26n@": "'yolo26n@' is no case id",
-    "localize yolo26n-detect/b2/320x320/fp32/model.10@xla": "is one layer alone: name the case of the whole model",
-    "localize yolo26n-detect/b2/320x320/fp32@xla --batch 2": "says all of a case: leave the options out",
-    "localize toydet98k --target emulater": "unknown target 'emulater'; did you mean 'emulator'?",
-    "localize toydet98k --batch two": "--batch takes whole numbers, such as 1,2,4, not 'two'",
-    "localize toydet98k --resolution big --target openvino": "resolution 'big' is not HEIGHTxWIDTH",
-    "localize toydet98k --dtype float31 --target openvino": "unknown dtype 'float31'; did you mean",
-    "localize nowhere:net --images ''": "--images is empty",
-    "localize nowhere:net --calibrate=1": "--calibrate",
-    "localize nowhere:net --no-calibrate=1": "--no-calibrate",
-    "localize nowhere:net --weights nowhere.pt --target openvino": "there are no weights 'nowhere.pt'",
-    "localize nowhere:net --hardware inf3 --target emulator": "unknown hardware of emulator 'inf3'",
-    "localize nowhere:net --sdk 1.0 --target emulator": "unknown SDK release '1.0'",
-    "localize nowhere:net --settings O1 --target openvino": "unknown setting of openvino 'O1'",
-    "localize nowhere:net --workarounds slize --target openvino": "unknown workaround 'slize'; did you mean 'slice'?",
-    "localize nowhere:net --case-timeout 0": "--case-timeout 0.0 is impossible: seconds, more than 0",
-    "localize nowhere:net --records file": "--records file is no folder",
+    # those about one case: what each has of its own
     "localize nowhere:net --json=1": "--json",
-    # reproduce
-    "reproduce ''": "unknown model ''",
-    "reproduce yolo26q": "unknown model 'yolo26q'; did you mean 'yolo26",
-    "reproduce yolo26n@": "'yolo26n@' is no case id",
-    "reproduce yolo26n-detect/b2/320x320/fp32/model.10@xla": "is one layer alone: name the case of the whole model",
-    "reproduce yolo26n-detect/b2/320x320/fp32@xla --batch 2": "says all of a case: leave the options out",
-    "reproduce toydet98k --target emulater": "unknown target 'emulater'; did you mean 'emulator'?",
-    "reproduce toydet98k --batch two": "--batch takes whole numbers, such as 1,2,4, not 'two'",
-    "reproduce toydet98k --resolution big --target openvino": "resolution 'big' is not HEIGHTxWIDTH",
-    "reproduce toydet98k --dtype float31 --target openvino": "unknown dtype 'float31'; did you mean",
-    "reproduce nowhere:net --images ''": "--images is empty",
-    "reproduce nowhere:net --calibrate=1": "--calibrate",
-    "reproduce nowhere:net --no-calibrate=1": "--no-calibrate",
-    "reproduce nowhere:net --weights nowhere.pt --target openvino": "there are no weights 'nowhere.pt'",
-    "reproduce nowhere:net --hardware inf3 --target emulator": "unknown hardware of emulator 'inf3'",
-    "reproduce nowhere:net --sdk 1.0 --target emulator": "unknown SDK release '1.0'",
-    "reproduce nowhere:net --settings O1 --target openvino": "unknown setting of openvino 'O1'",
-    "reproduce nowhere:net --workarounds slize --target openvino": "unknown workaround 'slize'; did you mean",
-    "reproduce nowhere:net --case-timeout 0": "--case-timeout 0.0 is impossible: seconds, more than 0",
-    "reproduce nowhere:net --records file": "--records file is no folder",
     "reproduce nowhere:net --output script": "--output script: give it a name that ends in .py",
     "reproduce nowhere:net --issue issue.txt": "--issue issue.txt: give it a name that ends in .md",
     "reproduce nowhere:net --bundle bundle.tar": "--bundle bundle.tar: give it a name that ends in .zip",
     "reproduce nowhere:net --output file/script.py": "--output file is no folder",
-    # budget
-    "budget ''": "unknown model ''",
-    "budget yolo26q": "unknown model 'yolo26q'; did you mean 'yolo26",
-    "budget yolo26n@": "'yolo26n@' is no case id",
-    "budget yolo26n-detect/b2/320x320/fp32/model.10@xla": "is one layer alone: name the case of the whole model",
-    "budget yolo26n-detect/b2/320x320/fp32@xla --batch 2": "says all of a case: leave the options out",
-    "budget toydet98k --target emulater": "unknown target 'emulater'; did you mean 'emulator'?",
-    "budget toydet98k --batch two": "--batch takes whole numbers, such as 1,2,4, not 'two'",
-    "budget toydet98k --resolution big --target openvino": "resolution 'big' is not HEIGHTxWIDTH",
-    "budget toydet98k --dtype float31 --target openvino": "unknown dtype 'float31'; did you mean",
-    "budget nowhere:net --images ''": "--images is empty",
-    "budget nowhere:net --calibrate=1": "--calibrate",
-    "budget nowhere:net --no-calibrate=1": "--no-calibrate",
-    "budget nowhere:net --weights nowhere.pt --target openvino": "there are no weights 'nowhere.pt'",
-    "budget nowhere:net --hardware inf3 --target emulator": "unknown hardware of emulator 'inf3'",
-    "budget nowhere:net --sdk 1.0 --target emulator": "unknown SDK release '1.0'",
-    "budget nowhere:net --settings O1 --target openvino": "unknown setting of openvino 'O1'",
-    "budget nowhere:net --workarounds slize --target openvino": "unknown workaround 'slize'; did you mean",
-    "budget nowhere:net --case-timeout 0": "--case-timeout 0.0 is impossible: seconds, more than 0",
-    "budget nowhere:net --records file": "--records file is no folder",
     "budget nowhere:net --output file/picture.svg": "--output file is no folder",
     "budget nowhere:net --output picture.png": "is no picture that can be written: give a .svg or .html file",
     "budget nowhere:net --alone=1": "--alone",
     "budget nowhere:net --no-alone=1": "--no-alone",
     "budget nowhere:net --json=1": "--json",
-    # minimize
-    "minimize ''": "unknown model ''",
-    "minimize yolo26q": "unknown model 'yolo26q'; did you mean 'yolo26",
-    "minimize yolo26n@": "'yolo26n@' is no case id",
-    "minimize yolo26n-detect/b2/320x320/fp32/model.10@xla": "is one layer alone: name the case of the whole model",
-    "minimize yolo26n-detect/b2/320x320/fp32@xla --batch 2": "says all of a case: leave the options out",
-    "minimize toydet98k --target emulater": "unknown target 'emulater'; did you mean 'emulator'?",
-    "minimize toydet98k --batch two": "--batch takes whole numbers, such as 1,2,4, not 'two'",
-    "minimize toydet98k --resolution big --target openvino": "resolution 'big' is not HEIGHTxWIDTH",
-    "minimize toydet98k --dtype float31 --target openvino": "unknown dtype 'float31'; did you mean",
-    "minimize nowhere:net --images ''": "--images is empty",
-    "minimize nowhere:net --calibrate=1": "--calibrate",
-    "minimize nowhere:net --no-calibrate=1": "--no-calibrate",
-    "minimize nowhere:net --weights nowhere.pt --target openvino": "there are no weights 'nowhere.pt'",
-    "minimize nowhere:net --hardware inf3 --target emulator": "unknown hardware of emulator 'inf3'",
-    "minimize nowhere:net --sdk 1.0 --target emulator": "unknown SDK release '1.0'",
-    "minimize nowhere:net --settings O1 --target openvino": "unknown setting of openvino 'O1'",
-    "minimize nowhere:net --workarounds slize --target openvino": "unknown workaround 'slize'; did you mean",
-    "minimize nowhere:net --case-timeout 0": "--case-timeout 0.0 is impossible: seconds, more than 0",
-    "minimize nowhere:net --records file": "--records file is no folder",
     "minimize nowhere:net --json=1": "--json",
+    "search nonsense": "No such command 'nonsense'",
+    "search sweep nowhere:net --json=1": "--json",
+    "search remedy nowhere:net --json=1": "--json",
+    "search pass nowhere:net --json=1": "--json",
+    "search sweep nowhere:net --output file/map.svg": "--output file is no folder",
+    "search sweep nowhere:net --output map.png": "is no picture that can be written: give a .svg or .html file",
     # survey
     "survey --of torchvison": "unknown source of architectures 'torchvison'; did you mean 'torchvision'?",
     "survey --of ''": "--of '' has a name that is empty",
@@ -526,6 +453,30 @@ COMMANDS = {
     "replay file --seed -1": "Invalid value for '--seed'",
     "replay file --json=1": "--json",
 }
+# Of every command that is about one case, behind its name.
+OF_ONE_CASE = {
+    "''": "unknown model ''",
+    "yolo26q": "unknown model 'yolo26q'; did you mean 'yolo26",
+    "yolo26n@": "'yolo26n@' is no case id",
+    "yolo26n-detect/b2/320x320/fp32/model.10@xla": "is one layer alone: name the case of the whole model",
+    "yolo26n-detect/b2/320x320/fp32@xla --target xla": "says all of a case: leave the options out",
+    "toydet98k --target emulater": "unknown target 'emulater'; did you mean 'emulator'?",
+    "toydet98k --batch two": "--batch takes whole numbers, such as 1,2,4, not 'two'",
+    "toydet98k --resolution big --target openvino": "resolution 'big' is not HEIGHTxWIDTH",
+    "toydet98k --dtype float31 --target openvino": "unknown dtype 'float31'; did you mean",
+    "nowhere:net --images ''": "--images is empty",
+    "nowhere:net --calibrate=1": "--calibrate",
+    "nowhere:net --no-calibrate=1": "--no-calibrate",
+    "nowhere:net --weights nowhere.pt --target openvino": "there are no weights 'nowhere.pt'",
+    "nowhere:net --hardware inf3 --target emulator": "unknown hardware of emulator 'inf3'",
+    "nowhere:net --sdk 1.0 --target emulator": "unknown SDK release '1.0'",
+    "nowhere:net --settings O1 --target openvino": "unknown setting of openvino 'O1'",
+    "nowhere:net --workarounds slize --target openvino": "unknown workaround 'slize'; did you mean 'slice'?",
+    "nowhere:net --case-timeout 0": "--case-timeout 0.0 is impossible: seconds, more than 0",
+    "nowhere:net --records file": "--records file is no folder",
+}
+ABOUT_ONE_CASE = ("localize", "budget", "minimize", "reproduce", "search sweep", "search remedy", "search pass")
+COMMANDS |= {f"{name} {words}": said for name in ABOUT_ONE_CASE for words, said in OF_ONE_CASE.items()}
 # Options of pytest, with the toy's profile, and what the usage error must have.
 PLUGIN = {
     "--profile quik": "unknown profile 'quik'; did you mean 'quick'?",
@@ -564,6 +515,7 @@ PLUGIN = {
     "--target test_wrong_input:SDKS_IS_NONE": "its sdks is None; expected a tuple of names",
     "--target test_wrong_input:EMULATED_IS_TEXT": "its emulated is 'no'; expected True or False",
     "--target test_wrong_input:SETTINGS_IS_LIST": "its settings is ['O1']; expected a dict of strings",
+    "--target toys:ABSENTEE": "absentee needs nothing_of_the_kind: pip install",
     "--target toys:HEALTHY,toys:HEALTHY": "--target names 'toys:HEALTHY' twice",
     "--target toys:HEALTHY,toys:STALE": "two targets are called 'planted'",
     "--system toy": "unknown system of profile toy.toml 'toy'",
@@ -723,11 +675,19 @@ def test_option_of_pytest(here: Path, pytester: pytest.Pytester, words: str) -> 
     assert len(message) < 700
 
 
+def _commands(group: Any) -> Iterator[tuple[str, Any]]:
+    """Every command by its words, those of a group as well."""
+    for name in group.commands:
+        command = group.load(name)
+        yield name, command
+        yield from ((f"{name} {word}", part) for word, part in getattr(command, "commands", {}).items())
+
+
 def test_table_is_of_every_command_and_every_option() -> None:
     assert len(COMMANDS) + len(PLUGIN) >= 100
     group: Any = get_command(app)
-    for name, command in ((name, group.load(name)) for name in group.commands):
-        mine = [words for words in COMMANDS if words.split()[0] == name]
+    for name, command in _commands(group):
+        mine = [words for words in COMMANDS if words.startswith(name)]
         assert mine, name
         for option in (option for parameter in command.params for option in parameter.opts):
             if option.startswith("--") and option != "--help":

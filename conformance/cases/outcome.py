@@ -250,7 +250,7 @@ class Seconds(Recorded):
     compile: float | None = None
     """From capture to load."""
     run: float | None = None
-    """One call, after the first."""
+    """One call: the median of those after the first."""
 
 
 def describe_outcome(status: Status, stage: Stage, signature: str | None, layer: str | None = None) -> str:
@@ -277,6 +277,8 @@ class Outcome(Recorded):
     """The folder on that host in which the graph, command line and log of a failed compile are kept."""
     hlo: Text | None = None
     """The file on that host with the HLO that the compiler was given: `conformance replay` runs it."""
+    passes: list[Text] = Field(default_factory=list)
+    """The compiler's passes that changed the program, as the setting `list-passes` asks for them."""
     front_end: Text | None = None
     """How that HLO differs from what torch-xla gives on the CPU for the same program; `equal` where it does not."""
     checks: list[Check] = Field(default_factory=list)

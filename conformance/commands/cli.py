@@ -22,6 +22,7 @@ COMMANDS = {
     "calibrate-limits": "Measure the limits of the verdict again.",
     "localize": "Find the operator that is to blame for a case that is not right.",
     "budget": "Say which layers a model's final error comes from.",
+    "search": "Find where a case is right: at which shapes, with what, without which pass.",
     "minimize": "Find the smallest program that fails as a case does.",
     "reproduce": "Write a script that shows what is to blame for a case that is not right.",
     "lint": "Name what of a model is known to go wrong on a device.",
@@ -44,6 +45,8 @@ class Commands(ExitingGroup):
     def load(self, name: str) -> Any:
         """The command itself, with its options."""
         module = import_module(f"conformance.commands.{name.replace('-', '_')}")
+        if hasattr(module, "app"):  # of several commands
+            return typer.main.get_command(module.app)
         alone = typer.Typer(add_completion=False)
         alone.command(name)(module.main)
         return typer.main.get_command(alone)

@@ -6,7 +6,7 @@ import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import Signature, signature
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec
@@ -38,7 +38,7 @@ from conformance.commands.arguments import (
 )
 from conformance.commands.progress import progress
 from conformance.core.errors import UserError
-from conformance.results.records import latest, read_if_any
+from conformance.results.records import RecordWriter, latest, read_if_any, records_file
 from conformance.running.child import Job
 from conformance.running.worker import Worker
 from conformance.selection.expand import Chosen
@@ -62,14 +62,18 @@ def chosen_case(
     chosen: Chosen,
     images: str | None,
     calibrate: bool | None,
+    around: bool = False,
 ) -> OneCase:
-    """A case by its id, or by its model and options. Raises UserError."""
+    """A case by its id, or by its model and options; by both where those `around` it are asked for. Raises
+    UserError."""
     if "@" not in text:
         model = find_model(text, pictures=images, calibrate=calibrate)
         return OneCase(ModelRequest(model, targets or (best_target(),), chosen, pictures=images))
-    if targets or images or calibrate is not None or chosen != Chosen(named=True):
+    if targets or images or calibrate is not None or (chosen != Chosen(named=True) and not around):
         raise UserError(f"{text} says all of a case: leave the options out")
-    return _by_id(text, records)
+    one = _by_id(text, records)
+    given = {name: value for name, value in vars(chosen).items() if value is not None}
+    return replace(one, request=replace(one.request, chosen=replace(one.request.chosen, **given)))
 
 
 def _by_id(text: str, records: Path) -> OneCase:
@@ -121,19 +125,34 @@ class Asked:
     def opened(self, screen: Console) -> Iterator[Opened]:
         """The case, built; the screen shows what is done. Raises UserError where there are several, or none."""
         one = chosen_case(self.case, self.records, self.targets, self.chosen, self.images, self.calibrate)
-        worker = Worker(max(1, os.cpu_count() or 1), self.timeout)
-        try:
-            with progress(screen, worker) as tell:
-                selection = prepared(one.request, worker, tell)
-                if len(selection.models) != 1:
-                    some = ", ".join(case.id for case in selection.models[:3])
-                    raise UserError(
-                        f"there are {len(selection.models)} cases, {some}: name one target, hardware, size and dtype"
-                    )
-                runner = CaseRunner(selection, worker, None)
-                yield Opened(runner.job(selection.models[0]), worker, runner, tell, one.record)
-        finally:
-            worker.close()
+        with _runner(one.request, self.timeout, None, screen) as (runner, tell):
+            models = runner.selection.models
+            if len(models) != 1:
+                some = ", ".join(case.id for case in models[:3])
+                raise UserError(f"there are {len(models)} cases, {some}: name one target, hardware, size and dtype")
+            yield Opened(runner.job(models[0]), runner.worker, runner, tell, one.record)
+
+    @contextmanager
+    def around(self, screen: Console, batches: Sequence[int]) -> Iterator[tuple[CaseRunner, Tell]]:
+        """All cases asked for, each with a record; at these batches where nothing is said. Raises UserError."""
+        one = chosen_case(self.case, self.records, self.targets, self.chosen, self.images, self.calibrate, True)
+        chosen, writer = one.request.chosen, RecordWriter(records_file(self.records))
+        if self.chosen == Chosen(named=True):
+            chosen = replace(chosen, batches=list(batches))
+        with _runner(replace(one.request, chosen=chosen), self.timeout, writer, screen) as found:
+            yield found
+
+
+@contextmanager
+def _runner(
+    request: ModelRequest, timeout: float, writer: RecordWriter | None, screen: Console
+) -> Iterator[tuple[CaseRunner, Tell]]:
+    worker = Worker(max(1, os.cpu_count() or 1), timeout)
+    try:
+        with progress(screen, worker) as tell:
+            yield CaseRunner(prepared(request, worker, tell), worker, writer), tell
+    finally:
+        worker.close()
 
 
 def of_one_case(command: Callable[Concatenate[Asked, P], None]) -> Callable[..., None]:

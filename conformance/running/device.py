@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from time import perf_counter
 
 from torch import Tensor
@@ -42,8 +43,8 @@ class TargetFailed(Exception):
 
 class Device:
     """A target and what it has shown so far: `graphs`, `fallbacks` (of one that says so, `watched`), the file of the
-    `hlo` that its compiler is given, and, where a graph of its could not be read, which is our own fault,
-    `unreadable`. Its methods raise TargetFailed for what the target raises."""
+    `hlo` that its compiler is given, the `passes` that changed the program, and, where a graph of its could not be
+    read, which is our own fault, `unreadable`. Its methods raise TargetFailed for what the target raises."""
 
     def __init__(self, target: Target, case: Case, tell: Callable[[Stage], None]) -> None:
         self.target = target
@@ -53,7 +54,9 @@ class Device:
         self.fallbacks: list[Fallback] = []
         self.watched = False
         self.hlo: Path | None = None
+        self.passes: list[str] = []
         self.unreadable: Outcome | None = None
+        self._calls: list[float] = []  # seconds that each took
         self._tell = tell
         self._options = Options(case.column, case.subject.dtype, self.enter)
 
@@ -65,7 +68,13 @@ class Device:
     def compile(self, program: Program) -> Compiled:
         """The compiled program, made from a copy that is the target's own."""
         start = perf_counter()
-        shown = replace(self._options, lowered=self._read, fell_back=self._fell_back, handed=self._handed)
+        shown = replace(
+            self._options,
+            lowered=self._read,
+            fell_back=self._fell_back,
+            handed=self._handed,
+            passes=self.passes.extend,
+        )
         compiled = self._compile(program, shown)
         self.seconds = Seconds(compile=perf_counter() - start)
         return compiled
@@ -86,7 +95,8 @@ class Device:
             raise
         except Exception as error:  # of the target's, of any kind
             raise TargetFailed(_failed(self.stage, error), first_line(error)) from error
-        self.seconds = self.seconds.model_copy(update={"run": perf_counter() - start})
+        self._calls.append(perf_counter() - start)
+        self.seconds = self.seconds.model_copy(update={"run": median(self._calls[1:] or self._calls)})
         return kept
 
     def _compile(self, program: Program, options: Options) -> Compiled:

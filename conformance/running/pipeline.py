@@ -179,7 +179,9 @@ class _Run:
         """The outcome with its cause, and what is to be known of the model. Where we could not read what the target
         shows of its program, that is our own error, with all figures that there are."""
         hlo = str(self.device.hlo) if self.device.hlo and self.device.hlo.is_file() else None
-        outcome = outcome.model_copy(update={"hlo": hlo, "notes": [*self.reference_model.notes, *outcome.notes]})
+        outcome = outcome.model_copy(
+            update={"hlo": hlo, "passes": self.device.passes, "notes": [*self.reference_model.notes, *outcome.notes]}
+        )
         ours = self.device.unreadable
         try:
             if self.comparison.explained:

@@ -99,7 +99,7 @@ class Worker:
             try:
                 outcome = self._run_alone(job, variables, timeout or self.timeout)
             except HostTrouble:
-                self._end(variables)  # the runtime of a process in which it failed is lost
+                self.end(variables)  # the runtime of a process in which it failed is lost
                 if not self._pauses:
                     raise
                 sleep(self._pauses.pop(0))
@@ -152,7 +152,7 @@ class Worker:
         else:
             self._cases[name] = cases + 1
             if self._shared[SPOILT]:  # another case would not find torch, or the model, as they were
-                self._end(variables)
+                self.end(variables)
             return outcome
         finally:
             self._children.add(self._shared[PROCESS])
@@ -222,7 +222,7 @@ class Worker:
     def kill(self) -> None:
         """Kill the children and whatever they have started; the next case gets another one."""
         for name in list(self._pools):
-            self._end(dict(name))
+            self.end(dict(name))
         for child_id in {*self._children, self._shared[PROCESS]}:
             _end_group(child_id)
         self._children.clear()
@@ -235,19 +235,20 @@ class Worker:
         for path in (self._log, self._kept):
             path.unlink(missing_ok=True)
 
-    def _end_holders(self, kept: frozenset[tuple[str, str]] | None = None) -> None:
-        """End the children that hold NeuronCores, but the one that is kept."""
-        for name in self._pools.keys() - {kept}:
-            if VISIBLE in dict(name):
-                self._end(dict(name))
-
-    def _end(self, variables: Mapping[str, str]) -> None:
+    def end(self, variables: Mapping[str, str]) -> None:
+        """End the child of these environment variables, where there is one: no case needs it any more."""
         self._cases.pop(frozenset(variables.items()), None)
         pool = self._pools.pop(frozenset(variables.items()), None)
         if pool is None:
             return
         pool.stop()  # type: ignore[no-untyped-call]
         pool.join()
+
+    def _end_holders(self, kept: frozenset[tuple[str, str]] | None = None) -> None:
+        """End the children that hold NeuronCores, but the one that is kept."""
+        for name in self._pools.keys() - {kept}:
+            if VISIBLE in dict(name):
+                self.end(dict(name))
 
     def _pool(self, variables: Mapping[str, str]) -> ProcessPool:
         name = frozenset(variables.items())

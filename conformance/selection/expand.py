@@ -83,7 +83,7 @@ def columns(profile: Profile, chosen: Chosen, spec: str, target: TargetOffer) ->
         settings = [tuple(names) for names in axes.settings]
     if workarounds is None:
         workarounds = [tuple(names) for names in axes.workarounds]
-    settings = [names for names in settings if set(names) <= set(target.settings)]
+    settings = [names for names in settings if all(map(target.offers, names))]
     return [Column(target.name, *values) for values in product(hardware, sdks, settings, workarounds)]
 
 
@@ -98,12 +98,16 @@ def check_offers(chosen: Chosen, targets: Mapping[str, TargetOffer]) -> None:
         ),
         (
             "setting",
-            [name for names in chosen.settings or () for name in names],
+            [name for names in chosen.settings or () for name in names if not _is_offered(name, targets)],
             [s for t in targets.values() for s in t.settings],
         ),
     ):
         for value in asked or ():
             check(f"{kind} of {' and '.join(targets)}", value, sorted(set(offered)))
+
+
+def _is_offered(setting: str, targets: Mapping[str, TargetOffer]) -> bool:
+    return any(target.offers(setting) for target in targets.values())
 
 
 def _require_few(profile: Profile, chosen: Chosen, targets: Mapping[str, TargetOffer]) -> None:

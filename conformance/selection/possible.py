@@ -31,6 +31,7 @@ def require_possible(text: str, systems: Mapping[str, System], targets: Mapping[
     if part.column.sdk:
         check(f"SDK release of {target.name}", part.column.sdk, target.sdks)
     for setting in part.column.settings:
-        check(f"setting of {target.name}", setting, target.settings)
+        if not target.offers(setting):
+            check(f"setting of {target.name}", setting, target.settings)
     for workaround in part.column.workarounds:
         check("workaround", workaround, WORKAROUNDS)

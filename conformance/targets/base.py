@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from conformance.core.requirements import missing_packages
+from conformance.targets.passes import LIST, is_without
 
 if TYPE_CHECKING:
     from conformance.cases.case import Column
@@ -15,7 +16,8 @@ class BaseTarget:
     """A real target on the CPU of this host, without releases, settings or NeuronCores: a subclass says its `name`
     and how it compiles, and whatever else is different.
 
-    `needs` are the modules that it cannot be used without, each with the extra that brings it.
+    `needs` are the modules that it cannot be used without, each with the extra that brings it. One that `has_passes`
+    can leave any of them out.
     """
 
     name: str
@@ -25,11 +27,16 @@ class BaseTarget:
     variables: Mapping[str, str] = {}
     settings: Mapping[str, str] = {}
     needs: Mapping[str, str] = {}
+    has_passes: bool = False
 
     @property
     def default_hardware(self) -> tuple[str, ...]:
         """All that it can stand for."""
         return self.hardware
+
+    def offers(self, setting: str) -> bool:
+        """One of its own or, where it has passes, the list of them and each left out."""
+        return setting in self.settings or (self.has_passes and (setting == LIST or is_without(setting)))
 
     def missing(self) -> str | None:
         """What to install where something that it needs is not."""
@@ -50,3 +57,11 @@ class BaseTarget:
     def conditions(self, column: Column, dtype: str) -> dict[str, str]:
         """Nothing that its records should have beside the packages."""
         return {}
+
+    def passes_left(self) -> list[str]:
+        """None."""
+        return []
+
+    def snippet(self, column: Column, dtype: str) -> str:
+        """What each setting does, as comments."""
+        return "\n".join(f"# {name}: {self.settings.get(name, '')}" for name in column.settings)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import os
+import shlex
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ from conformance.targets.neuron_host import (
     other_torch,
     require_device,
 )
-from conformance.targets.neuronx_cc import LOG, WITHOUT_LNC, arguments, compiling
+from conformance.targets.neuronx_cc import LOG, MODEL_TYPES, WITHOUT_LNC, arguments, compiling
 from conformance.targets.protocol import Compiled, NotRun, Options, Unsupported
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from conformance.programs.program import Program
 
 _PLATFORM = "NEURON_PLATFORM_TARGET_OVERRIDE"
+_ARGUMENTS = ("O1", "O3", *MODEL_TYPES)
 _SPLIT = 2  # NeuronCores that a case with data-parallel uses
 
 
@@ -55,6 +57,7 @@ class CompileSettings:
     """What the settings of a case say."""
 
     optlevel: int
+    model_type: str
     lnc: int
     compile_only: bool
     weights_outside: bool
@@ -71,6 +74,7 @@ class Neuron(OnNeuron):
     settings: Mapping[str, str] = {
         "O1": "--optlevel 1 instead of 2",
         "O3": "--optlevel 3 instead of 2",
+        **{name: f"--model-type {name} instead of generic" for name in MODEL_TYPES},
         **LOGICAL_CORES,
         "weights-outside": "inline_weights_to_neff=False: the weights are not in the NEFF",
         "data-parallel": f"torch_neuronx.DataParallel: compiled for a part of the batch, on {_SPLIT} cores",
@@ -102,6 +106,19 @@ class Neuron(OnNeuron):
                 _flags(column.hardware, dtype, _settings(column.hardware, column.settings))
             )
         return found
+
+    def snippet(self, column: Column, dtype: str) -> str:
+        """The compiler's arguments, and what the runtime is to be told."""
+        flags = _flags(column.hardware, dtype, _settings(column.hardware, column.settings))
+        shell = [f"export {name}={value}" for name, value in self.process(column.settings).items()]
+        others = [name for name in column.settings if name not in _ARGUMENTS and name not in LOGICAL_CORES]
+        return "\n".join(
+            [
+                *shell,
+                f"traced = torch_neuronx.trace(model, inputs, compiler_args={shlex.join(flags)!r})",
+                *(f"# {name}: {self.settings[name]}" for name in others),
+            ]
+        )
 
     def compile(self, program: Program, options: Options) -> Compiled:
         """Trace and save, or take what was compiled before; load and place."""
@@ -138,7 +155,7 @@ class Neuron(OnNeuron):
 def _settings(hardware: str, settings: tuple[str, ...]) -> CompileSettings:
     """Raises Unsupported for settings that exclude each other."""
     asked = set(settings)
-    for both in ({"O1", "O3"}, {"lnc1", "lnc2"}, {"data-parallel", "dynamic-batch"}):
+    for both in ({"O1", "O3"}, set(MODEL_TYPES), {"lnc1", "lnc2"}, {"data-parallel", "dynamic-batch"}):
         if both <= asked:
             raise Unsupported(f"{' and '.join(sorted(both))} exclude each other")
     if asked & {"lnc1", "lnc2"} and hardware in WITHOUT_LNC:
@@ -146,6 +163,7 @@ def _settings(hardware: str, settings: tuple[str, ...]) -> CompileSettings:
     default = 1 if hardware in WITHOUT_LNC else (host_cores().lnc if host_cores().indices else 2)
     return CompileSettings(
         optlevel=1 if "O1" in asked else 3 if "O3" in asked else 2,
+        model_type=next((name for name in MODEL_TYPES if name in asked), "generic"),
         lnc=1 if "lnc1" in asked else 2 if "lnc2" in asked else default,
         compile_only="compile-only" in asked,
         weights_outside="weights-outside" in asked,
@@ -156,7 +174,8 @@ def _settings(hardware: str, settings: tuple[str, ...]) -> CompileSettings:
 
 def _flags(hardware: str, dtype: str, settings: CompileSettings) -> list[str]:
     """The compiler's arguments."""
-    return arguments(hardware, dtype, settings.optlevel, settings.lnc, str(installed_version(COMPILER)))
+    compiler = str(installed_version(COMPILER))
+    return arguments(hardware, dtype, settings.optlevel, settings.lnc, compiler, settings.model_type)
 
 
 def _for_one_core(program: Program, settings: CompileSettings) -> Program:

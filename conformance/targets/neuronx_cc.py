@@ -22,6 +22,7 @@ from conformance.targets.protocol import CompileError, Crashed
 
 NAME = "neuronx-cc"
 LOG = "log-neuron-cc.txt"
+MODEL_TYPES = ("transformer", "unet-inference")  # beside generic
 WITHOUT_LNC = ("inf2", "trn1")  # a logical NeuronCore is a physical one there
 # What torch_neuronx.trace raises: with the exit status of the compiler, or the negative number of a signal.
 _FAILED = re.compile(r"neuronx-cc failed with (-?\d+)")
@@ -35,9 +36,11 @@ _LONGEST = 2000
 _TELLS_INTEGERS = Version("2.27.5334")
 
 
-def arguments(hardware: str, dtype: str, optlevel: int, lnc: int, compiler: str) -> list[str]:
+def arguments(
+    hardware: str, dtype: str, optlevel: int, lnc: int, compiler: str, model_type: str = "generic"
+) -> list[str]:
     """Everything that has a default is said, so that a release with other defaults compiles the same program."""
-    flags = ["--target", hardware, "--model-type", "generic", "--optlevel", str(optlevel)]
+    flags = ["--target", hardware, "--model-type", model_type, "--optlevel", str(optlevel)]
     flags += ["--auto-cast", AUTO_CAST.get(dtype, "none")]
     if dtype in AUTO_CAST:
         flags += ["--auto-cast-type", "bf16"]

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from conformance.cases.outcome import Stage
@@ -12,15 +17,46 @@ from conformance.core.deferred import torch
 from conformance.core.requirements import missing_packages
 from conformance.graphs.onnx import from_onnx
 from conformance.targets.base import BaseTarget
+from conformance.targets.passes import LIST, left_out
 from conformance.targets.protocol import Compiled, Options, Unsupported
 
 if TYPE_CHECKING:
     from onnx import ModelProto
     from torch import Tensor
 
+    from conformance.cases.case import Column
     from conformance.programs.program import Program
 
 _LACKING = re.compile(r"No ONNX function found for <OpOverload\(op='([\w.]+)'")
+_APPLIED = re.compile(r"GraphTransformer (\w+) modified: [01]")
+_CHANGED = re.compile(r"GraphTransformer (\w+) modified: 1")
+_RULES = re.compile(r"Level\d_RuleBasedTransformer")
+# The rules that such a transformer applies: the log does not name those that did something.
+_NAMES_OF_RULES = (
+    "CastChainElimination",
+    "CastElimination",
+    "ClipQuantFusion",
+    "ConvAddFusion",
+    "ConvBNFusion",
+    "ConvMulFusion",
+    "DivMulFusion",
+    "EliminateDropout",
+    "EliminateIdentity",
+    "EliminateSlice",
+    "ExpandElimination",
+    "FuseReluClip",
+    "GemmSumFusion",
+    "GemmTransposeFusion",
+    "LabelEncoderFusion",
+    "MatmulBNFusion",
+    "NoopElimination",
+    "NotWhereFusion",
+    "PadFusion",
+    "PreShapeNodeElimination",
+    "ReluQuantFusion",
+    "UnsqueezeElimination",
+)
+_LEVELS = {"opt-disable": "ORT_DISABLE_ALL", "opt-basic": "ORT_ENABLE_BASIC", "opt-extended": "ORT_ENABLE_EXTENDED"}
 PACKAGES = ("onnxruntime", "onnx", "onnxscript")
 
 
@@ -28,6 +64,8 @@ class OnnxRuntime(BaseTarget):
     """Graph optimisations on, as users run it."""
 
     name = "onnxruntime"
+    settings = {name: f"graph_optimization_level = {level}" for name, level in _LEVELS.items()}
+    has_passes = True
 
     def missing(self) -> str | None:
         """What to install where onnxruntime, onnx or onnxscript is not."""
@@ -36,6 +74,17 @@ class OnnxRuntime(BaseTarget):
     def packages(self, hardware: str, sdk: str | None) -> dict[str, str]:
         """The installed versions."""
         return {name: version(name) for name in PACKAGES}
+
+    def snippet(self, column: Column, dtype: str) -> str:
+        """How the session is made."""
+        level = [
+            f"options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.{_LEVELS[name]}"
+            for name in column.settings
+            if name in _LEVELS
+        ]
+        made = 'session = onnxruntime.InferenceSession("model.onnx", options'
+        passes = f", disabled_optimizers={off}" if (off := left_out(column.settings)) else ""
+        return "\n".join(["options = onnxruntime.SessionOptions()", *level, f"{made}{passes})"])
 
     def compile(self, program: Program, options: Options) -> Compiled:
         """The program to ONNX to a session."""
@@ -51,9 +100,17 @@ class OnnxRuntime(BaseTarget):
         options.enter(Stage.COMPILE)
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = torch.get_num_threads()
-        session = onnxruntime.InferenceSession(
-            model.SerializeToString(), settings, providers=["CPUExecutionProvider"]
-        )
+        for name in options.settings:
+            if name in _LEVELS:
+                settings.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, _LEVELS[name])
+        settings.log_severity_level = 0 if LIST in options.settings else settings.log_severity_level
+        with _passes_told(options):
+            session = onnxruntime.InferenceSession(
+                model.SerializeToString(),
+                settings,
+                providers=["CPUExecutionProvider"],
+                disabled_optimizers=left_out(options.settings),
+            )
         names = [slot.name for slot in session.get_inputs()]
 
         def run(*inputs: Tensor) -> tuple[Tensor, ...]:
@@ -74,6 +131,29 @@ class OnnxRuntime(BaseTarget):
             raise
         assert onnx is not None
         return onnx.model_proto
+
+
+@contextmanager
+def _passes_told(options: Options) -> Iterator[None]:
+    """While a session is made: tells the optimisers that changed the graph, or all that there are where one of them
+    has failed, by what ONNX Runtime logs to stderr; rules in the place of those that apply them."""
+    if LIST not in options.settings:
+        yield
+        return
+    sys.stderr.flush()
+    kept, pattern = os.dup(2), _APPLIED
+    with TemporaryFile("w+", errors="replace") as log:
+        os.dup2(log.fileno(), 2)
+        try:
+            yield
+            pattern = _CHANGED
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            log.seek(0)
+            found = dict.fromkeys(pattern.findall(log.read()))
+            rules = _NAMES_OF_RULES if any(map(_RULES.match, found)) else ()
+            options.passes([*(name for name in found if not _RULES.match(name)), *rules])
 
 
 class OnnxRuntimeTorchScript(OnnxRuntime):

@@ -18,9 +18,13 @@ from conformance.targets.protocol import Compiled, Options, Unsupported
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from conformance.cases.case import Column
     from conformance.programs.program import Program
 
 _LACKING = re.compile(r"No conversion rule found for operations: ([\w.]+(?:, [\w.]+)*)")
+_SWITCHES = {"no-snippets": {"SNIPPETS_MODE": "DISABLE"}, "accuracy": {"EXECUTION_MODE_HINT": "ACCURACY"}}
+_KERNELS = {"sse41": "SSE41", "avx2": "AVX2"}
+_TRACED = "torchscript"
 _CAPABILITIES = {"bfloat16": "BF16", "float16": "FP16", "all-bf16": "BF16"}  # else it takes what the CPU has
 
 
@@ -30,6 +34,12 @@ class OpenVino(BaseTarget):
 
     name = "openvino"
     needs = {"openvino": "openvino"}
+    settings = {
+        _TRACED: "convert_model of torch.jit.trace instead of torch.export",
+        "no-snippets": "SNIPPETS_MODE=DISABLE: no code made for subgraphs of elementwise operators",
+        "accuracy": "EXECUTION_MODE_HINT=ACCURACY",
+        **{name: f"ONEDNN_MAX_CPU_ISA={isa}: no kernels for newer CPUs" for name, isa in _KERNELS.items()},
+    }
     precision = {"float32": "f32", "bfloat16": "bf16", "float16": "f16", "all-bf16": "bf16"}
 
     def packages(self, hardware: str, sdk: str | None) -> dict[str, str]:
@@ -37,32 +47,36 @@ class OpenVino(BaseTarget):
         installed = version("openvino")
         return {"openvino": installed} | ({"openvino-avx512": installed} if has_avx512() else {})
 
+    def process(self, settings: tuple[str, ...]) -> dict[str, str]:
+        """The instructions that oneDNN may use."""
+        oldest = next((isa for name, isa in _KERNELS.items() if name in settings), None)
+        return {"ONEDNN_MAX_CPU_ISA": oldest} if oldest else {}
+
+    def snippet(self, column: Column, dtype: str) -> str:
+        """The switches of compile_model, and the environment."""
+        shell = [f"export {name}={value}" for name, value in self.process(column.settings).items()]
+        switches = _switches(column.settings)
+        python = [f'compiled = openvino.Core().compile_model(model, "CPU", {switches})'] if switches else []
+        if _TRACED in column.settings:
+            python.insert(0, "model = openvino.convert_model(torch.jit.trace(model, inputs), example_input=inputs)")
+        return "\n".join(shell + python)
+
     def compile(self, program: Program, options: Options) -> Compiled:
         """Convert the exported graph."""
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # a process for all it reports home
-        import openvino.frontend
-        from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
+        import openvino
 
         if options.dtype not in self.precision:
             raise Unsupported(f"no auto-cast of products alone, {options.dtype}")
         core, needed = openvino.Core(), _CAPABILITIES.get(options.dtype)
         if needed and needed not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise Unsupported(f"this CPU has no {needed}, and another precision would take its place")
-        options.enter(Stage.CAPTURE)
-        exported = program.exported
-        options.enter(Stage.LOWER)
-        decoder = TorchFXPythonDecoder.from_exported_program(exported)  # as convert_model does, and knows the scopes
-        try:
-            model = openvino.convert_model(decoder)
-        except openvino.frontend.OpConversionFailure as error:
-            if lacking := _LACKING.search(str(error)):
-                raise Unsupported(f"its front end has no {lacking[1]}") from None
-            raise
-        options.lowered(lambda: from_openvino(model, decoder.pt_module.graph, program.paths))
+        model, decoder = _traced(program, options) if _TRACED in options.settings else _exported(program, options)
         options.enter(Stage.COMPILE)
         settings = {
             "INFERENCE_PRECISION_HINT": self.precision[options.dtype],
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            **_switches(options.settings),
         }
         request = core.compile_model(model, "CPU", settings).create_infer_request()
 
@@ -71,6 +85,39 @@ class OpenVino(BaseTarget):
             return tuple(_to_torch(output) for output in request.output_tensors)
 
         return partial(run, decoder)  # what is compiled reads its bfloat16 weights, and does not own them
+
+
+def _exported(program: Program, options: Options) -> tuple[Any, Any]:
+    """The model, and what holds its weights, by way of the exported graph."""
+    import openvino.frontend
+    from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
+
+    options.enter(Stage.CAPTURE)
+    exported = program.exported
+    options.enter(Stage.LOWER)
+    decoder = TorchFXPythonDecoder.from_exported_program(exported)  # as convert_model does, and knows the scopes
+    try:
+        model = openvino.convert_model(decoder)
+    except openvino.frontend.OpConversionFailure as error:
+        if lacking := _LACKING.search(str(error)):
+            raise Unsupported(f"its front end has no {lacking[1]}") from None
+        raise
+    options.lowered(lambda: from_openvino(model, decoder.pt_module.graph, program.paths))
+    return model, decoder
+
+
+def _traced(program: Program, options: Options) -> tuple[Any, Any]:
+    """The same by way of torch.jit.trace, of which no graph is shown."""
+    import openvino
+
+    options.enter(Stage.CAPTURE)
+    traced = torch.jit.trace(program.module, program.inputs, check_trace=False)  # type: ignore[no-untyped-call]
+    options.enter(Stage.LOWER)
+    return openvino.convert_model(traced, example_input=program.inputs), traced
+
+
+def _switches(settings: tuple[str, ...]) -> dict[str, str]:
+    return {key: value for name in settings for key, value in _SWITCHES.get(name, {}).items()}
 
 
 def _to_openvino(x: Tensor) -> Any:

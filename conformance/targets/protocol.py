@@ -83,7 +83,8 @@ class Options:
 
     A target that can show what it has made of the program gives `lowered` a graph, or a function that reads one, and
     `fell_back` what its front end computed itself: both tell why numbers are wrong. One that keeps the HLO that it
-    hands to a compiler tells `handed` the file.
+    hands to a compiler tells `handed` the file. One that can leave passes out tells `passes` which have changed the
+    program, where the settings ask for it.
     """
 
     column: Column
@@ -92,6 +93,7 @@ class Options:
     lowered: Callable[[Graph | Callable[[], Graph]], None] = _ignore
     fell_back: Callable[[Sequence[Fallback]], None] = _ignore
     handed: Callable[[Path], None] = _ignore
+    passes: Callable[[Sequence[str]], None] = _ignore
 
     @property
     def hardware(self) -> str:
@@ -134,10 +136,14 @@ class TargetOffer(Protocol):
     @property
     def default_hardware(self) -> tuple[str, ...]: ...
 
+    def offers(self, setting: str) -> bool:
+        """Whether a case can ask for a setting: one of `settings` or, of a target that can leave passes out, one that
+        does."""
+
 
 class Target(TargetOffer, Protocol):
     """A device under test. `conformance.targets.base.BaseTarget` has what most have alike; of one that is no subclass
-    `settings`, `default_hardware` and the methods from `cores` on may be absent, and are that class's then.
+    `settings`, `default_hardware`, `offers` and the methods from `cores` on may be absent, and are that class's then.
 
     `variables` are of the environment of the process that compiles and runs.
     """
@@ -165,3 +171,9 @@ class Target(TargetOffer, Protocol):
 
     def conditions(self, column: Column, dtype: str) -> dict[str, str]:
         """What the record of a case is to have beside the versions of packages: on what it ran, and how compiled."""
+
+    def passes_left(self) -> list[str]:
+        """The passes that changed the program of a case with `list-passes` whose process did not live to tell."""
+
+    def snippet(self, column: Column, dtype: str) -> str:
+        """Lines of Python or of a shell that do without the suite what the settings of a column do."""

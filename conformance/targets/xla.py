@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import copy
 import hashlib
+import os
+import re
+import shutil
+import tempfile
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conformance.cases.case import AUTO_CAST
@@ -12,11 +18,13 @@ from conformance.cases.outcome import Stage
 from conformance.graphs.graph import Fallback, Graph
 from conformance.graphs.lazy import traced
 from conformance.targets.base import BaseTarget
+from conformance.targets.passes import LIST, left_out
 from conformance.targets.protocol import Compiled, Options, Unsupported
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from conformance.cases.case import Column
     from conformance.programs.program import Program
 
 
@@ -27,11 +35,32 @@ class Xla(BaseTarget):
     name = "xla"
     needs = {"torch_xla": "xla"}
     variables = {"PJRT_DEVICE": "CPU", "XLA_DISABLE_FUNCTIONALIZATION": "1"}
+    settings = {
+        "opt0": "--xla_backend_optimization_level=0: LLVM optimises nothing",
+        "no-expensive-passes": "--xla_llvm_disable_expensive_passes=true",
+    }
+    has_passes = True
 
     def packages(self, hardware: str, sdk: str | None) -> dict[str, str]:
         """The installed torch-xla: the front end, as on a Neuron host, and the CPU backend it brings along."""
         installed = version("torch-xla")
         return {"torch-xla": installed, "xla-cpu": installed}
+
+    def process(self, settings: tuple[str, ...]) -> dict[str, str]:
+        """XLA reads its flags once in a process."""
+        flags = _flags(settings)
+        if LIST in settings:
+            flags += [f"--xla_dump_to={_dump_folder()}", "--xla_dump_hlo_pass_re=.*"]
+            atexit.register(shutil.rmtree, _dump_folder(), ignore_errors=True)
+        return {"XLA_FLAGS": " ".join([os.environ.get("XLA_FLAGS", ""), *flags]).strip()} if flags else {}
+
+    def passes_left(self) -> list[str]:
+        """By the files of a process that this one has asked for."""
+        return _dumped(_dump_folder())
+
+    def snippet(self, column: Column, dtype: str) -> str:
+        """The flags, for the environment."""
+        return f'export XLA_FLAGS="{" ".join(_flags(column.settings))}"'
 
     def compile(self, program: Program, options: Options) -> Compiled:
         """Trace lazily, compile with XLA's CPU backend."""
@@ -56,7 +85,31 @@ class Xla(BaseTarget):
         options.fell_back([*fallbacks, *(Fallback(name, "", (name,)) for name in computed if name not in seen)])
         options.enter(Stage.COMPILE)
         run(*program.inputs)
+        if LIST in options.settings:
+            (folder,) = re.findall(r"--xla_dump_to=(\S+)", os.environ["XLA_FLAGS"])[-1:]
+            options.passes(_dumped(Path(folder)))
         return run
+
+
+def _flags(settings: tuple[str, ...]) -> list[str]:
+    """XLA's own of these settings."""
+    flags = [Xla.settings[name].partition(":")[0] for name in settings if name in Xla.settings]
+    off = left_out(settings)
+    return [*flags, f"--xla_disable_hlo_passes={','.join(off)}"] if off else flags
+
+
+def _dump_folder() -> Path:
+    """Where XLA writes what its passes make, of the process that is asked for it by the one that asks."""
+    return Path(tempfile.gettempdir(), f"conformance-xla-passes-{os.getpid()}")
+
+
+def _dumped(folder: Path) -> list[str]:
+    """The passes that changed a program, and those that came next: it may be one of them that died. By the files that
+    XLA has written, which are removed."""
+    names = sorted(path.name for path in folder.glob("*.after_*.before_*.txt"))
+    shutil.rmtree(folder, ignore_errors=True)
+    found = dict.fromkeys(re.findall(r"(?<=\.after_)[\w-]+|(?<=\.before_)[\w-]+", "\n".join(names)))
+    return [name for name in found if name not in ("pipeline-start", "pipeline-end")]
 
 
 def hlo_text(program: Program) -> str | None:
