@@ -105,7 +105,13 @@ def _now_and_then(mode: Mode, name: str, value: Any) -> Any:
     return value * 1.01 if name == "tanh" and mode.call % 3 == 0 else value
 
 
+def _of_two(mode: Mode, name: str, value: Any) -> Any:
+    """The hyperbolic tangent of two images or more, of 8 pixels or more."""
+    return value * 1.01 if name == "tanh" and len(value) > 1 and value.shape[2] >= 8 else value
+
+
 OPERATOR = Planted("operator", _tanh)
+OF_TWO = Planted("of-two", _of_two)
 WRITTEN = Planted("written", _written)
 SPAN = Planted("span", _fused)
 CONTEXT = Planted("context", _large)

@@ -59,6 +59,14 @@ def blamed(answer: Answer) -> list[list[str]]:
     return [[place.target.split(".")[1] for place in places] for places in answer.places]
 
 
+def test_batch_and_size_from_which_on_it_is_wrong_are_told(localized: Callable[[str], Answer]) -> None:
+    answer = localized("OF_TWO")
+    assert (answer.from_batch, answer.from_size) == (2, "8x8")
+    assert "  from batch 2 on, from 8x8 on" in answer.lines()
+    everywhere = localized("OPERATOR")
+    assert (everywhere.from_batch, everywhere.from_size) == (1, "1x1")
+
+
 @pytest.mark.parametrize(
     ("target", "kind", "places"),
     [

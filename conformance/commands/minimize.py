@@ -17,7 +17,7 @@ def main(asked: Asked, as_json: AsJson = False) -> None:
     outputs and images, smaller sizes, plainer values. `reproduce` makes a script of it that runs by itself."""
     shown = screen(as_json)
     with asked.opened(shown) as found:
-        answer = localize(found.job, found.worker, found.outcome, found.tell)
+        answer = localize(found.job, found.worker, found.outcome, found.tell, borders=False)
         recipe, outcome, tried = minimized(answer, found.job, found.worker, found.tell)
     if as_json:
         typer.echo(recipe.model_dump_json(indent=1))

@@ -43,7 +43,7 @@ def main(
                 raise UserError(f"{name} {path}: give it a name that ends in {suffix}")
     screen = console()
     with asked.opened(screen) as found:
-        answer = localize(found.job, found.worker, found.outcome, found.tell)
+        answer = localize(found.job, found.worker, found.outcome, found.tell, borders=False)
         made = reproduce(answer, found.job, found.worker, found.tell)
         record = found.outcome
         text = issue_text(answer, made, record, first_tiers([*read_if_any(asked.records), record]).get(record.id))

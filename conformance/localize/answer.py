@@ -61,8 +61,9 @@ class Answer(BaseModel):
     """What is to blame: `places` are operators, or spans of them that are wrong together.
 
     Of a case that is wrong only in context, and of drift, the case's parts are right on either side of `boundary`.
-    `images` and `groups` are those of the model's output that are wrong, `from_batch` the smallest batch at which it
-    is, `defects` the known ones that explain it. `compiles` were made of a model of `operators`.
+    `images` and `groups` are those of the model's output that are wrong, `from_batch` and `from_size` the smallest
+    batch and resolution at which it is, as far as was tried, `defects` the known ones that explain it. `compiles`
+    were made of a model of `operators`.
     """
 
     case: str
@@ -73,6 +74,7 @@ class Answer(BaseModel):
     images: tuple[int, ...] = ()
     groups: tuple[str, ...] = ()
     from_batch: int | None = None
+    from_size: str | None = None
     defects: tuple[str, ...] = ()
     rate: Rate | None = None
     operators: int = 0
@@ -108,8 +110,9 @@ class Answer(BaseModel):
             yield f"  fails {self.rate}"
         if self.images or self.groups:
             yield f"  wrong in images {', '.join(map(str, self.images))}, groups {', '.join(self.groups)}"
-        if self.from_batch is not None:
-            yield f"  from batch {self.from_batch} on"
+        if self.from_batch is not None or self.from_size is not None:
+            size = f", from {self.from_size} on" if self.from_size else ""
+            yield f"  from batch {self.from_batch} on{size}"
         if self.defects:
             yield f"  known: {', '.join(self.defects)}"
         yield f"  {plural(self.compiles, 'compile')} of parts of {self.operators} operators, {self.seconds:.0f} s"

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from time import perf_counter
 
+from conformance.cases.case import Subject
 from conformance.cases.outcome import Check, Outcome
 from conformance.cases.span import Operator, Span
 from conformance.checking.check import Tell, nobody
 from conformance.core.errors import UserError
 from conformance.localize.answer import Answer, Rate, evidence, places, rate
-from conformance.localize.oracle import NUMBERS, Oracle, verdict
+from conformance.localize.oracle import NUMBERS, Oracle, calls_for, verdict
 from conformance.localize.search import Found, Kind, Search, Verdict
 from conformance.running.child import Job
 from conformance.running.worker import Worker
@@ -20,16 +21,18 @@ CALLS = 8  # of what is asked first: enough to see what fails in every second ca
 AGAIN = 3  # times that what is right at first is compiled and called again
 
 
-def localize(job: Job, worker: Worker, whole: Outcome, tell: Tell = nobody) -> Answer:
-    """What is to blame for what came of a case. Raises UserError for a case that passed, or of which there is no
-    graph."""
+def localize(job: Job, worker: Worker, whole: Outcome, tell: Tell = nobody, borders: bool = True) -> Answer:
+    """What is to blame for what came of a case and, where the `borders` are asked for, from which batch and size on.
+    Raises UserError for a case that passed, or of which there is no graph."""
     if not whole.failed or whole.models_own:
         raise UserError(f"{job.case.id} has not failed on its target: there is nothing to be found")
     start = perf_counter()
     oracle = Oracle(job, worker, whole, tell)
     operators = oracle.operators()
     found, how_often = _found(oracle, operators, whole)
-    smallest = _from_batch(oracle, operators, found) if found.kind in (Kind.OPERATOR, Kind.SPAN) else None
+    bordered = borders and found.kind in (Kind.OPERATOR, Kind.SPAN)
+    from_batch = _from_batch(oracle, found) if bordered else None
+    from_size = _from_size(oracle, operators, found) if bordered else None
     trials = list(oracle.trials.values())
     boundary = None if found.boundary is None else places(operators, [[found.boundary]])[0][0]
     return Answer(
@@ -40,7 +43,8 @@ def localize(job: Job, worker: Worker, whole: Outcome, tell: Tell = nobody) -> A
         note=found.note,
         images=whole.bad_images,
         groups=tuple(name for name, group in whole.groups.items() if group.bad),
-        from_batch=smallest,
+        from_batch=from_batch,
+        from_size=from_size,
         defects=_defects(oracle, found) or tuple(whole.defects),
         rate=how_often,
         operators=len(operators),
@@ -59,7 +63,7 @@ def _found(oracle: Oracle, operators: Sequence[Operator], whole: Outcome) -> tup
         return _elsewhere(oracle, first.outcome)
     how_often = _rate([first.outcome])
     if how_often is not None:
-        oracle.expect(how_often.low)
+        oracle.calls = calls_for(how_often.low)
     search = Search(operators, oracle.ask, oracle.first_wrong)
     found = search.run(of_layer(operators, whole.first_bad_layer))
     if how_often is None:
@@ -111,19 +115,35 @@ def of_layer(operators: Sequence[Operator], path: str | None) -> list[int]:
     return list(range(inside[0], inside[-1] + 1)) if inside else []
 
 
-def _from_batch(oracle: Oracle, operators: Sequence[Operator], found: Found) -> int | None:
+def _from_batch(oracle: Oracle, found: Found) -> int | None:
     """The smallest batch at which the first place is wrong, of 1, 2, 4 and so on."""
     subject = oracle.job.case.subject
     if not subject.task or subject.height is None:
         return None
     batch = 1
-    while batch < subject.batch:
-        outcome = oracle.run(str(Span(found.places[0])), batch)
-        oracle.compiles += 1
-        if verdict(outcome, oracle.whole) is Verdict.WRONG:
-            return batch
+    while batch < subject.batch and not _is_wrong_at(oracle, found, replace(subject, batch=batch)):
         batch *= 2
-    return subject.batch
+    return min(batch, subject.batch)
+
+
+def _from_size(oracle: Oracle, operators: Sequence[Operator], found: Found) -> str | None:
+    """The smallest size at which the first place is wrong, of its own, half of it and so on, as long as the model is
+    of the same operators."""
+    subject = oracle.job.case.subject
+    if not subject.task or subject.height is None or subject.width is None:
+        return None
+    smaller = subject
+    while smaller.height and smaller.width and not smaller.height % 2 and not smaller.width % 2:
+        smaller = replace(smaller, height=smaller.height // 2, width=smaller.width // 2)
+        if not oracle.is_same_graph(smaller, operators) or not _is_wrong_at(oracle, found, smaller):
+            break
+        subject = smaller
+    return subject.resolution
+
+
+def _is_wrong_at(oracle: Oracle, found: Found, subject: Subject) -> bool:
+    oracle.compiles += 1
+    return verdict(oracle.run(str(Span(found.places[0])), subject), oracle.whole) is Verdict.WRONG
 
 
 def _defects(oracle: Oracle, found: Found) -> tuple[str, ...]:

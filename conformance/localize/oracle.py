@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil, log
 from time import perf_counter
 
-from conformance.cases.case import Case
+from conformance.cases.case import Case, Subject
 from conformance.cases.options import CALLS
 from conformance.cases.outcome import Outcome, Stage, Status
 from conformance.cases.span import Operator, Span
 from conformance.checking.check import Tell
+from conformance.core.errors import ModelError, UserError
 from conformance.localize.search import Verdict
 from conformance.running.child import Job
 from conformance.running.worker import Worker
@@ -64,18 +66,30 @@ class Oracle:
         bad = (name for name, group in self.tried(span).outcome.groups.items() if group.bad)
         return min((names[name] for name in bad if name in names), default=None)
 
-    def run(self, layer: str | None, batch: int | None = None) -> Outcome:
-        """The outcome of a part, or of the whole model, of as many images as the case, or others."""
-        subject = self.job.case.subject
-        subject = subject if batch is None else replace(subject, batch=batch)
-        case = Case(subject, self.job.case.column, layer)
-        job = replace(self.job, case=case, calls=self.calls)
+    def run(self, layer: str | None, subject: Subject | None = None) -> Outcome:
+        """The outcome of a part, or of the whole model; of another subject, as of more images, where one is given."""
+        job = replace(self._of(subject, layer), calls=self.calls)
         return self.worker.run(job, self.worker.variables(job))
 
-    def expect(self, rate: float) -> None:
-        """Call what is asked from now on so often that what fails at this rate is missed in one of a hundred."""
-        often = 2 * ceil(log(_MISSED) / log(1 - min(max(rate, 0.01), 0.99)))
-        self.calls = min(max(CALLS, often), _MOST_CALLS)
+    def is_same_graph(self, subject: Subject, operators: Sequence[Operator]) -> bool:
+        """Whether the program of another subject has the same operators in the same order."""
+        job = self._of(subject, None)
+        try:
+            others = self.worker.operators(job, self.worker.variables(job))
+        except (UserError, ModelError):  # it cannot be of this size
+            return False
+        return [one.target for one in others] == [one.target for one in operators]
+
+    def _of(self, subject: Subject | None, layer: str | None) -> Job:
+        case = self.job.case
+        return replace(self.job, case=Case(subject or case.subject, case.column, layer))
+
+
+def calls_for(rate: float) -> int:
+    """How often a program that fails at this rate is called, with two sets of images in turn, so that it is taken to
+    be right in one of a hundred times."""
+    often = 2 * ceil(log(_MISSED) / log(1 - min(max(rate, 0.01), 0.99)))
+    return min(max(CALLS, often), _MOST_CALLS)
 
 
 def verdict(part: Outcome, whole: Outcome) -> Verdict:

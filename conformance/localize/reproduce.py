@@ -20,7 +20,7 @@ from conformance.defects.catalogue import DEFECTS
 from conformance.defects.frozen_fallback import FROZEN_FALLBACK
 from conformance.localize.answer import Answer, Place
 from conformance.localize.minimize import Minimizer
-from conformance.localize.oracle import NUMBERS, verdict
+from conformance.localize.oracle import NUMBERS, calls_for, verdict
 from conformance.localize.recipe import Recipe
 from conformance.localize.scripts import runs_alone, script
 from conformance.localize.search import Kind, Verdict
@@ -31,7 +31,6 @@ from conformance.running.worker import Worker, exit_cause
 RUNS = 3
 _STANDS_FOR = {"emulator": "neuron"}
 _SECONDS = 300.0
-_OFTEN = 32  # calls of a program that fails now and then
 
 
 @dataclass(frozen=True)
@@ -62,8 +61,9 @@ def minimized(answer: Answer, job: Job, worker: Worker, tell: Tell) -> tuple[Rec
         raise UserError(f"{answer.case} is {answer.kind.value}: there is no program of a few operators that shows it")
     variables = worker.variables(job)
     at_span = replace(job, case=replace(job.case, layer=str(Span(answer.span))))
-    if answer.kind is Kind.INTERMITTENT:
-        at_span = replace(at_span, calls=_OFTEN)
+    if answer.kind is Kind.INTERMITTENT and answer.rate is not None:
+        at_span = replace(at_span, calls=calls_for(answer.rate.low))
+        tell(f"each program is called {at_span.calls} times: what fails as often is missed in one of a hundred")
     wanted = worker.run(at_span, variables)
     recipe = from_json(worker.answer(variables, "writing it down", _written, at_span))
     found: dict[str, Outcome] = {}
