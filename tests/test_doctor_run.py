@@ -86,7 +86,9 @@ def test_host_of_one_core_is_for_one_worker(monkeypatch: pytest.MonkeyPatch) -> 
     ("variables", "code", "said"),
     [
         ({"NEURON_DOUBLE": "slow-release"}, 0, ["4 NeuronCores visible, LNC 2", "both right", "compile only"]),
-        ({"NEURON_DOUBLE_COMPILER": "CTR101"}, 1, ["error in compile (CTR101)", "kept: "]),
+        pytest.param(
+            {"NEURON_DOUBLE_COMPILER": "CTR101"}, 1, ["error in compile (CTR101)", "kept: "], marks=pytest.mark.slow
+        ),
     ],
 )
 def test_host_is_tried(tmp_path: Path, variables: dict[str, str], code: int, said: list[str]) -> None:

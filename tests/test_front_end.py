@@ -88,7 +88,10 @@ def on(suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytest
 
 
 @pytest.mark.xla
-@pytest.mark.parametrize(("trouble", "said"), [("", "equal"), ("other-silu", "has *tanh*lacks *logistic")])
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [pytest.param("", "equal", marks=pytest.mark.slow), ("other-silu", "has *tanh*lacks *logistic")],
+)
 def test_record_says_whether_the_compiler_was_given_what_torch_xla_gives(
     on: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, trouble: str, said: str
 ) -> None:

@@ -43,7 +43,7 @@ def test_inductor_is_right(variant: str) -> None:
 
 @pytest.mark.xla
 @pytest.mark.skipif(Xla().missing() is not None, reason="needs the torch-xla environment")
-@pytest.mark.parametrize("functionalization", ["0", "1"])
+@pytest.mark.parametrize("functionalization", [pytest.param("0", marks=pytest.mark.slow), "1"])
 def test_front_end_is_right(functionalization: str, pytester: pytest.Pytester) -> None:
     """In a process of its own: the switch is read when torch-xla is loaded."""
     script = (

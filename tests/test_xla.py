@@ -196,7 +196,10 @@ def test_yolo26n_is_wrong_as_neuron_compiles_it_and_the_record_says_where(case_r
     assert found.published_gate is not None
 
 
-@pytest.mark.parametrize("workaround", ["slice", "tensor_split", "functionalization"])
+@pytest.mark.parametrize(
+    "workaround",
+    ["slice", *(pytest.param(name, marks=pytest.mark.slow) for name in ("tensor_split", "functionalization"))],
+)
 def test_yolo26n_is_right_with_each_workaround(case_runner: CaseRunner, workaround: str) -> None:
     pytest.importorskip("ultralytics")
     found = yolo26n(case_runner, workaround)
@@ -204,7 +207,7 @@ def test_yolo26n_is_right_with_each_workaround(case_runner: CaseRunner, workarou
     assert found.first_bad_layer is None
 
 
-@pytest.mark.parametrize("system", ["toydet98k", "yolo26n"])
+@pytest.mark.parametrize("system", ["toydet98k", pytest.param("yolo26n", marks=pytest.mark.slow)])
 def test_weights_that_detect_lose_detections_as_neuron_compiles_them_and_none_with_a_workaround(
     case_runner: CaseRunner, system: str
 ) -> None:

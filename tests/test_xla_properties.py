@@ -29,6 +29,7 @@ class WithoutTheSplit(Search):
         return [name for name in super().known(program, outcome) if name != "split-with-sizes"]
 
 
+@pytest.mark.slow
 def test_the_split_defect_is_found_within_200_programs_by_one_who_does_not_know_it(
     scratch_runner: ScratchRunner,
 ) -> None:
