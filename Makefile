@@ -8,7 +8,7 @@ PROFILE ?= quick
 # ultralytics asks for the OpenCV that needs the libraries of a screen; the headless one takes its place
 HEADLESS := install -q --no-deps --force-reinstall opencv-python-headless
 
-.PHONY: matrix matrix-xla published survey survey-xla test test-slow test-xla test-xla-slow lint bench-collect power clean
+.PHONY: matrix matrix-xla localize published survey survey-xla test test-slow test-xla test-xla-slow lint bench-collect power clean
 
 matrix: .venv/ready  ## run a profile on this CPU and write matrices/tables (pytest's exit 1: some cells are wrong)
 	.venv/bin/pytest conformance --profile $(PROFILE) -n $(WORKERS) -q --tb=no --no-summary || test $$? -eq 1
@@ -57,6 +57,12 @@ bench-collect: .venv/ready  ## what collecting 20,000 cases costs, side by side 
 
 power: .venv/ready  ## plant faults in healthy models and see which gates notice: matrices/published/power.{md,json}, two hours
 	.venv/bin/python -m benchmarks.power --workers $(WORKERS) --checkpoint matrices/records/power.jsonl
+
+# Two environments, one table: the second command has what the first found in the checkpoint as well.
+LOCALIZE = benchmarks.localize --workers $(WORKERS) --checkpoint matrices/records/localize.jsonl --output matrices
+localize: .venv/ready .venv-xla/ready  ## plant faults, and see who finds what is to blame: matrices/localize.{md,json}, an hour
+	.venv-xla/bin/python -m $(LOCALIZE) --only-real
+	.venv/bin/python -m $(LOCALIZE)
 
 .venv/ready: pyproject.toml $(CPU) $(NEIGHBOURS)
 	$(PYTHON) -m venv .venv
