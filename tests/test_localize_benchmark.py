@@ -1,4 +1,4 @@
-"""The benchmark of `conformance localize`: a wrong answer is counted as one, and a fault is where it is said to be."""
+"""The benchmark of `conformance localize`: a wrong answer counts as one, and a fault is where it is said to be."""
 
 from __future__ import annotations
 

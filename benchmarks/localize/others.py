@@ -24,7 +24,7 @@ from conformance.running.child import Job
 MINIFIER = "torch accuracy minifier"
 NET_MIN = "torch.fx net_min_base"
 _SAME = 1e-5
-LONGEST = 60  # seconds for each fault
+LONGEST = 30  # seconds for each fault
 
 
 def others(fault: Fault, job: Job, operators: Sequence[Operator]) -> Iterator[Said]:

@@ -37,14 +37,14 @@ from conformance.targets.loading import load_target
 
 # The smallest model of every system, at a size that its strides allow.
 MODELS = {
+    "toydet-98k-detect": "64",
+    "fasterrcnn-mobilenet-rpn-head": "64",
+    "fasterrcnn-mobilenet-backbone": "64",
+    "yolov4-tiny-detect": "64",
+    "yolov9t-detect": "64",
     "yolo26n-detect": "64",
     "yolo12n-detect": "64",
     "yolov13n-detect": "64",
-    "yolov9t-detect": "64",
-    "yolov4-tiny-detect": "64",
-    "fasterrcnn-mobilenet-backbone": "64",
-    "fasterrcnn-mobilenet-rpn-head": "64",
-    "toydet-98k-detect": "64",
 }
 REAL = "real"
 _DRAWN = 12  # faults that are drawn for one that shows

@@ -56,16 +56,18 @@ def localize(job: Job, worker: Worker, whole: Outcome, tell: Tell = nobody, bord
 
 def _found(oracle: Oracle, operators: Sequence[Operator], whole: Outcome) -> tuple[Found, Rate | None]:
     """What is to blame and, where it does not fail each time, how often it does."""
-    everything = Span(tuple(range(len(operators))))
+    hint = of_layer(operators, whole.first_bad_layer)
     oracle.calls = CALLS
-    first = oracle.tried(everything)
+    first = oracle.tried(Span(tuple(hint or range(len(operators)))))
+    if hint and first.verdict is not Verdict.WRONG:
+        first = oracle.tried(Span(tuple(range(len(operators)))))
     if first.verdict is not Verdict.WRONG:
         return _elsewhere(oracle, first.outcome)
     how_often = _rate([first.outcome])
     if how_often is not None:
         oracle.calls = calls_for(how_often.low)
     search = Search(operators, oracle.ask, oracle.first_wrong)
-    found = search.run(of_layer(operators, whole.first_bad_layer))
+    found = search.run(hint)
     if how_often is None:
         return found, None
     return replace(found, kind=Kind.INTERMITTENT, note=found.note or f"found as {found.kind.value}"), how_often

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
@@ -105,7 +107,8 @@ def reproduce(answer: Answer, job: Job, worker: Worker, tell: Tell) -> Reproduct
     shown = None
     if runs_alone(target) and target == job.case.column.target:
         tell(f"running the script {RUNS} times")
-        shown = sum(_shows(text, outcome) for _ in range(RUNS))
+        with ThreadPoolExecutor(min(RUNS, os.cpu_count() or 1)) as pool:
+            shown = sum(pool.map(lambda _: _shows(text, outcome), range(RUNS)))
     with_each = _with_workarounds(answer, small_job(job, recipe), worker)
     return Reproduction(answer.places[0], recipe, text, outcome, shown, tried, with_each)
 

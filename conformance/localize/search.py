@@ -13,6 +13,8 @@ from conformance.cases.span import Operator, Span
 LONGEST_SPAN = 8
 # Places of one kind of operator that are each looked at.
 MOST_PLACES = 24
+# Other places of one kind that are looked at before a large program is asked whether anything is left.
+_FEW_PLACES = 3
 # Other places to cut that are tried where nothing could be told.
 _OTHER_CUTS = 4
 
@@ -80,11 +82,10 @@ class Search:
                 return Found(kind, tuple(self.blamed), note=note)
             kind = kind or found.kind
             self.blamed += found.places
-            start = self._left()
-            if start and found.kind is Kind.OPERATOR:
-                alike = self._alike(found.places[0][0], start)
+            alike = self._alike(found.places[0][0]) if found.kind is Kind.OPERATOR else []
+            if len(alike) <= _FEW_PLACES or self._left():
                 self.blamed += [(number,) for number in alike if self._wrong((number,))]
-                start = self._left()
+            start = self._left()
             if start and len(self.blamed) > MOST_PLACES:
                 return Found(kind, tuple(sorted(self.blamed)), note="there are more")
         assert kind is not None
@@ -96,10 +97,11 @@ class Search:
         left = tuple(number for number in range(len(self.operators)) if number not in blamed)
         return left if left and self._wrong(left) else ()
 
-    def _alike(self, number: int, left: Sequence[int]) -> list[int]:
+    def _alike(self, number: int) -> list[int]:
         """Other places of the same kind of operator."""
-        target = self.operators[number].target
-        return [other for other in left if self.operators[other].target == target][:MOST_PLACES]
+        target, blamed = self.operators[number].target, {number for place in self.blamed for number in place}
+        others = (one.number for one in self.operators if one.target == target and one.number not in blamed)
+        return list(others)[:MOST_PLACES]
 
     def _wrong(self, numbers: tuple[int, ...]) -> bool:
         return self.ask(Span(numbers)) is Verdict.WRONG
