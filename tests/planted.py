@@ -111,6 +111,14 @@ def _of_two(mode: Mode, name: str, value: Any) -> Any:
 
 
 OPERATOR = Planted("operator", _tanh)
+
+
+def _large_written(mode: Mode, name: str, value: Any) -> Any:
+    """An activation that is written into its input, in a program of more than fourteen operators."""
+    return value.mul_(0.9) if name == "silu_" and mode.total > 14 else value
+
+
+CONTEXT_WRITTEN = Planted("context-written", _large_written)
 OF_TWO = Planted("of-two", _of_two)
 WRITTEN = Planted("written", _written)
 SPAN = Planted("span", _fused)

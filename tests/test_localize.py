@@ -74,6 +74,7 @@ def test_batch_and_size_from_which_on_it_is_wrong_are_told(localized: Callable[[
         ("WRITTEN", Kind.OPERATOR, [["silu_"]]),
         ("SPAN", Kind.SPAN, [["tanh", "mul"]]),
         ("CONTEXT", Kind.CONTEXT, [["tanh"]]),
+        ("CONTEXT_WRITTEN", Kind.CONTEXT, [["silu_"]]),
         ("DRIFT", Kind.DRIFT, None),
         ("INTERMITTENT", Kind.INTERMITTENT, [["tanh"]]),
     ],

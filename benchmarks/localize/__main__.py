@@ -33,6 +33,9 @@ def main(
         Path | None, typer.Option(help="File that keeps what is done; a later run goes on with it.")
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Folder for localize.md and localize.json.")] = None,
+    render: Annotated[
+        bool, typer.Option("--render", help="Write the table of what the checkpoint has, no more.")
+    ] = False,
     quick: Annotated[bool, typer.Option("--quick", help="One model, a fault of each class.")] = False,
 ) -> None:
     """Plant faults in models that are right, ask `conformance localize` and others what is to blame, and say how
@@ -41,7 +44,7 @@ def main(
     names = models.split(",") if models else list(MODELS)
     counts = dict.fromkeys(COUNTS, 1) if quick else COUNTS
     names = [] if only_real else ["toydet-98k-detect"] if quick else names
-    work = planned(names, [] if quick else real.targets(), seed, counts)
+    work = [] if render else planned(names, [] if quick else real.targets(), seed, counts)
     found = run(work, workers, lines, console)
     mine = {part.key for part in work}
     found += [one for key, some in lines.read().items() if key not in mine for one in some]

@@ -26,7 +26,7 @@ from conformance.checking.check import nobody, prepared
 from conformance.core.errors import UserError
 from conformance.localize.answer import Answer
 from conformance.localize.localize import localize
-from conformance.localize.oracle import verdict
+from conformance.localize.oracle import calls_for, verdict
 from conformance.localize.reproduce import RUNS, minimized, reproduce, small_job
 from conformance.localize.search import Kind, Verdict
 from conformance.running.child import Job
@@ -175,7 +175,8 @@ def _small(answer: Answer, job: Job, worker: Worker) -> str:
         recipe, outcome, _ = minimized(answer, job, worker, nobody)
     except UserError:
         return "not tried"
-    often = [worker.run(replace(small_job(job, recipe), calls=job.calls), worker.variables(job)) for _ in range(RUNS)]
+    calls = calls_for(answer.rate.low) if answer.rate is not None else job.calls
+    often = [worker.run(replace(small_job(job, recipe), calls=calls), worker.variables(job)) for _ in range(RUNS)]
     return "3 of 3" if all(verdict(one, outcome) is Verdict.WRONG for one in often) else "no"
 
 

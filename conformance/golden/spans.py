@@ -87,15 +87,16 @@ class Operators:
         return tuple(leaf.name for leaf in tree_leaves(output.args) if isinstance(leaf, Node))
 
     def cut(self, numbers: Sequence[int], shown: Sequence[int] = ()) -> Cut:
-        """These operators as a module, which gives the values of those that are `shown` as well. Raises UserError for
-        those that there are not."""
+        """These operators as a module, which gives the values of those that are `shown` as well, as they are before
+        others write into them. Raises UserError for those that there are not."""
         if max((*numbers, *shown)) >= len(self):
             raise UserError(f"the model has {len(self)} operators, 0 to {len(self) - 1}")
         nodes = list(self._graph.graph.nodes)
         chosen = {self._nodes[number]: None for number in numbers}
         takes = [node for node in nodes if _taken(node, chosen)]
         gives = [node for node in nodes if self._is_given(node, chosen, shown, node in takes)]
-        graph = _copied(self._graph.graph, chosen, takes, gives)
+        early = {node for node in gives if self._made_by(node) in shown and self._written_by(node, chosen)}
+        graph = _copied(self._graph.graph, chosen, takes, gives, early)
         held = {str(node.target): attribute(self._graph, node.target) for node in graph.find_nodes(op="get_attr")}
         written = [index for index, node in enumerate(takes) if self._written_by(node, chosen)]
         inputs = tuple(
@@ -233,9 +234,15 @@ def _taken(node: Node, chosen: Mapping[Node, None]) -> bool:
     )
 
 
-def _copied(source: Graph, chosen: Mapping[Node, None], takes: Sequence[Node], gives: Sequence[Node]) -> Graph:
-    """A graph of some operators of another."""
-    graph = Graph()
+def _copied(
+    source: Graph,
+    chosen: Mapping[Node, None],
+    takes: Sequence[Node],
+    gives: Sequence[Node],
+    early: Collection[Node],
+) -> Graph:
+    """A graph of some operators of another. Of what it gives `early` are copies, made at once."""
+    graph, copies = Graph(), dict[Node, Node]()
     new = {node: graph.placeholder(node.name) for node in takes}
     for node in source.nodes:
         held = node.op == "get_attr" and any(user in chosen for user in node.users)
@@ -245,7 +252,9 @@ def _copied(source: Graph, chosen: Mapping[Node, None], takes: Sequence[Node], g
             if takes and any(isinstance(leaf, torch.device) for leaf in tree_leaves([node.args, node.kwargs])):
                 made: Any = new[node]
                 made.args, made.target = (new[takes[0]], made.target, *made.args), beside
-    graph.output(tuple(new[node] for node in gives))
+            if node in early:
+                copies[node] = graph.call_function(torch.ops.aten.clone.default, (new[node],))
+    graph.output(tuple(copies.get(node, new[node]) for node in gives))
     return graph
 
 
