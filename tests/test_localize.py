@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import planted
 import pytest
 import torch
+from cells import like
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
@@ -118,6 +119,12 @@ def test_command_goes_on_from_a_record(
     assert f"... {case.id}" not in asked.stdout.splitlines(), "it is not run again"
     assert "OPERATOR" in asked.stdout
     assert "aten.tanh.default (" in asked.stdout
+    wrong = found.run(case)
+    other = like(wrong, target="right", command=wrong.command.replace("OPERATOR", "RIGHT"))
+    RecordWriter(tmp_path / "right.jsonl").write(other.model_copy(update={"id": other.case.id}))
+    nothing = CliRunner().invoke(app, ["localize", other.case.id, "--records", str(tmp_path)])
+    assert nothing.exit_code == 1, nothing.output
+    assert "NOT REPRODUCED" in nothing.stdout
     both = CliRunner().invoke(app, ["localize", case.id, "--records", str(tmp_path), "--batch", "2"])
     assert both.exit_code == 2
     assert "leave the options out" in both.stderr

@@ -18,13 +18,14 @@ def main(asked: Asked, as_json: AsJson = False) -> None:
     say that none is: the fault shows in context alone, adds up from rounding, or comes now and then.
 
     Parts of the model's graph are compiled by themselves, fed with what the reference has there, and judged as any
-    case is. What is known of an operator is said.
+    case is. What is known of an operator is said. Exit code 1 where nothing could be told.
     """
     shown = screen(as_json)
     with asked.opened(shown) as found:
         answer = localize(found.job, found.worker, found.outcome, found.tell)
     if as_json:
         typer.echo(json.dumps(answer.model_dump(mode="json"), indent=1))
-        return
-    for number, line in enumerate(answer.lines()):
-        shown.print(Text(line, "bold red" if number == 0 else ""), soft_wrap=True)
+    else:
+        for number, line in enumerate(answer.lines()):
+            shown.print(Text(line, "bold red" if number == 0 else ""), soft_wrap=True)
+    raise typer.Exit(0 if answer.found else 1)
