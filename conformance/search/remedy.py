@@ -81,13 +81,12 @@ def changes(trials: Trials) -> Iterator[Change]:
 def _fitting(trials: Trials) -> Iterator[str]:
     """The workarounds that change an operator of the program, and those of everything that are for some defect which
     the target is known to have."""
-    column, operators = trials.case.column, trials.operators()
+    column = trials.case.column
     packages = trials.target.packages(column.hardware, column.sdk)
     had = [defect for defect in DEFECTS.values() if defect.affects(packages, column.workarounds, column.hardware)]
     for name, workaround in WORKAROUNDS.items():
-        if operators & set(workaround.changes):
-            yield name
-        if not workaround.changes and any(name in defect.workarounds for defect in had):
+        of_everything = not workaround.changes and any(name in defect.workarounds for defect in had)
+        if of_everything or trials.may_change(workaround):
             yield name
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from conformance.cases.case import Case, Column
 from conformance.cases.outcome import Outcome, Status
 from conformance.checking.case_runner import CaseRunner
 from conformance.checking.check import Tell
-from conformance.core.errors import UserError
+from conformance.core.errors import ModelError, UserError
+from conformance.programs.workarounds import WORKAROUNDS, Workaround, in_program, switch
 from conformance.targets.protocol import Target
 
 _LISTED = 4  # changes that are named while they are tried
@@ -78,10 +80,18 @@ class Trials:
         """Whether the case is right with it."""
         return self.outcome(change).status is Status.PASS
 
-    def operators(self) -> set[str]:
-        """Those of its program, by the name that they have in a graph: `split_with_sizes`."""
-        job = self._runner.job(self.case)
-        found = self._runner.worker.operators(job, self._own)
+    def may_change(self, workaround: Workaround) -> bool:
+        """Whether a workaround changes operators, and the program has any of these, as far as is known."""
+        return bool(workaround.changes) and (not self._operators or bool(self._operators & set(workaround.changes)))
+
+    @cached_property
+    def _operators(self) -> set[str]:
+        """Those of its program, by the name that they have in a graph, `split_with_sizes`; none where there is no
+        graph."""
+        try:
+            found = self._runner.worker.operators(self._runner.job(self.case), self._own)
+        except (UserError, ModelError):
+            return set()
         return {operator.target.split(".")[1] for operator in found if "." in operator.target}
 
 
@@ -96,8 +106,6 @@ def fewest(change: Change, trials: Trials) -> Change:
 
 def snippet(target: Target, column: Column, dtype: str, change: Change) -> str:
     """Lines that do without the suite what a change does."""
-    from conformance.programs.workarounds import WORKAROUNDS, in_program, switch
-
     rewrites = in_program(change.workarounds)
     lines = [f"# {switch(name)}" for name in change.workarounds if not WORKAROUNDS[name].in_program]
     if rewrites:
