@@ -36,6 +36,19 @@ class Net(nn.Module):
         return {"map": c.flip(3), "scores": self.head(c.mean((2, 3)))}
 
 
+class Mirrored(nn.Module):
+    """Two wrong signs make a right one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 4, 3, bias=False)
+        self.second = nn.Conv2d(4, 4, 3, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.second(self.first(x)).mean((2, 3))
+        return found
+
+
 Fault = Callable[["Mode", str, Any], Any]
 
 
@@ -118,6 +131,12 @@ def _large_written(mode: Mode, name: str, value: Any) -> Any:
     return value.mul_(0.9) if name == "silu_" and mode.total > 14 else value
 
 
+def _negative(mode: Mode, name: str, value: Any) -> Any:
+    """A convolution with the wrong sign, in a program of several operators."""
+    return -value if name == "convolution" and mode.total > 2 else value
+
+
+NEGATIVE = Planted("negative", _negative)
 CONTEXT_WRITTEN = Planted("context-written", _large_written)
 OF_TWO = Planted("of-two", _of_two)
 WRITTEN = Planted("written", _written)

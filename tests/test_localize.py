@@ -33,19 +33,19 @@ HERE = str(Path(__file__).parent)
 
 
 @pytest.fixture
-def runner(planted_worker: Worker) -> Callable[[str], CaseRunner]:
+def runner(planted_worker: Worker) -> Callable[..., CaseRunner]:
     """What runs the network on a target."""
 
-    def of(target: str) -> CaseRunner:
+    def of(target: str, model: str = "Net") -> CaseRunner:
         chosen = Chosen(named=True, resolutions=["16"])
-        request = ModelRequest(find_model("planted:Net"), (f"planted:{target}",), chosen)
+        request = ModelRequest(find_model(f"planted:{model}"), (f"planted:{target}",), chosen)
         return CaseRunner(prepared(request, planted_worker), planted_worker, None)
 
     return of
 
 
 @pytest.fixture
-def localized(runner: Callable[[str], CaseRunner]) -> Callable[[str], Answer]:
+def localized(runner: Callable[..., CaseRunner]) -> Callable[[str], Answer]:
     """What is to blame on a target."""
 
     def of(target: str) -> Answer:
@@ -93,14 +93,25 @@ def test_planted_fault_is_found(
     assert len(answer.evidence) <= answer.compiles
 
 
-def test_case_that_is_right_is_refused(runner: Callable[[str], CaseRunner]) -> None:
+def test_case_that_is_right_is_refused(runner: Callable[..., CaseRunner]) -> None:
     found = runner("RIGHT")
     (case,) = found.selection.models
     with pytest.raises(UserError, match="has not failed"):
         localize(found.job(case), found.worker, found.run(case))
 
 
-def test_what_is_right_now_is_not_reproduced(runner: Callable[[str], CaseRunner]) -> None:
+def test_layer_that_is_wrong_within_a_model_that_gives_what_it_should(runner: Callable[..., CaseRunner]) -> None:
+    found = runner("NEGATIVE", "Mirrored")
+    (case,) = found.selection.models
+    record = found.run(case)
+    assert (record.outputs_bad, record.first_bad_layer) == (False, "first")
+    answer = localize(found.job(case), found.worker, record)
+    assert (answer.kind, blamed(answer)) == (Kind.CONTEXT, [["conv2d"]])
+    assert answer.places[0][0].module == "first"
+    assert "what the model gives is right" in answer.note
+
+
+def test_what_is_right_now_is_not_reproduced(runner: Callable[..., CaseRunner]) -> None:
     """As it is with what failed once, on another day."""
     wrong, right = runner("OPERATOR"), runner("RIGHT")
     answer = localize(right.job(right.selection.models[0]), right.worker, wrong.run(wrong.selection.models[0]))
@@ -108,7 +119,7 @@ def test_what_is_right_now_is_not_reproduced(runner: Callable[[str], CaseRunner]
 
 
 def test_command_goes_on_from_a_record(
-    runner: Callable[[str], CaseRunner], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    runner: Callable[..., CaseRunner], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = runner("OPERATOR")
     (case,) = found.selection.models
@@ -198,7 +209,7 @@ def test_what_is_no_span_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("target", ["WRITTEN", "DRIFT"])
-def test_error_is_shared_out_among_the_layers(runner: Callable[[str], CaseRunner], target: str) -> None:
+def test_error_is_shared_out_among_the_layers(runner: Callable[..., CaseRunner], target: str) -> None:
     found = runner(target)
     (case,) = found.selection.models
     made = budget(found.job(case), found.worker, found.run(case), True, lambda text: None)
@@ -218,7 +229,7 @@ def test_error_is_shared_out_among_the_layers(runner: Callable[[str], CaseRunner
     ElementTree.fromstring(svg(made))
 
 
-def test_error_of_what_has_none_cannot_be_shared_out(runner: Callable[[str], CaseRunner]) -> None:
+def test_error_of_what_has_none_cannot_be_shared_out(runner: Callable[..., CaseRunner]) -> None:
     found = runner("RIGHT")
     (case,) = found.selection.models
     without = found.run(case).model_copy(update={"layers": []})

@@ -62,7 +62,8 @@ def _found(oracle: Oracle, operators: Sequence[Operator], whole: Outcome) -> tup
     if hint and first.verdict is not Verdict.WRONG:
         first = oracle.tried(Span(tuple(range(len(operators)))))
     if first.verdict is not Verdict.WRONG:
-        return _elsewhere(oracle, first.outcome)
+        inside = _inside(oracle, operators, hint)
+        return _elsewhere(oracle, first.outcome) if inside is None else (inside, None)
     how_often = _rate([first.outcome])
     if how_often is not None:
         oracle.calls = calls_for(how_often.low)
@@ -71,6 +72,16 @@ def _found(oracle: Oracle, operators: Sequence[Operator], whole: Outcome) -> tup
     if how_often is None:
         return found, None
     return replace(found, kind=Kind.INTERMITTENT, note=found.note or f"found as {found.kind.value}"), how_often
+
+
+def _inside(oracle: Oracle, operators: Sequence[Operator], layer: Sequence[int]) -> Found | None:
+    """Of a model that gives what it should: the operator of a layer whose value is the first that is wrong within."""
+    span = Span(tuple(range(len(operators))), shown=tuple(layer))
+    if not layer or oracle.whole.outputs_bad or oracle.ask(span) is not Verdict.WRONG:
+        return None
+    first = oracle.first_wrong(span)
+    note = "what the model gives is right: it shows in the values of its layers alone"
+    return Found(Kind.CONTEXT, () if first is None else ((first,),), note=note)
 
 
 def _elsewhere(oracle: Oracle, as_graph: Outcome) -> tuple[Found, Rate | None]:
