@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor, nn
 
+from benchmarks.localize import run
 from benchmarks.localize.draw import COUNTS, draw
 from benchmarks.localize.plant import Fault, Faulty, Kernel
 from benchmarks.localize.report import markdown
-from benchmarks.localize.run import Lines, Work, perform, planned
+from benchmarks.localize.run import Done, Lines, Work, perform, planned
 from benchmarks.localize.score import OURS, Said, Scored, scored
 from conformance.cases.span import Operator
 
@@ -101,8 +104,20 @@ def test_faults_are_drawn_by_a_seed_and_know_who_is_to_blame() -> None:
         first, again = (next(draw(of_class, operators, "0/net")) for _ in range(2))
         assert first == again
         assert bool(first.truth(operators)) == (of_class != "drift")
+        every = list(draw(of_class, operators, "0/net"))
+        assert len(set(every)) == len(every), "it ends, though there are few"
     fault = Fault(of_class="operator", kernel=Kernel(target="aten.op1.default", shape=(2, 4)))
     assert fault.truth(operators) == [(1,), (4,)]
+
+
+def test_run_goes_on_but_not_with_what_other_code_has_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = Lines(tmp_path / "lines.jsonl")
+    done = Done(scored=[ours(True)], hidden=2)
+    lines.write("net operator 1 0", done)
+    assert lines.read() == {"net operator 1 0": done}
+    monkeypatch.setattr(run, "code", lambda: "another")
+    assert lines.read() == {}
+    assert "no layer of the model (2) are drawn anew" in markdown(done.scored, "", done.hidden)
 
 
 @pytest.mark.slow
@@ -110,6 +125,6 @@ def test_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     (work,) = (part for part in planned(["toydet-98k-detect"], [], 0, {"operator": 1}))
     assert work == Work("toydet-98k-detect", "operator", 1, 0)
     found = perform(work)
-    assert found[0].right
-    assert len({one.said.by for one in found}) == 4
+    assert found.scored[0].right
+    assert len({one.said.by for one in found.scored}) == 4
     assert Lines(None).read() == {}

@@ -45,13 +45,14 @@ def main(
     counts = dict.fromkeys(COUNTS, 1) if quick else COUNTS
     names = [] if only_real else ["toydet-98k-detect"] if quick else names
     work = [] if render else planned(names, [] if quick else real.targets(), seed, counts)
-    found = run(work, workers, lines, console)
+    done = run(work, workers, lines, console)
     mine = {part.key for part in work}
-    found += [one for key, some in lines.read().items() if key not in mine for one in some]
+    done += [other for key, other in lines.read().items() if key not in mine]
+    found = [one for part in done for one in part.scored]
     found.sort(key=lambda one: one.of_class == REAL)
     packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES if installed_version(name))
     about = f"{date.today():%Y-%m-%d}, {platform.machine()}, {packages}."
-    text = markdown(found, about)
+    text = markdown(found, about, sum(part.hidden for part in done))
     if output is None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
     else:

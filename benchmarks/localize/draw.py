@@ -11,14 +11,15 @@ from conformance.cases.span import Operator
 
 # Of each class, for each model.
 COUNTS = {"operator": 9, "span": 6, "context": 4, "drift": 3, "intermittent": 4}
+_MOST = 1000  # draws: a small model has few faults, and all of them are drawn long before
 _DRIFTS = ((), ("conv", "linear", "matmul", "addmm"), ("mul", "add", "silu", "relu", "sigmoid", "softmax"))
 
 
 def draw(of_class: str, operators: Sequence[Operator], seed: str) -> Iterator[Fault]:
-    """One fault after the other, each another: the first that shows is taken."""
+    """One fault after the other, each another, until there are no more."""
     random = Random(f"{seed}/{of_class}")
     seen: set[Fault] = set()
-    while True:
+    for _ in range(_MOST):
         fault = _DRAWS[of_class](operators, random)
         if fault not in seen:
             seen.add(fault)

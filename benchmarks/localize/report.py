@@ -13,18 +13,18 @@ from benchmarks.localize.score import OURS, Scored
 RIGHT, INNOCENT, MORE, PLANTED = 0.95, 0.01, 4, 200
 
 
-def markdown(found: Sequence[Scored], about: str) -> str:
-    """All of it."""
-    return "\n".join([*_head(found, about), *_goals(found), *_table(found), *_wrong(found), ""])
+def markdown(found: Sequence[Scored], about: str, hidden: int = 0) -> str:
+    """All of it; `hidden` faults were drawn that do not show."""
+    return "\n".join([*_head(found, about, hidden), *_goals(found), *_table(found), *_wrong(found), ""])
 
 
 _WHAT = """\
 A target computes eagerly but for a planted fault: a kernel (an operator with the shape of what it gives) that is
 wrong; that is wrong right behind another (span); only in programs that are long or begin with the images (context);
 at every third, fifth or seventh call (intermittent); or every operator by 1.5e-7 to 3e-7 (drift). Kernels and what is
-wrong of them are drawn by a seed; those that do not show in the model's output are drawn anew. Real defects are the
-minimal cases of the catalogue between other operators, on the compilers that have them. Right is the class with an
-operator or span that is to blame, and none that is not."""
+wrong of them are drawn by a seed; those that show in no output and no layer of the model ({}) are drawn anew. Real
+defects are the minimal cases of the catalogue between other operators, on the compilers that have them. Right is the
+class with an operator or span that is to blame, and none that is not."""
 _SCRIPTS = """\
 A planted target cannot be called by a script: of such a fault the smallest program is run three times more, in two
 of each model and class. Of a real defect the script is run. Where other values of the same kind are right there is
@@ -34,13 +34,13 @@ The others are asked about the first fault of each model and class, on the same 
 that an output is wrong from a relative L2 error of 1e-5 on; each has {} s a fault. They know no classes: the
 operators that are left are their answer, of a context it is enough that these have it among them, and of drift none
 should be. `torch._inductor.compiler_bisector` names passes of inductor, no operators, and no known defect of inductor
-occurs with this version; Polygraphy's `debug reduce` takes ONNX files and a command that judges them, for which a
-target that is planted in torch's graph has none. Neither was run."""
+occurs with this version. Polygraphy's `debug reduce` would need each fault planted once more, in an ONNX file and in
+what runs it. Neither was run."""
 
 
-def _head(found: Sequence[Scored], about: str) -> Iterator[str]:
+def _head(found: Sequence[Scored], about: str, hidden: int) -> Iterator[str]:
     models = sorted({one.model for one in found if one.of_class != REAL})
-    yield from ("# How good `conformance localize` is", "", _WHAT, "")
+    yield from ("# How good `conformance localize` is", "", _WHAT.format(hidden), "")
     yield f"{about} Models: {', '.join(models)}. `make localize` makes this page again."
     yield ""
 

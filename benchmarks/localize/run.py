@@ -8,11 +8,13 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
 
+from pydantic import BaseModel
 from rich.console import Console
 
 from benchmarks.localize import real
@@ -24,6 +26,7 @@ from conformance.cases.outcome import Outcome
 from conformance.checking.case_runner import CaseRunner
 from conformance.checking.check import nobody, prepared
 from conformance.core.errors import UserError
+from conformance.core.store import digest
 from conformance.localize.answer import Answer
 from conformance.localize.localize import localize
 from conformance.localize.oracle import calls_for, verdict
@@ -47,6 +50,7 @@ MODELS = {
     "yolov13n-detect": "64",
 }
 REAL = "real"
+_ROOT = Path(__file__).parents[2]
 _DRAWN = 12  # faults that are drawn for one that shows
 _SMALL = 2  # of each class and model whose smallest program is made as well
 _COMPARED = 1  # of each class and model that others are asked about, too
@@ -68,26 +72,40 @@ class Work:
         return f"{self.model} {self.of_class} {self.count} {self.seed}"
 
 
+class Done(BaseModel):
+    """What came of the faults of a class in a model, and how many were drawn for it that do not show."""
+
+    scored: list[Scored]
+    hidden: int = 0
+
+
 class Lines:
-    """A file of JSON lines: what was done, so that a run that was ended goes on."""
+    """A file of JSON lines: what was done, so that a run that was ended goes on. Of other code nothing is taken."""
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
 
-    def read(self) -> dict[str, list[Scored]]:
+    def read(self) -> dict[str, Done]:
         """By the keys of the work."""
         if self.path is None or not self.path.is_file():
             return {}
         lines = map(json.loads, self.path.read_text(encoding="utf-8").splitlines())
-        return {line["key"]: [Scored.model_validate(one) for one in line["scored"]] for line in lines}
+        return {line["key"]: Done.model_validate(line["done"]) for line in lines if line.get("code") == code()}
 
-    def write(self, key: str, found: Sequence[Scored]) -> None:
+    def write(self, key: str, done: Done) -> None:
         """Append one."""
         if self.path is None:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"key": key, "scored": [one.model_dump() for one in found]}) + "\n")
+            file.write(json.dumps({"key": key, "code": code(), "done": done.model_dump()}) + "\n")
+
+
+@cache
+def code() -> str:
+    """The digest of all code that an answer comes from."""
+    files = sorted([*_ROOT.glob("conformance/**/*.py"), *_ROOT.glob("benchmarks/localize/*.py")])
+    return digest({str(file.relative_to(_ROOT)): file.read_text(encoding="utf-8") for file in files})
 
 
 def planned(models: Sequence[str], targets: Sequence[str], seed: int, counts: dict[str, int] = COUNTS) -> list[Work]:
@@ -96,20 +114,19 @@ def planned(models: Sequence[str], targets: Sequence[str], seed: int, counts: di
     return planted + [Work(target, REAL, 0, 0) for target in targets]
 
 
-def run(work: Sequence[Work], workers: int, lines: Lines, console: Console) -> list[Scored]:
+def run(work: Sequence[Work], workers: int, lines: Lines, console: Console) -> list[Done]:
     """All of it; a line about each part."""
     os.environ["OMP_NUM_THREADS"] = "1"
-    root = str(Path(__file__).parents[2])
-    os.environ["PYTHONPATH"] = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     done, start = lines.read(), perf_counter()
-    found = [one for part in work if part.key in done for one in done[part.key]]
+    found = [done[part.key] for part in work if part.key in done]
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         tasks = {pool.submit(perform, part): part for part in work if part.key not in done}
         for number, task in enumerate(as_completed(tasks), 1):
             part, some = tasks[task], task.result()
             lines.write(part.key, some)
-            found += some
-            ours = [one for one in some if one.said.by == OURS]
+            found.append(some)
+            ours = [one for one in some.scored if one.said.by == OURS]
             said = f"{sum(one.right for one in ours)} of {len(ours)} right"
             console.print(
                 f"{number}/{len(tasks)} {perf_counter() - start:.0f} s  {part.key}: {said}", highlight=False
@@ -117,13 +134,20 @@ def run(work: Sequence[Work], workers: int, lines: Lines, console: Console) -> l
     return found
 
 
-def perform(work: Work) -> list[Scored]:
+def perform(work: Work) -> Done:
     """What came of the faults of a class in a model."""
     with closing(Worker(1, _TIMEOUT)) as worker:
-        return list(_real(work, worker) if work.of_class == REAL else _looked_for(work, worker))
+        if work.of_class == REAL:
+            return Done(scored=list(_real(work, worker)))
+        done = Done(scored=[])
+        for some in _looked_for(work, worker):
+            done.scored += some
+            done.hidden += not some
+        return done
 
 
-def _looked_for(work: Work, worker: Worker) -> Iterator[Scored]:
+def _looked_for(work: Work, worker: Worker) -> Iterator[list[Scored]]:
+    """The answers about one fault after the other; none where it does not show."""
     runner = _runner(work.model, Fault(of_class="operator"), worker)
     job = runner.job(runner.selection.models[0])
     operators, shown = worker.operators(job, worker.variables(job)), 0
@@ -135,6 +159,7 @@ def _looked_for(work: Work, worker: Worker) -> Iterator[Scored]:
         job = runner.job(case)
         whole = runner.run(case)
         if not whole.failed:
+            yield []
             continue
         shown += 1
         answer, said = _ours(job, worker, whole)
@@ -143,10 +168,8 @@ def _looked_for(work: Work, worker: Worker) -> Iterator[Scored]:
         one = scored(*about, said)
         if answer is not None and one.right and shown <= _SMALL and work.of_class != "drift":
             one = one.model_copy(update={"script": _small(answer, job, worker)})
-        yield one
-        if shown <= _COMPARED:
-            for other in others(fault, job, operators):
-                yield scored(*about, other)
+        compared = others(fault, job, operators) if shown <= _COMPARED else ()
+        yield [one, *(scored(*about, other) for other in compared)]
 
 
 def _runner(model: str, fault: Fault, worker: Worker) -> CaseRunner:
