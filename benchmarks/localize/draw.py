@@ -10,7 +10,7 @@ from benchmarks.localize.plant import Fault, How, kernel_of, may_be_struck
 from conformance.cases.span import Operator
 
 # Of each class, for each model.
-COUNTS = {"operator": 9, "span": 6, "context": 4, "drift": 3, "intermittent": 4}
+COUNTS = {"operator": 10, "span": 6, "context": 4, "drift": 3, "intermittent": 4}
 _MOST = 1000  # draws: a small model has few faults, and all of them are drawn long before
 _DRIFTS = ((), ("conv", "linear", "matmul", "addmm"), ("mul", "add", "silu", "relu", "sigmoid", "softmax"))
 
