@@ -19,6 +19,7 @@ from torch.utils._pytree import tree_leaves
 from benchmarks.localize.plant import Fault, Faulty
 from benchmarks.localize.score import Said
 from conformance.cases.span import Operator
+from conformance.golden.spans import unlifted
 from conformance.running.child import Job
 
 MINIFIER = "torch accuracy minifier"
@@ -122,11 +123,7 @@ def _net_min(method: str, program: Any, asked: _Asked) -> list[str]:
     def compare(one: Any, other: Any, names: Any) -> tuple[float, bool]:
         return 0.0, same(one, other)
 
-    graph = program.exported.module()
-    for node in reversed(graph.graph.nodes):
-        if node.op == "call_module" or "_assert" in str(node.target):
-            graph.graph.erase_node(node)
-    graph.recompile()
+    graph = unlifted(program.exported)
     plain = GraphModule(graph, _without_codegen(graph))
     settings = _MinimizerSettingBase(traverse_method=method, find_all=False)
     return [node.name for node in Minimizer(plain, tuple(program.inputs), compare, settings).minimize()]

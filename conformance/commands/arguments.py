@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from conformance.cases import options
+from conformance.core.errors import UserError
 from conformance.selection.expand import Chosen
 from conformance.selection.model import BEST
 
@@ -72,6 +73,15 @@ def chosen_of(
         workarounds=options.sets("--workarounds", workarounds),
         weights=options.names("--weights", weights),
     )
+
+
+def require_picture(name: str, path: Path | None) -> None:
+    """Whether a picture can be written to the file of an option, where one is given. Raises UserError."""
+    if path is None:
+        return
+    options.folder(name, path.parent, written=True)
+    if path.suffix not in (".svg", ".html"):
+        raise UserError(f"{name} {path} is no picture that can be written: give a .svg or .html file")
 
 
 def screen(as_json: bool) -> Console:

@@ -7,10 +7,8 @@ from typing import Annotated
 
 import typer
 
-from conformance.cases import options
-from conformance.commands.arguments import AsJson, screen
+from conformance.commands.arguments import AsJson, require_picture, screen
 from conformance.commands.one_case import Asked, of_one_case
-from conformance.core.errors import UserError
 from conformance.localize.budget import budget
 from conformance.localize.picture import html, svg, table
 
@@ -24,10 +22,7 @@ def main(
 ) -> None:
     """Say which layers the error of a model's output comes from: the reference's values are put in behind each layer,
     and what is left of the error comes from what follows. For a case that is wrong, right, or cannot be judged."""
-    if output is not None:
-        options.folder("--output", output.parent, written=True)
-        if output.suffix not in (".svg", ".html"):
-            raise UserError(f"--output {output} is no picture that can be written: give a .svg or .html file")
+    require_picture("--output", output)
     shown = screen(as_json)
     with asked.opened(shown) as found:
         made = budget(found.job, found.worker, found.outcome, alone, found.tell)

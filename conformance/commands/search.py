@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from conformance.cases import options
-from conformance.commands.arguments import AsJson, screen
+from conformance.commands.arguments import AsJson, require_picture, screen
 from conformance.commands.exits import ExitingGroup
-from conformance.commands.one_case import Asked, Opened, of_one_case
+from conformance.commands.one_case import Asked, of_one_case
 from conformance.core.errors import UserError
 from conformance.search import maps, sweep
 from conformance.search.passes import Blamed, blamed_pass
 from conformance.search.remedy import Remedies, remedies
 from conformance.search.trials import Trials
 
+T = TypeVar("T", Remedies, Blamed)
 _BATCHES = (1, 2, 3, 4, 8)
 
 app = typer.Typer(
@@ -40,10 +41,7 @@ def sweep_command(
 ) -> None:
     """Draw where a model is right over batch, resolution, dtype, settings: several of each may be given. Each batch
     is tried at the smallest size and each size at the smallest batch; what lies between only where it can differ."""
-    if output is not None:
-        options.folder("--output", output.parent, written=True)
-        if output.suffix not in (".svg", ".html"):
-            raise UserError(f"--output {output} is no picture that can be written: give a .svg or .html file")
+    require_picture("--output", output)
     shown = screen(as_json)
     with asked.around(shown, _BATCHES) as (runner, tell):
         found = sweep.maps(runner.selection.models)
@@ -70,14 +68,7 @@ def sweep_command(
 def remedy_command(asked: Asked, as_json: AsJson = False) -> None:
     """Find the smallest set of workarounds, environment switches and settings of the target with which a case that is
     not right is, and what it costs in time. Exit code 1 where there is none."""
-    shown = screen(as_json)
-    with asked.opened(shown) as found:
-        answer = remedies(_trials(found))
-    if as_json:
-        typer.echo(answer.model_dump_json(indent=1))
-    else:
-        _print_remedies(answer, shown)
-    raise typer.Exit(0 if answer.remedies else 1)
+    _answer(asked, as_json, remedies, _print_remedies)
 
 
 @app.command("pass")
@@ -85,18 +76,19 @@ def remedy_command(asked: Asked, as_json: AsJson = False) -> None:
 def pass_command(asked: Asked, as_json: AsJson = False) -> None:
     """Find the pass of the target's compiler without which a case that is not right is: of ONNX Runtime's optimisers,
     inductor's passes, fusion and lowerings, XLA's HLO passes. Exit code 1 where none is to blame."""
+    _answer(asked, as_json, blamed_pass, _print_pass)
+
+
+def _answer(asked: Asked, as_json: bool, find: Callable[[Trials], T], show: Callable[[T, Console], None]) -> None:
+    """What is found of a case is shown, and the exit code says whether there is any."""
     shown = screen(as_json)
-    with asked.opened(shown) as found:
-        answer = blamed_pass(_trials(found))
+    with asked.opened(shown) as one:
+        answer = find(Trials(one.job.case, one.outcome, one.runner, one.tell))
     if as_json:
         typer.echo(answer.model_dump_json(indent=1))
     else:
-        _print_pass(answer, shown)
-    raise typer.Exit(0 if answer.passes else 1)
-
-
-def _trials(found: Opened) -> Trials:
-    return Trials(found.job.case, found.outcome, found.runner, found.tell)
+        show(answer, shown)
+    raise typer.Exit(0 if answer.found else 1)
 
 
 def _print_remedies(found: Remedies, shown: Console) -> None:

@@ -64,7 +64,7 @@ class Operators:
         images: Sequence[tuple[Tensor, ...]],
         dtype: torch.dtype,
     ) -> None:
-        self._graph = _unlifted(exported)
+        self._graph = unlifted(exported)
         self._paths = paths
         self._nodes = [node for node in self._graph.graph.nodes if _computes(node)]
         self._numbers = {node: number for number, node in enumerate(self._nodes)}
@@ -197,7 +197,7 @@ class _Values(Interpreter):
         return cast(value, self._dtype).clone(memory_format=torch.contiguous_format)
 
 
-def _unlifted(exported: ExportedProgram) -> GraphModule:
+def unlifted(exported: ExportedProgram) -> GraphModule:
     """The program as a graph of operators, without what torch asserts of it."""
     module = exported.module()
     for node in reversed(module.graph.nodes):

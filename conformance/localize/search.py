@@ -91,16 +91,21 @@ class Search:
         assert kind is not None
         return Found(kind, tuple(sorted(self.blamed)))
 
+    @property
+    def _accused(self) -> set[int]:
+        """The operators of all places that are blamed so far."""
+        return {number for place in self.blamed for number in place}
+
     def _left(self) -> tuple[int, ...]:
         """The operators without those that are blamed, where they are wrong still."""
-        blamed = {number for place in self.blamed for number in place}
-        left = tuple(number for number in range(len(self.operators)) if number not in blamed)
+        accused = self._accused
+        left = tuple(number for number in range(len(self.operators)) if number not in accused)
         return left if left and self._wrong(left) else ()
 
     def _alike(self, number: int) -> list[int]:
         """Other places of the same kind of operator."""
-        target, blamed = self.operators[number].target, {number for place in self.blamed for number in place}
-        others = (one.number for one in self.operators if one.target == target and one.number not in blamed)
+        target, accused = self.operators[number].target, self._accused
+        others = (one.number for one in self.operators if one.target == target and one.number not in accused)
         return list(others)[:MOST_PLACES]
 
     def _wrong(self, numbers: tuple[int, ...]) -> bool:

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from conformance.cases.outcome import Status
 from conformance.core.errors import UserError
 from conformance.search.trials import Change, Trials, fewest, snippet
-from conformance.targets.passes import LIST, without
+from conformance.targets.passes import LIST, left_out, without
 
 
 class Blamed(BaseModel):
@@ -20,6 +20,11 @@ class Blamed(BaseModel):
     of: tuple[str, ...]
     tried: dict[str, str]
     snippet: str
+
+    @property
+    def found(self) -> bool:
+        """Whether any is to blame."""
+        return bool(self.passes)
 
 
 def blamed_pass(trials: Trials) -> Blamed:
@@ -33,19 +38,19 @@ def blamed_pass(trials: Trials) -> Blamed:
     left, spare = target.passes_left(), list[str]()
     passes = listed.passes or left
     found = _cure(passes, trials, spare)
-    if not found and len(spare) > 1 and trials.cures(_left_out(spare)):
+    if not found and len(spare) > 1 and trials.cures(_leaving_out(spare)):
         found = spare
-    change = fewest(_left_out(found), trials) if found else Change()
+    change = fewest(_leaving_out(found), trials) if found else Change()
     return Blamed(
         case=case.id,
-        passes=tuple(name for name in found if set(without([name])) <= set(change.settings)),
+        passes=tuple(left_out(change.settings)),
         of=tuple(passes),
         tried={str(change): outcome.summary for change, outcome in trials.tried.items()},
         snippet=snippet(target, case.column, case.subject.dtype, change) if found else "",
     )
 
 
-def _left_out(passes: Sequence[str]) -> Change:
+def _leaving_out(passes: Sequence[str]) -> Change:
     return Change(without(passes))
 
 
@@ -54,7 +59,7 @@ def _cure(passes: Sequence[str], trials: Trials, spare: list[str]) -> list[str]:
     passes that are needed it fails in another way, which says nothing: their halves are asked then."""
     if not passes:
         return []
-    outcome, whole = trials.outcome(_left_out(passes)), trials.whole
+    outcome, whole = trials.outcome(_leaving_out(passes)), trials.whole
     if (outcome.status, outcome.stage, outcome.signature) == (whole.status, whole.stage, whole.signature):
         spare += passes
         return []

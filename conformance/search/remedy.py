@@ -37,6 +37,11 @@ class Remedies(BaseModel):
     remedies: tuple[Remedy, ...]
     tried: dict[str, str]
 
+    @property
+    def found(self) -> bool:
+        """Whether there is any."""
+        return bool(self.remedies)
+
 
 def remedies(trials: Trials) -> Remedies:
     """Try each workaround that changes something of the program and each setting of the target, then several of them
