@@ -118,6 +118,7 @@ def ends(text: str, status: Status, signature: str | None = None) -> bool:
 def test_run_of_a_script_has_to_end_as_the_program_did() -> None:
     wrong = "import sys; print('expected 1'); sys.exit(1)"
     assert ends(wrong, Status.WRONG)
+    assert ends(wrong, Status.MISMATCH)
     assert not ends("raise ImportError", Status.WRONG), "it ends with 1 as well"
     assert not ends(wrong.replace("exit(1)", "exit(0)"), Status.WRONG)
     refused = "raise RuntimeError('[NCC_EVRF029] sort is not supported')"
@@ -162,6 +163,16 @@ def test_issue_and_bundle_have_what_is_needed(tmp_path: Path, monkeypatch: pytes
     inputs, expected, got = (load(files[f"{name}.safetensors"])["0"] for name in ("inputs", "expected", "got"))
     torch.testing.assert_close(expected, inputs.double().tanh())
     torch.testing.assert_close(got, (1.01 * inputs.tanh()))
+
+
+@pytest.mark.parametrize("defect", ["openvino-constant-dividend", "openvino-unsqueeze-gather"])
+def test_script_shows_what_it_is_made_of(defect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values that are right at the first call, or that have another shape alone, would show nothing in a script."""
+    monkeypatch.setenv("PYTHONPATH", HERE)
+    asked = ["reproduce", f"planted:minimal('{defect}')", "--target", "openvino", "--records", str(tmp_path)]
+    done = CliRunner().invoke(app, [*asked, "--output", str(tmp_path / "script.py")])
+    assert done.exit_code == 0, done.output
+    assert f"{RUNS} of {RUNS} runs show it" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,27 @@ def breaking_inputs():
     return Net(), inputs
 """
 
+SLOPES = """
+import os
+from types import SimpleNamespace
+
+from torch import nn
+
+
+class Told(nn.Module):
+    def __init__(self, settings):
+        super().__init__()
+        self.settings = settings
+
+    def forward(self, x):
+        return x * self.settings.factor[0]
+
+
+def build(told=None):
+    told = told or os.environ["SLOPE"]
+    return nn.Sequential(nn.Conv2d(3, 8, 3), MADE)
+"""
+
 
 @pytest.fixture(autouse=True)
 def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -344,6 +365,21 @@ def test_key_names_the_code_as_well(tmp_path: Path) -> None:
     sys.modules.pop("mine")
     (tmp_path / "mine.py").write_text(FILE.replace("y + shift", "y - shift"))
     assert system("mine:Net", depth=1).build("", FORWARD).key != before
+
+
+@pytest.mark.parametrize("told", ["nn.LeakyReLU(float(told))", "Told(SimpleNamespace(factor=[float(told)]))"])
+def test_key_names_what_the_parts_are_told(told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two models with the same code and weights, neither is judged by the reference of the other: a file or the
+    environment says how steep a slope is, or an argument."""
+    (tmp_path / "slopes.py").write_text(SLOPES.replace("MADE", told))
+    monkeypatch.setenv("SLOPE", "0.1")
+    keys = [system(source).build("", FORWARD).key for source in ("slopes:build", "slopes:build(0.2)")]
+    assert judged("slopes:build").status is Status.PASS
+    monkeypatch.setenv("SLOPE", "0.3")
+    keys.append(system("slopes:build", depth=1).build("", FORWARD).key)
+    assert len(set(keys)) == 3
+    assert judged("slopes:build", depth=1).status is Status.PASS
+    assert system("slopes:build", depth=2).build("", FORWARD).key == keys[-1]
 
 
 @pytest.mark.parametrize(

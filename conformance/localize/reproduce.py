@@ -73,6 +73,7 @@ def minimized(answer: Answer, job: Job, worker: Worker, tell: Tell) -> tuple[Rec
     def fails(candidate: Recipe) -> bool:
         outcome = worker.run(replace(small_job(job, candidate), calls=at_span.calls), variables)
         same = verdict(outcome, wanted) is Verdict.WRONG and _images(outcome) == _images(wanted)
+        same = same and (answer.kind is Kind.INTERMITTENT or _first_call(outcome) == _first_call(wanted))
         if same:
             found[candidate.model_dump_json()] = outcome
             tell(f"{candidate.size[0]} operators, {candidate.size[1]} values: fails the same way")
@@ -103,7 +104,7 @@ def reproduce(answer: Answer, job: Job, worker: Worker, tell: Tell) -> Reproduct
     target = _STANDS_FOR.get(job.case.column.target, job.case.column.target)
     title, frozen = _title(answer, job.case, outcome), FROZEN_FALLBACK.id in outcome.defects
     dtype = job.case.subject.dtype
-    text = script(recipe, target, dtype, title, _allowed(outcome, dtype), frozen and target == "xla")
+    text = script(recipe, target, dtype, title, _allowed(outcome, dtype), frozen and target == "xla", worker.threads)
     shown = None
     if runs_alone(target) and target == job.case.column.target:
         tell(f"running the script {RUNS} times")
@@ -154,9 +155,17 @@ def _images(outcome: Outcome) -> str | tuple[int, ...]:
     return "all but the first" if bad == tuple(range(1, count)) else bad
 
 
+def _first_call(outcome: Outcome) -> int | None:
+    """The first call that is not right: a program that is right with the first images is no smaller one."""
+    return next(
+        (check.call for check in outcome.checks if check.call and check.decided and check.status is not Status.PASS),
+        None,
+    )
+
+
 def _shows(text: str, outcome: Outcome) -> bool:
-    """Whether a run of the script, in a process of its own, ends as the program did: with other numbers than are
-    expected, or with the same signature."""
+    """Whether a run of the script, in a process of its own, ends as the program did: with other numbers or
+    shapes than are expected, or with the same signature."""
     with tempfile.TemporaryDirectory(prefix="conformance-") as folder:
         path = Path(folder) / "reproduce.py"
         path.write_text(text, encoding="utf-8")
@@ -166,7 +175,7 @@ def _shows(text: str, outcome: Outcome) -> bool:
             )
         except subprocess.TimeoutExpired:
             return outcome.status is Status.TIMEOUT
-    if outcome.status in NUMBERS:
+    if outcome.status in (*NUMBERS, Status.MISMATCH):
         return done.returncode == 1 and "expected" in done.stdout
     if outcome.status is Status.CRASH:
         return exit_cause(done.returncode) == outcome.signature

@@ -34,7 +34,8 @@ _GOT: dict[str, tuple[str, ...]] = {
     ),
     "openvino": (
         "converted = openvino.convert_model(torch.export.export(model, inputs))",
-        'compiled = openvino.compile_model(converted, "CPU", {"INFERENCE_PRECISION_HINT": "{precision}"})',
+        'settings = {"INFERENCE_PRECISION_HINT": "{precision}", "INFERENCE_NUM_THREADS": {threads}}',
+        'compiled = openvino.compile_model(converted, "CPU", settings)',
         "got = [torch.from_numpy(y) for y in compiled([x.numpy() for x in inputs]).values()]",
     ),
     "onnxruntime": tuple(line.replace("{dynamo}", "True") for line in _ONNX),
@@ -56,9 +57,12 @@ def runs_alone(target: str) -> bool:
     return target in _GOT
 
 
-def script(recipe: Recipe, target: str, dtype: str, title: str, allowed: float, frozen: bool = False) -> str:
+def script(
+    recipe: Recipe, target: str, dtype: str, title: str, allowed: float, frozen: bool = False, threads: int = 1
+) -> str:
     """The script for a target and a dtype: wrong is what is further than `allowed` from what the CPU gives, in the L2
-    norm. `frozen` is of a fault that is seen by what is left to the CPU while the model is traced."""
+    norm, or of another shape. `frozen` is of a fault that is seen by what is left to the CPU while the model is
+    traced."""
     stored = stored_dtype(dtype)
     package = _PACKAGES.get(target.removesuffix("-torchscript"))
     precision = {"bfloat16": "bf16", "float16": "f16"}.get(stored, "f32")
@@ -76,12 +80,16 @@ def script(recipe: Recipe, target: str, dtype: str, title: str, allowed: float, 
         *_inputs(recipe, stored, "inputs", 0),
         *(_inputs(recipe, stored, "example", 1) if target == "neuron" else ()),
         "expected = model(*inputs)",
-        *(line.replace("{precision}", precision) for line in _GOT.get(target, _OWN)),
+        *(
+            line.replace("{precision}", precision).replace("{threads}", str(threads))
+            for line in _GOT.get(target, _OWN)
+        ),
         *(_LEFT if frozen else ()),
-        "for one, other in zip(got, expected):",
-        '    print(f"got      {one.flatten()[:8].tolist()}\\nexpected {other.flatten()[:8].tolist()}")',
-        "error = max(float((x.double() - y.double()).norm() / y.double().norm()) for x, y in zip(got, expected))",
-        f"sys.exit({'bool(left) or ' if frozen else ''}not error <= {allowed:.1g})",
+        f"wrong = {'bool(left)' if frozen else 'False'}",
+        "for x, y in zip(got, expected):",
+        '    print("got", [*x.shape], x.flatten()[:8].tolist(), "expected", [*y.shape], y.flatten()[:8].tolist())',
+        f"    wrong |= x.shape != y.shape or not (x - y).double().norm() <= {allowed:.1g} * y.double().norm()",
+        "sys.exit(wrong)",
     ]
     return "\n".join(lines) + "\n"
 

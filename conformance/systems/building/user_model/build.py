@@ -20,7 +20,7 @@ from conformance.core.store import digest
 from conformance.programs.fingerprint import fingerprint
 from conformance.systems.building.calibration import give_weights, is_graph_only
 from conformance.systems.building.user_model.calibrate import RECIPE, calibrate, is_constructed
-from conformance.systems.building.user_model.code import code_key
+from conformance.systems.building.user_model.code import code_key, settings
 from conformance.systems.building.user_model.exported import of_file
 from conformance.systems.building.user_model.factory import of_factory
 from conformance.systems.building.user_model.found import Found
@@ -148,7 +148,7 @@ def _live(found: Found, spec: ModelSpec, resolution: tuple[int, int] | None) -> 
     """With weights by which right and wrong can be told apart, and a key that names them."""
     module, seeded = found.module, found.seeded
     of_a_user = code_key(module) if spec.kind in (Kind.FACTORY, Kind.HANDED) else {}
-    key = digest({"weights": found.key or fingerprint(module), **of_a_user})
+    key = digest({"weights": found.key or _constructed(module, spec), **of_a_user})
     if seeded is None:
         seeded = is_constructed(module)
     if is_graph_only() or not (seeded if spec.calibrate is None else spec.calibrate):
@@ -165,6 +165,11 @@ def _live(found: Found, spec: ModelSpec, resolution: tuple[int, int] | None) -> 
     else:
         note = "weights: seeded, and calibrated on images"
     return replace(found, key=key, notes=(*found.notes, note))
+
+
+def _constructed(module: nn.Module, spec: ModelSpec) -> str:
+    """What tells a model from others with the same weights: its name with its arguments, and what it is told."""
+    return digest({"source": spec.source, "holds": fingerprint(module), "told": settings(module)})
 
 
 def _inputs(
