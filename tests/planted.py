@@ -49,12 +49,6 @@ class Mirrored(nn.Module):
         return found
 
 
-def minimal(defect: str) -> tuple[nn.Module, Any]:
-    """The first minimal case of a defect, as a model with inputs of its own."""
-    case = DEFECTS[defect].minimal_cases[0]
-    return case.build(), case.inputs
-
-
 Fault = Callable[["Mode", str, Any], Any]
 
 

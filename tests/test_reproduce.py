@@ -169,7 +169,7 @@ def test_issue_and_bundle_have_what_is_needed(tmp_path: Path, monkeypatch: pytes
 def test_script_shows_what_it_is_made_of(defect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Values that are right at the first call, or that have another shape alone, would show nothing in a script."""
     monkeypatch.setenv("PYTHONPATH", HERE)
-    asked = ["reproduce", f"planted:minimal('{defect}')", "--target", "openvino", "--records", str(tmp_path)]
+    asked = ["reproduce", f"planted:of_defect('{defect}')", "--target", "openvino", "--records", str(tmp_path)]
     done = CliRunner().invoke(app, [*asked, "--output", str(tmp_path / "script.py")])
     assert done.exit_code == 0, done.output
     assert f"{RUNS} of {RUNS} runs show it" in done.stdout

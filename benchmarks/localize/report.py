@@ -30,12 +30,13 @@ A planted target cannot be called by a script: of such a fault the smallest prog
 of each model and class. Of a real defect the script is run. Where other values of the same kind are right there is
 neither: {} times."""
 _OTHERS = """\
-The others are asked about the first fault of each model and class, on the same graph and the same target, and told
-that an output is wrong from a relative L2 error of 1e-5 on; each has {} s a fault. They know no classes: the
-operators that are left are their answer, of a context it is enough that these have it among them, and of drift none
-should be. `torch._inductor.compiler_bisector` names passes of inductor, no operators, and no known defect of inductor
-occurs with this version. Polygraphy's `debug reduce` would need each fault planted once more, in an ONNX file and in
-what runs it. Neither was run."""
+The others are asked about the first fault of each class in the four models with the fewest operators, on the
+same graph and the same target, and told that an output is wrong from a relative L2 error of 1e-5 on; each has
+{} s a fault: in the larger models they find nothing in that. They know no classes: the operators that are left
+are their answer, of a context it is enough that these have it among them, and of drift none should be.
+`torch._inductor.compiler_bisector` names passes of inductor, no operators, and no known defect of inductor
+occurs with this version. Polygraphy's `debug reduce` would need each fault planted once more, in an ONNX file
+and in what runs it. Neither was run."""
 
 
 def _head(found: Sequence[Scored], about: str, hidden: int) -> Iterator[str]:

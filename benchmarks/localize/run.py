@@ -53,7 +53,8 @@ REAL = "real"
 _ROOT = Path(__file__).parents[2]
 _DRAWN = 12  # faults that are drawn for one that shows
 _SMALL = 2  # of each class and model whose smallest program is made as well
-_COMPARED = 1  # of each class and model that others are asked about, too
+_COMPARED = 1  # of each class that others are asked about, too, in those models that are small enough for them
+_COMPARED_IN = tuple(MODELS)[:4]
 _TIMEOUT = 300.0  # seconds of a case
 
 
@@ -168,7 +169,8 @@ def _looked_for(work: Work, worker: Worker) -> Iterator[list[Scored]]:
         one = scored(*about, said)
         if answer is not None and one.right and shown <= _SMALL and work.of_class != "drift":
             one = one.model_copy(update={"script": _small(answer, job, worker)})
-        compared = others(fault, job, operators) if shown <= _COMPARED else ()
+        asked = shown <= _COMPARED and work.model in _COMPARED_IN
+        compared = others(fault, job, operators) if asked else ()
         yield [one, *(scored(*about, other) for other in compared)]
 
 

@@ -82,9 +82,9 @@ class Search:
                 return Found(kind, tuple(self.blamed), note=note)
             kind = kind or found.kind
             self.blamed += found.places
-            alike = self._alike(found.places[0][0]) if found.kind is Kind.OPERATOR else []
-            if len(alike) <= _FEW_PLACES or self._left():
-                self.blamed += [(number,) for number in alike if self._wrong((number,))]
+            for alike in self._alike(found.places[0][0]) if found.kind is Kind.OPERATOR else ():
+                if len(alike) <= _FEW_PLACES or self._left():
+                    self.blamed += [(number,) for number in alike if self._wrong((number,))]
             start = self._left()
             if start and len(self.blamed) > MOST_PLACES:
                 return Found(kind, tuple(sorted(self.blamed)), note="there are more")
@@ -102,11 +102,12 @@ class Search:
         left = tuple(number for number in range(len(self.operators)) if number not in accused)
         return left if left and self._wrong(left) else ()
 
-    def _alike(self, number: int) -> list[int]:
-        """Other places of the same kind of operator."""
-        target, accused = self.operators[number].target, self._accused
-        others = (one.number for one in self.operators if one.target == target and one.number not in accused)
-        return list(others)[:MOST_PLACES]
+    def _alike(self, number: int) -> tuple[list[int], list[int]]:
+        """Other places of the same kind of operator: those that give a value of the same shape, and the rest."""
+        own, accused = self.operators[number], self._accused
+        others = [one for one in self.operators if one.target == own.target and one.number not in accused]
+        same, rest = ([one.number for one in others if (one.shape == own.shape) is alike] for alike in (True, False))
+        return same[:MOST_PLACES], rest[:MOST_PLACES]
 
     def _wrong(self, numbers: tuple[int, ...]) -> bool:
         return self.ask(Span(numbers)) is Verdict.WRONG

@@ -177,6 +177,7 @@ class ReferenceModel:
         self.module = copy.deepcopy(model.module).to(self.dtype)
         self.run(self.module, self.others)  # lets a head make its anchors for this resolution before it is captured
         self.operators: dict[tuple[str, ...], Operators] = {}  # of its graph, with workarounds; see running.spans
+        self.spans: dict[tuple[str, tuple[str, ...]], Comparison] = {}  # likewise, the last one that was used behind
         self._comparisons: dict[tuple[str | None, tuple[str, ...]], Comparison] = {}
         self._prints = self._fingerprints()
 

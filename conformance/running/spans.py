@@ -19,6 +19,7 @@ from conformance.programs.program import Program
 from conformance.running.comparison import Comparison, Images, Layer, ReferenceModel, apart
 from conformance.running.pieces import Piece, Pieces
 
+_KEPT = 16  # comparisons: which half of a half is wrong is asked again and again
 _EXPLAINED = 16  # operators: a longer span is only on the way to what is to blame
 
 
@@ -33,7 +34,17 @@ def operators_of(reference_model: ReferenceModel, rewrites: tuple[str, ...]) -> 
 
 
 def of_span(reference_model: ReferenceModel, span: Span, rewrites: tuple[str, ...]) -> Comparison:
-    """What a span of a model is compared with. Raises UserError for operators that there are not."""
+    """What a span of a model is compared with; the last ones are kept. Raises UserError for operators that there are
+    not."""
+    kept, key = reference_model.spans, (str(span), rewrites)
+    comparison = kept.pop(key, None) or _compared(reference_model, span, rewrites)
+    for oldest in list(kept)[: len(kept) + 1 - _KEPT]:
+        del kept[oldest]
+    kept[key] = comparison
+    return comparison
+
+
+def _compared(reference_model: ReferenceModel, span: Span, rewrites: tuple[str, ...]) -> Comparison:
     whole = operators_of(reference_model, rewrites)
     cut = whole.cut(span.operators, span.shown)
     compared, others = (Images(inputs, _exact(cut, inputs)) for inputs in cut.inputs)
