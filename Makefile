@@ -8,7 +8,7 @@ PROFILE ?= quick
 # ultralytics asks for the OpenCV that needs the libraries of a screen; the headless one takes its place
 HEADLESS := install -q --no-deps --force-reinstall opencv-python-headless
 
-.PHONY: matrix matrix-xla localize published survey survey-xla test test-slow test-xla test-xla-slow lint bench-collect power clean
+.PHONY: matrix matrix-xla localize operators published survey survey-xla test test-slow test-xla test-xla-slow lint bench-collect power clean
 
 matrix: .venv/ready  ## run a profile on this CPU and write matrices/tables (pytest's exit 1: some cells are wrong)
 	.venv/bin/pytest conformance --profile $(PROFILE) -n $(WORKERS) -q --tb=no --no-summary || test $$? -eq 1
@@ -33,6 +33,12 @@ survey: .venv/ready  ## whole packages of architectures, linted; the small ones 
 
 survey-xla: .venv-xla/ready  ## the small ones through the real front end of torch-neuronx
 	.venv-xla/bin/conformance survey --of $(SURVEYED) $(JUDGED) --match "$$(paste -sd, matrices/judged.txt)" --target xla
+
+MEASURED = conformance operators --workers $(WORKERS) --output conformance/operators/measured
+operators: .venv/ready .venv-xla/ready  ## every operator of torch through the compilers of this CPU: matrices/operators.md, hours at first
+	.venv/bin/$(MEASURED) --target openvino,onnxruntime,inductor > /dev/null
+	.venv-xla/bin/$(MEASURED) --target xla > /dev/null
+	.venv/bin/$(MEASURED) --render > matrices/operators.md
 
 test: .venv/ready  ## the tests of the machinery
 	.venv/bin/pytest -n $(WORKERS) -q
@@ -74,7 +80,7 @@ localize: .venv/ready .venv-xla/ready  ## plant faults, and see who finds what i
 
 .venv-xla/ready: pyproject.toml $(XLA)
 	$(PYTHON) -m venv .venv-xla
-	.venv-xla/bin/pip install -q -c $(XLA) -e '.[models,zoo,xla,replay,dev]'
+	.venv-xla/bin/pip install -q -c $(XLA) -e '.[models,zoo,xla,replay,operators,dev]'
 	.venv-xla/bin/pip $(HEADLESS)
 	touch $@
 

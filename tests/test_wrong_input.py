@@ -387,6 +387,18 @@ COMMANDS = {
     "search pass nowhere:net --json=1": "--json",
     "search sweep nowhere:net --output file/map.svg": "--output file is no folder",
     "search sweep nowhere:net --output map.png": "is no picture that can be written: give a .svg or .html file",
+    # operators
+    "operators": "say which --target is to be measured: xla, openvino",
+    "operators --target emulater": "unknown target 'emulater'; did you mean 'emulator'?",
+    "operators --target neuron": "neuron needs ",
+    "operators --target openvino --match ''": "--match '' has a name that is empty",
+    "operators --target openvino --dtype float31": "unknown dtype 'float31'; did you mean 'float32'",
+    "operators --target openvino --workers 0": "Invalid value for '--",
+    "operators --target openvino --timeout 0": "--timeout 0.0 is impossible: seconds",
+    "operators --target openvino --output file": "--output file is no folder",
+    "operators --target openvino --again=1": "--again",
+    "operators --render=1": "--render",
+    "operators --render --output file": "--output file is no folder",
     # survey
     "survey --of torchvison": "unknown source of architectures 'torchvison'; did you mean 'torchvision'?",
     "survey --of ''": "--of '' has a name that is empty",

@@ -27,6 +27,7 @@ COMMANDS = {
     "reproduce": "Write a script that shows what is to blame for a case that is not right.",
     "lint": "Name what of a model is known to go wrong on a device.",
     "survey": "Name what of every architecture of a package is known to go wrong.",
+    "operators": "Measure what targets make of each operator of torch.",
     "analyze": "Ask the installed neuronx-cc about every operator.",
     "defects": "List the known defects.",
     "replay": "Run an HLO file on compilers that know nothing of Neuron.",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -28,10 +28,13 @@ from torch.utils._pytree import tree_leaves, tree_map
 from conformance.core.text import json_by_line
 from conformance.graphs.fx_match import calls
 from conformance.operators.calls import CALLS
+from conformance.operators.database import names
 from conformance.operators.given import noise
 from conformance.operators.parts import is_composite, written_down
+from conformance.operators.samples import made
 from conformance.operators.table import TORCH_XLA, Fate, OperatorRow, OperatorTable
 
+_OF_TORCH = "torch."  # before the name of a call that is one of torch's samples
 PACKAGES = ("torch-xla", "torch", "torchvision")
 
 
@@ -54,10 +57,29 @@ def main(
         holds_for=">=2.9",  # until a release is seen that does otherwise
         versions={name: version(name) for name in PACKAGES},
         measured=datetime.now(timezone.utc).date(),
-        rows=rows(list(CALLS)),
+        rows=rows([*CALLS, *sampled_calls()]),
     )
     output.write_text(as_json(table))
     typer.echo(f"wrote {output}: {len(table.rows)} rows")
+
+
+def sampled_calls() -> list[str]:
+    """A call for each sample of torch's own that is taken as it is, `torch.add/0`."""
+    return [
+        f"{_OF_TORCH}{name}/{sample.name}"
+        for name in names()
+        for sample in made(name, "float32")
+        if sample.name.isdigit()
+    ]
+
+
+def _call(name: str) -> tuple[Callable[..., object], tuple[torch.Tensor, ...]]:
+    """A call and what it is given."""
+    if not name.startswith(_OF_TORCH):
+        return CALLS[name], (noise(),)
+    operator, _, number = name.removeprefix(_OF_TORCH).rpartition("/")
+    (sample,) = (one for one in made(operator, "float32") if one.name == number)
+    return sample.module, sample.inputs
 
 
 def rows(calls: Sequence[str]) -> list[OperatorRow]:
@@ -104,7 +126,8 @@ def _operators_of(call: str) -> list[tuple[Any, Any, Any]]:
     """The operators of a call on the CPU, each with copies of its arguments."""
     operators: list[tuple[Any, Any, Any]] = []
     with written_down(lambda func, args, kwargs: operators.append((func, *_copied((args, kwargs))))):
-        CALLS[call](noise())
+        function, given = _call(call)
+        function(*given)
     return [*_own_kernels(call), *operators]
 
 
@@ -120,10 +143,11 @@ def _own_kernels(call: str) -> list[tuple[Any, Any, Any]]:
             return super().call_function(func, args, kwargs)
 
     try:
-        module = torch.export.export(calls(CALLS[call]), (noise(),), strict=False).module()
+        function, given = _call(call)
+        module = torch.export.export(calls(function), given, strict=False).module()
     except Exception:  # noqa: BLE001 (torch.export has many; what depends on values has none of these)
         return []
-    Own(module).run(noise())
+    Own(module).run(*given)
     return operators
 
 

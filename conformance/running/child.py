@@ -69,7 +69,7 @@ def execute(job: Job, kept: str) -> str:
     layers are tapped, it is in the file `kept`."""
     from conformance.running.pipeline import run_case
 
-    _shared[PROCESS] = os.getpid()
+    start()
     return run_case(
         job.case,
         job.system,
@@ -87,7 +87,7 @@ def described(system: str) -> str:
     """What the system of one model is loaded by once it was built, and it is known what it has."""
     from conformance.systems.loading import load_system
 
-    _shared[PROCESS] = os.getpid()
+    start()
     found = load_system(system)
     if reason := found.missing():
         raise UserError(reason)
@@ -99,7 +99,7 @@ def operators(job: Job) -> list[Operator]:
     from conformance.programs.program import CaptureError
     from conformance.running.pipeline import operators_in
 
-    _shared[PROCESS] = os.getpid()
+    start()
     try:
         return operators_in(job.case, job.system, job.weights)
     except (CaptureError, ModelError) as error:
@@ -110,7 +110,7 @@ def explain_death(job: Job, outcome: str) -> str:
     """The outcome of a case whose process died, with the known defects that explain it; as JSON."""
     from conformance.running.pipeline import explain_case
 
-    _shared[PROCESS] = os.getpid()
+    start()
     found = Outcome.model_validate_json(outcome)
     return explain_case(job.case, job.system, load_target(job.target), found, job.weights).model_dump_json()
 
@@ -120,6 +120,11 @@ def front_end(job: Job, hlo: str) -> str:
     from conformance.running.pipeline import front_end_of
 
     return front_end_of(job.case, job.system, Path(hlo).read_bytes(), job.weights)
+
+
+def start() -> None:
+    """Tell the parent which process this is, so that it can be ended with all that it has started."""
+    _shared[PROCESS] = os.getpid()
 
 
 def _keep(outcome: Outcome, path: Path) -> None:

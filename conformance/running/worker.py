@@ -63,6 +63,14 @@ _LOG_TAIL = 4000
 _PAUSES = (1, 2, 4, 8, 15, 30)
 
 
+class ChildDied(ModelError):
+    """A child that was asked something has not lived to answer: a crash or a timeout, and its signature."""
+
+    def __init__(self, text: str, status: Status, signature: str) -> None:
+        super().__init__(text)
+        self.status, self.signature = status, signature
+
+
 class Worker:
     """Runs jobs one by one. Children stay warm, one for each set of environment variables that was needed; `leases`
     are the NeuronCores of them all."""
@@ -214,10 +222,11 @@ class Worker:
         try:
             return self._pool(variables).schedule(ask, args=given, timeout=self.timeout).result()
         except DeadlineExceeded:
-            raise ModelError(f"{what} takes longer than {self.timeout:g} s") from None
+            limit = f"{self.timeout:g} s"
+            raise ChildDied(f"{what} takes longer than {limit}", Status.TIMEOUT, limit) from None
         except ProcessExpired as expired:
-            said = self._log_since(start).strip().splitlines()[-1:]
-            raise ModelError(": ".join([f"{what} ends its process: {exit_cause(expired.exitcode)}", *said])) from None
+            said, cause = self._log_since(start).strip().splitlines()[-1:], exit_cause(expired.exitcode)
+            raise ChildDied(": ".join([f"{what} ends its process: {cause}", *said]), Status.CRASH, cause) from None
 
     def kill(self) -> None:
         """Kill the children and whatever they have started; the next case gets another one."""
