@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from conformance.cases.case import AUTO_CAST
 from conformance.cases.outcome import Stage
 from conformance.defects.catalogue import DEFECTS
 from conformance.programs.program import Program
@@ -178,6 +179,15 @@ class Batches(Planted):
         return Planted(self.name, fault).compile(program, options)
 
 
+class Casts(Planted):
+    """Wrong where the compiler is to cast."""
+
+    def compile(self, program: Program, options: Options) -> Compiled:
+        fault = self.fault if options.dtype in AUTO_CAST else RIGHT.fault
+        return Planted(self.name, fault).compile(program, options)
+
+
+CASTS = Casts("casts", lambda mode, name, value: -value if name == "tanh" else value)
 PASS = Passes("pass", "third")
 PASSES = Passes("passes", "second", "fourth")
 NO_PASS = Passes("no-pass")

@@ -39,8 +39,8 @@ HERE = str(Path(__file__).parent)
 def trials(planted_worker: Worker) -> Callable[..., Trials]:
     """The network on a target, and what came of it."""
 
-    def of(target: str, model: str = "Net") -> Trials:
-        chosen = Chosen(named=True, resolutions=["16"] if model == "Net" else None)
+    def of(target: str, model: str = "Net", dtype: str = "float32") -> Trials:
+        chosen = Chosen(named=True, resolutions=["16"] if model == "Net" else None, dtypes=[dtype])
         target = target if target.islower() else f"planted:{target}"
         request = ModelRequest(find_model(f"planted:{model}"), (target,), chosen)
         runner = CaseRunner(prepared(request, planted_worker), planted_worker, None)
@@ -54,6 +54,12 @@ def test_pass_to_blame_is_found_beside_one_that_is_needed(trials: Callable[..., 
     found = blamed_pass(trials("PASS"))
     assert found.passes == ("third",)
     assert found.of == ("first", "second", "needed", "third", "fourth")
+
+
+def test_less_of_an_auto_cast_is_a_remedy(trials: Callable[..., Trials]) -> None:
+    found = remedies(trials("CASTS", dtype="all-bf16"))
+    assert [(one.name, one.dtype) for one in found.remedies] == [("auto-cast none", "float32")]
+    assert found.tried.keys() >= {"auto-cast none", "auto-cast matmult"}
 
 
 def test_two_passes_that_must_both_be_left_out(trials: Callable[..., Trials]) -> None:

@@ -46,7 +46,7 @@ def blamed_pass(trials: Trials) -> Blamed:
         passes=tuple(left_out(change.settings)),
         of=tuple(passes),
         tried={str(change): outcome.summary for change, outcome in trials.tried.items()},
-        snippet=snippet(target, case.column, case.subject.dtype, change) if found else "",
+        snippet=snippet(target, case, change) if found else "",
     )
 
 

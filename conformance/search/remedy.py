@@ -16,17 +16,19 @@ _NO_REMEDY = ("compile-only",)  # settings with which nothing is run
 
 
 class Remedy(BaseModel):
-    """What cures a case: one call of it beside one of the case as it is, in seconds, and lines to paste."""
+    """What cures a case, `dtype` where that is less of an auto-cast: one call of it beside one of the case as it is,
+    in seconds, and lines to paste."""
 
     workarounds: tuple[str, ...]
     settings: tuple[str, ...]
+    dtype: str | None = None
     run: float | None
     snippet: str
 
     @property
     def name(self) -> str:
         """`slice + O1`."""
-        return str(Change(self.settings, self.workarounds))
+        return str(Change(self.settings, self.workarounds, self.dtype))
 
 
 class Remedies(BaseModel):
@@ -81,6 +83,9 @@ def changes(trials: Trials) -> Iterator[Change]:
     for name in trials.target.settings:
         if name not in (*column.settings, *_NO_REMEDY):
             yield Change((name,))
+    casts = ("all-bf16", "matmult-bf16", "float32")
+    if (dtype := trials.case.subject.dtype) in casts:
+        yield from (Change(dtype=less) for less in casts[casts.index(dtype) + 1 :])
 
 
 def _fitting(trials: Trials) -> Iterator[str]:
@@ -97,10 +102,10 @@ def _fitting(trials: Trials) -> Iterator[str]:
 
 def _remedy(change: Change, trials: Trials) -> Remedy:
     outcome: Outcome = trials.outcome(change)
-    case = trials.case
     return Remedy(
         workarounds=change.workarounds,
         settings=change.settings,
+        dtype=change.dtype,
         run=outcome.seconds.run,
-        snippet=snippet(trials.target, case.column, case.subject.dtype, change),
+        snippet=snippet(trials.target, trials.case, change),
     )

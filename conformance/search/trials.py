@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from conformance.cases.case import Case, Column
+from conformance.cases.case import AUTO_CAST, Case
 from conformance.cases.outcome import Outcome, Status
 from conformance.checking.case_runner import CaseRunner
 from conformance.checking.check import Tell
@@ -18,32 +18,42 @@ _LISTED = 4  # changes that are named while they are tried
 
 @dataclass(frozen=True)
 class Change:
-    """Settings and workarounds beside those of a case."""
+    """Settings and workarounds beside those of a case; of one that the compiler casts, another `dtype`: less of it,
+    or float32."""
 
     settings: tuple[str, ...] = ()
     workarounds: tuple[str, ...] = ()
+    dtype: str | None = None
 
     def __add__(self, other: Change) -> Change:
-        return Change((*self.settings, *other.settings), (*self.workarounds, *other.workarounds))
+        settings, workarounds = (*self.settings, *other.settings), (*self.workarounds, *other.workarounds)
+        return Change(settings, workarounds, self.dtype or other.dtype)
 
     def __len__(self) -> int:
-        return len(self.settings) + len(self.workarounds)
+        return len(self.settings) + len(self.workarounds) + (self.dtype is not None)
 
     def __str__(self) -> str:
-        return " + ".join((*self.workarounds, *self.settings)) or "as it is"
+        cast = [f"auto-cast {AUTO_CAST.get(self.dtype, 'none')}"] if self.dtype else []
+        return " + ".join((*self.workarounds, *self.settings, *cast)) or "as it is"
 
     @property
     def parts(self) -> list[Change]:
         """Each of them alone."""
-        return [*(Change((), (name,)) for name in self.workarounds), *(Change((name,)) for name in self.settings)]
+        cast = [Change(dtype=self.dtype)] if self.dtype else []
+        return [
+            *(Change((), (name,)) for name in self.workarounds),
+            *(Change((name,)) for name in self.settings),
+            *cast,
+        ]
 
-    def on(self, column: Column) -> Column:
-        """The column with them, too."""
-        return replace(
-            column,
-            settings=(*column.settings, *self.settings),
-            workarounds=(*column.workarounds, *self.workarounds),
+    def of(self, case: Case) -> Case:
+        """The case with them, too."""
+        column = replace(
+            case.column,
+            settings=(*case.column.settings, *self.settings),
+            workarounds=(*case.column.workarounds, *self.workarounds),
         )
+        return replace(case, subject=replace(case.subject, dtype=self.dtype or case.subject.dtype), column=column)
 
 
 class Trials:
@@ -66,7 +76,7 @@ class Trials:
     def outcome(self, change: Change) -> Outcome:
         """What became of the case with a change."""
         if change not in self.tried:
-            case = replace(self.case, column=change.on(self.case.column))
+            case = change.of(self.case)
             found = self._runner.run(case)
             told = str(change) if len(change) <= _LISTED else f"{len(change)} changes from {change.parts[0]} on"
             self._tell(f"{told}: {found.summary}")
@@ -104,8 +114,9 @@ def fewest(change: Change, trials: Trials) -> Change:
     return change
 
 
-def snippet(target: Target, column: Column, dtype: str, change: Change) -> str:
-    """Lines that do without the suite what a change does."""
+def snippet(target: Target, case: Case, change: Change) -> str:
+    """Lines that do without the suite what a change of a case does."""
+    changed = change.of(case)
     rewrites = in_program(change.workarounds)
     lines = [f"# {switch(name)}" for name in change.workarounds if not WORKAROUNDS[name].in_program]
     if rewrites:
@@ -113,6 +124,6 @@ def snippet(target: Target, column: Column, dtype: str, change: Change) -> str:
             "import conformance",
             f"model = conformance.apply_workarounds(model, {', '.join(map(repr, rewrites))})",
         ]
-    if change.settings:
-        lines.append(target.snippet(replace(column, settings=(*column.settings, *change.settings)), dtype))
+    if change.settings or change.dtype:
+        lines.append(target.snippet(changed.column, changed.subject.dtype))
     return "\n".join(lines)
