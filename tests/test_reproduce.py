@@ -59,6 +59,13 @@ def test_recipe_is_a_program() -> None:
     assert mask.dtype == torch.float32
 
 
+def test_operator_is_told_a_dtype_by_name() -> None:
+    asked = Call(name="sum", target="aten.sum.default", args=[{"ref": "x"}], kwargs={"dtype": {"dtype": "float64"}})
+    recipe = Recipe(inputs={"x": Values(shape=(2,))}, constants={}, calls=(asked,), outputs=("sum",))
+    (found,) = module_of(recipe)(torch.ones(2))
+    assert found.dtype == torch.float64
+
+
 def minimal(fails: Callable[[Recipe], bool]) -> Recipe:
     """The smallest that fails, of those that run at all."""
 

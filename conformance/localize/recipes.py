@@ -39,16 +39,16 @@ def _call(node: Node, names: dict[Node, str]) -> Call:
     return Call(
         name=node.name,
         target=name,
-        args=[_plain(value, names) for value in args],
-        kwargs={key: _plain(value, names) for key, value in node.kwargs.items()},
+        args=[plain(value, names) for value in args],
+        kwargs={key: plain(value, names) for key, value in node.kwargs.items()},
     )
 
 
-def _plain(value: Any, names: dict[Node, str]) -> Any:
+def plain(value: Any, names: dict[Node, str]) -> Any:
     if isinstance(value, Node):
         return {"ref": names.get(value, value.name)}
     if isinstance(value, (list, tuple)):
-        return [_plain(part, names) for part in value]
+        return [plain(part, names) for part in value]
     for kind, known in (("dtype", torch.dtype), ("memory_format", torch.memory_format), ("layout", torch.layout)):
         if isinstance(value, known):
             return {kind: str(value).removeprefix("torch.")}

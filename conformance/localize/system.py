@@ -90,7 +90,8 @@ def module_of(recipe: Recipe) -> nn.Module:
         def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
             known: dict[str, Any] = dict(zip(recipe.inputs, inputs, strict=True)) | dict(self.named_buffers())
             for call in recipe.calls:
-                args, kwargs = (_filled(given, known, inputs) for given in (call.args, call.kwargs))
+                args = _filled(call.args, known, inputs)
+                kwargs = {key: _filled(value, known, inputs) for key, value in call.kwargs.items()}
                 known[call.name] = (
                     args[0][args[1]] if call.target == "getitem" else _function(call.target)(*args, **kwargs)
                 )

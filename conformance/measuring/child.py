@@ -15,10 +15,11 @@ def measure(ask: Ask) -> str:
 
 
 def names() -> list[str]:
-    """Every operator there is."""
+    """Every operator of torch, and every program that models have."""
+    from conformance.measuring.programs import programs
     from conformance.operators.database import names as known
 
-    return known()
+    return [*known(), *programs()]
 
 
 def outline(ask: Ask) -> str:

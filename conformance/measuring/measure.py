@@ -11,6 +11,7 @@ from torch import Tensor
 
 from conformance.measuring.ask import TOGETHER, Answer, Ask, sampled
 from conformance.measuring.judge import Wanted, judged, wanted
+from conformance.measuring.programs import programs, sample
 from conformance.operators.parts import written_down
 from conformance.operators.results import Sampled, State
 from conformance.operators.samples import Sample, Together, made
@@ -24,7 +25,7 @@ Outputs = tuple[Tensor, ...]
 def answer(ask: Ask) -> Answer:
     """What came of the samples."""
     warnings.simplefilter("ignore")
-    found = [one for one in made(ask.operator, ask.dtype) if ask.sample in (None, one.name)]
+    found = [one for one in _samples(ask) if ask.sample in (None, one.name)]
     known: dict[str, tuple[list[Wanted], list[Wanted]]] = {}
     samples, skipped = [], []
     for one in found:
@@ -55,8 +56,15 @@ def answer(ask: Ask) -> Answer:
 
 def outlined(ask: Ask) -> Answer:
     """The samples, and what they are made of, without the target."""
-    samples = made(ask.operator, ask.dtype)
+    samples = _samples(ask)
     return Answer(apart=[one.name for one in samples], aten=_aten(samples)[0])
+
+
+def _samples(ask: Ask) -> Sequence[Sample]:
+    """Torch's of an operator, or that of a program that models have, which is of float32."""
+    if ask.operator not in programs():
+        return made(ask.operator, ask.dtype)
+    return [sample(programs()[ask.operator])] if ask.dtype == "float32" else []
 
 
 def _through(ask: Ask, samples: Sequence[Sample]) -> tuple[Outputs, Outputs]:

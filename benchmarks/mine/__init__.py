@@ -1,0 +1,1 @@
+"""Programs of two and three operators that real models have next to each other."""
