@@ -79,6 +79,23 @@ def test_unsqueeze_trigger(function: Callable[[Tensor], object], triggered: bool
 
 
 @pytest.mark.parametrize(
+    ("function", "triggered"),
+    [
+        (lambda x: x.std(), True),
+        (lambda x: x.var(), True),
+        (lambda x: torch.var_mean(x), True),
+        (lambda x: torch.std_mean(x), False),
+        (lambda x: x.std(correction=1), False),
+        (lambda x: x.var(unbiased=True), False),
+        (lambda x: x.var(1), False),
+        (lambda x: x.std([0, 1], keepdim=True), False),
+    ],
+)
+def test_variance_trigger(function: Callable[[Tensor], object], triggered: bool) -> None:
+    assert defects_of(function, torch.zeros(2, 6)) == (["openvino-open-correction"] if triggered else [])
+
+
+@pytest.mark.parametrize(
     ("arguments", "triggered"),
     [
         ({"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True}, True),

@@ -35,6 +35,7 @@ from conformance.defects.openvino_reduce import OPENVINO_REDUCE
 from conformance.defects.openvino_resize import OPENVINO_RESIZE
 from conformance.defects.openvino_rounding import OPENVINO_ROUNDING
 from conformance.defects.openvino_unsqueeze import OPENVINO_UNSQUEEZE
+from conformance.defects.openvino_variance import OPENVINO_VARIANCE
 from conformance.defects.parameter_fallback import PARAMETER_FALLBACK
 from conformance.defects.replicate_pad import REPLICATE_PAD
 from conformance.defects.reported import reported
@@ -104,6 +105,7 @@ _OWN = (
     OPENVINO_RESIZE,
     OPENVINO_ROUNDING,
     OPENVINO_UNSQUEEZE,
+    OPENVINO_VARIANCE,
 )
 
 

@@ -11,6 +11,7 @@ from conformance.cases.outcome import Outcome, Stage, Status
 from conformance.operators.results import Sampled, State
 
 TASK = "operator"
+_LONGEST = 300  # characters of what a compiler says
 TOGETHER = "all in one program"
 _STATES = {Status.UNSUPPORTED: State.UNSUPPORTED, Status.CRASH: State.CRASH}
 
@@ -49,4 +50,6 @@ def sampled(name: str, text: str, outcome: Outcome) -> Sampled:
     state = _STATES.get(outcome.status, State.REFUSED)
     if outcome.stage is Stage.CAPTURE and state is State.REFUSED:
         state = State.NOT_EXPORTED
-    return Sampled(sample=name, state=state, text=text, signature=outcome.signature, detail=outcome.detail)
+    return Sampled(
+        sample=name, state=state, text=text, signature=outcome.signature, detail=(outcome.detail or "")[:_LONGEST]
+    )
