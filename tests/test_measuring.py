@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 from conformance.commands.cli import app
 from conformance.core.reading import read_json
 from conformance.measuring.judge import judged, wanted
+from conformance.measuring.rewrites import rewrites
+from conformance.measuring.rewrites import samples as spelled
 from conformance.measuring.run import Measuring
 from conformance.operators.results import MEASURED, Results, Row, State
 from conformance.operators.samples import Form, Sample, made
@@ -139,6 +141,19 @@ def test_what_is_computed_may_be_rounded(operator: str) -> None:
         assert judged(sample, eager, other, want, next_).state is State.RIGHT
         off = [tuple(y * (1 + 1e-5) for y in each) for each in (eager, other)]
         assert judged(sample, off[0], off[1], want, next_).state is State.WRONG
+
+
+@pytest.mark.parametrize("name", rewrites())
+def test_spellings_agree(name: str) -> None:
+    """As eager PyTorch computes them; where only the others are off by a little, they do not."""
+    found = spelled(name)
+    for sample in found:
+        want, next_ = (wanted(sample, inputs) for inputs in (sample.inputs, sample.others))
+        given, other = (sample.module(*inputs) for inputs in (sample.inputs, sample.others))
+        assert judged(sample, given, other, want, next_).state is State.RIGHT, sample.name
+        off = [tuple(y * (1 + 1e-4) for y in some) for some in (given, other)]
+        assert judged(sample, off[0], off[1], want, next_).state is State.WRONG
+    assert len(found) > 1
 
 
 def of(module: nn.Module, *inputs: Tensor) -> Sample:

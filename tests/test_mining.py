@@ -22,7 +22,8 @@ class Net(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         one, other = self.norm(self.conv(x)).split([4, 4], 1)
-        return one + other
+        found: Tensor = one + other
+        return found
 
 
 def test_chains_are_programs() -> None:

@@ -15,11 +15,12 @@ def measure(ask: Ask) -> str:
 
 
 def names() -> list[str]:
-    """Every operator of torch, and every program that models have."""
+    """Every operator of torch, every program that models have, every computation that has several spellings."""
     from conformance.measuring.programs import programs
+    from conformance.measuring.rewrites import rewrites
     from conformance.operators.database import names as known
 
-    return [*known(), *programs()]
+    return [*known(), *programs(), *rewrites()]
 
 
 def outline(ask: Ask) -> str:

@@ -43,15 +43,14 @@ class Wanted:
 
 def wanted(sample: Sample, inputs: Outputs) -> list[Wanted]:
     """What should come of these inputs."""
-    eager = _run(sample.module, inputs)
-    doubled = copy.deepcopy(sample.module).double()
-    exact = eager
+    module = sample.first or sample.module
+    eager = exact = _run(module, inputs)
     with suppress(Exception):  # of what has no kernel for float64: eager is the reference then
-        found = _run(doubled, tuple(_doubled(x) for x in inputs))
+        found = _run(copy.deepcopy(module).double(), tuple(_doubled(x) for x in inputs))
         if [x.shape for x in found] == [x.shape for x in eager]:
             exact = found
-    nudged = [_run(sample.module, tuple(_nudged(x, seed) for x in inputs)) for seed in range(_NUDGES)]
-    known = _values([*inputs, *sample.module.buffers()], getattr(sample.module, "numbers", ()))
+    nudged = [_run(module, tuple(_nudged(x, seed) for x in inputs)) for seed in range(_NUDGES)]
+    known = _values([*inputs, *module.buffers()], getattr(module, "numbers", ()))
     return [
         _wanted(one, reference, [run[place] for run in nudged], known)
         for place, (one, reference) in enumerate(zip(eager, exact, strict=True))

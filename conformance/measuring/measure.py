@@ -12,6 +12,7 @@ from torch import Tensor
 from conformance.measuring.ask import TOGETHER, Answer, Ask, sampled
 from conformance.measuring.judge import Wanted, judged, wanted
 from conformance.measuring.programs import programs, sample
+from conformance.measuring.rewrites import rewrites, samples
 from conformance.operators.parts import written_down
 from conformance.operators.results import Sampled, State
 from conformance.operators.samples import Sample, Together, made
@@ -61,10 +62,12 @@ def outlined(ask: Ask) -> Answer:
 
 
 def _samples(ask: Ask) -> Sequence[Sample]:
-    """Torch's of an operator, or that of a program that models have, which is of float32."""
-    if ask.operator not in programs():
+    """Torch's of an operator, that of a program that models have, or the spellings of a computation, in float32."""
+    if ask.operator not in programs() and ask.operator not in rewrites():
         return made(ask.operator, ask.dtype)
-    return [sample(programs()[ask.operator])] if ask.dtype == "float32" else []
+    if ask.dtype != "float32":
+        return []
+    return samples(ask.operator) if ask.operator in rewrites() else [sample(programs()[ask.operator])]
 
 
 def _through(ask: Ask, samples: Sequence[Sample]) -> tuple[Outputs, Outputs]:
@@ -97,7 +100,7 @@ def _aten(samples: Sequence[Sample]) -> tuple[list[str], bool]:
     """The operators that they are made of, as devices are handed them, and whether one draws random numbers."""
     found: dict[str, Any] = {}
     for one in samples:
-        if one.name.isdigit():  # another form has a transposition of ours in it
+        if one.name.isdigit() or one.first:  # another form has a transposition of ours in it
             inputs = [x.clone() for x in one.inputs]
             with torch.no_grad(), written_down(lambda func, args, kwargs: found.setdefault(func.name(), func)):
                 one.module(*inputs)

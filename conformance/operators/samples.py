@@ -32,13 +32,15 @@ class Form(str, Enum):
 
 @dataclass(frozen=True)
 class Sample:
-    """A program of one operator, and two sets of inputs of the same shapes."""
+    """A program, of one operator as a rule, and two sets of inputs of the same shapes. Of one that is another
+    spelling of a computation `first` is the spelling that says what is right."""
 
     name: str
     module: nn.Module
     inputs: tuple[Tensor, ...]
     others: tuple[Tensor, ...]
     text: str
+    first: nn.Module | None = None
 
 
 class Call(nn.Module):
