@@ -112,7 +112,7 @@ def test_table_is_a_page(tmp_path: Path) -> None:
         ("tanh", "float32", State.WRONG),
         ("tanh", "int64", State.WRONG),
     ]
-    assert "| `tanh` | float32 | wrong |" in done.stdout
+    assert "| `tanh` | float32 |  | wrong |" in done.stdout
     assert "`abs`" not in done.stdout
 
 

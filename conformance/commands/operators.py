@@ -15,6 +15,7 @@ from rich.progress import Progress
 from conformance.cases import options
 from conformance.core.errors import UserError, check
 from conformance.core.reading import read_json
+from conformance.measuring.programs import models_with
 from conformance.measuring.run import DTYPES, Measuring, Tell
 from conformance.operators.results import Results, Row, State
 from conformance.report.formatting import plural
@@ -51,7 +52,7 @@ def main(
         check("dtype", one, DTYPES)
     if render:
         tables = [read_json(path, Results) for path in sorted(output.glob("*.json"))]
-        typer.echo(as_markdown([one for one in tables if not specs or one.target in specs]), nl=False)
+        typer.echo(as_markdown([one for one in tables if not specs or one.target in specs], models_with), nl=False)
         return
     if not specs:
         raise UserError("say which --target is to be measured: xla, openvino, onnxruntime, inductor, neuron")
@@ -63,7 +64,7 @@ def main(
         measuring = Measuring(spec, output, patterns, dtypes, workers, limit, again)
         with _progress(spec) as tell:
             results = measuring.run(tell)
-        typer.echo(as_markdown([results]), nl=False)
+        typer.echo(as_markdown([results], models_with), nl=False)
         typer.echo(f"wrote {measuring.path}", err=True)
 
 

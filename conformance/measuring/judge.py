@@ -83,7 +83,7 @@ def judged(
         return _figured(Sampled(sample=sample.name, state=State.RIGHT, text=sample.text, ratio=_three(worst)), told)
     if fault is None:
         y, one = told[ratios.index(worst)]
-        fault = f"got {_few(y)} instead of {_few(one.eager)}"
+        fault = _difference(y, one.eager)
     state = State.FROZEN if _is_right(given, next_) else State.WRONG
     found = Sampled(sample=sample.name, state=state, text=sample.text, detail=fault)
     return _figured(found.model_copy(update={"ratio": None if worst == torch.inf else _three(worst)}), told)
@@ -213,5 +213,13 @@ def _alike(one: Tensor, other: Tensor) -> Tensor:
     return (one == other) | (one.isnan() & other.isnan())
 
 
+def _difference(given: Tensor, eager: Tensor) -> str:
+    """Both from the first place on where they differ as much as anywhere."""
+    one, other = (_real(x).flatten().double() for x in (given, eager))
+    first = int((one - other).abs().nan_to_num(torch.inf).masked_fill(_alike(one, other), 0).argmax())
+    place = f", from value {first} on" if first else ""
+    return f"got {_few(one[first:])} instead of {_few(other[first:])}{place}"
+
+
 def _few(x: Tensor) -> str:
-    return str([float(f"{value:.7g}") if isinstance(value, float) else value for value in x.flatten()[:6].tolist()])
+    return str([float(f"{value:.7g}") for value in x[:6].tolist()])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from conformance.cases.outcome import Strict
 from conformance.core.reading import read_json
 from conformance.localize.recipe import Recipe
+from conformance.operators.results import Row
 
 if TYPE_CHECKING:
     from conformance.operators.samples import Sample
@@ -52,6 +53,16 @@ def programs() -> dict[str, Program]:
         alike = sum(name.partition(" #")[0] == one.name for name in found)
         found[f"{one.name} #{alike + 1}" if alike else one.name] = one
     return found
+
+
+def models_with(row: Row) -> int:
+    """How many of the models that were looked at have what a row is about: the program, or the operator by its name
+    or by the one of ATen that it is made of."""
+    if row.operator in programs():
+        return programs()[row.operator].models
+    own = {row.operator.rpartition(".")[2]}
+    names = own | ({row.aten[0].removeprefix("aten::").partition(".")[0]} if len(row.aten) == 1 else set())
+    return max((count for name, count in mined().operators.items() if name.split(".")[1] in names), default=0)
 
 
 def sample(program: Program) -> Sample:

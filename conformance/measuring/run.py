@@ -49,7 +49,7 @@ class Measuring:
     def column(self) -> Column:
         """The target as it is when nothing is asked of it."""
         target = load_target(self.target)
-        return Column(target.name, sdk=target.sdks[-1] if target.sdks else None, hardware=target.hardware[-1])
+        return Column(target.name, sdk=target.sdks[-1] if target.sdks else None, hardware=target.default_hardware[0])
 
     @property
     def versions(self) -> dict[str, str]:

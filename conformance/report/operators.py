@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from conformance.operators.results import FAULTS, Results, Row, Sampled, State
 from conformance.report.formatting import markdown_table, one_line
@@ -11,12 +11,19 @@ from conformance.report.formatting import markdown_table, one_line
 _LONGEST = 160  # characters of a cell
 
 
-def as_markdown(tables: Sequence[Results]) -> str:
-    """Counts by target and dtype, then every sample that is not as it should be."""
+def as_markdown(tables: Sequence[Results], models_with: Callable[[Row], int]) -> str:
+    """Counts by target and dtype, then what is not as it should be, first what most models have."""
     lines = ["# Operators, measured", "", _counts(tables)]
     for results in tables:
         versions = ", ".join(f"{name} {version}" for name, version in results.versions.items())
-        lines += ["", f"## {results.target}", "", f"{results.measured}, {versions}.", "", _faults(results.rows)]
+        lines += [
+            "",
+            f"## {results.target}",
+            "",
+            f"{results.measured}, {versions}.",
+            "",
+            _faults(results.rows, models_with),
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -30,23 +37,29 @@ def _counts(tables: Sequence[Results]) -> str:
     return markdown_table(head, rows)
 
 
-def _faults(rows: Sequence[Row]) -> str:
+def _faults(rows: Sequence[Row], models_with: Callable[[Row], int]) -> str:
     """A line for each operator, dtype and signature: how many samples, and the first of them."""
-    found: dict[tuple[State, str, str, str], list[Sampled]] = {}
-    for row in rows:
+    found: dict[tuple[State, str, str, str, int], list[Sampled]] = {}
+    for row in sorted(rows, key=models_with, reverse=True):
         for one in row.others:
             if one.state in FAULTS:
-                found.setdefault((one.state, one.signature or "", row.operator, row.dtype), []).append(one)
+                found.setdefault(
+                    (one.state, one.signature or "", row.operator, row.dtype, models_with(row)), []
+                ).append(one)
     if not found:
         return "Nothing is wrong, frozen, refused or crashes."
     lines = []
-    for (state, signature, operator, dtype), samples in sorted(
+    for (state, signature, operator, dtype, models), samples in sorted(
         found.items(), key=lambda one: FAULTS.index(one[0][0])
     ):
         first = samples[0]
         what, given = f"{state.value} {signature}".strip(), f"{first.sample}: {first.text}"
-        lines.append([f"`{operator}`", dtype, what, str(len(samples)), _cell(given), _cell(first.detail or "")])
-    return markdown_table(["operator", "dtype", "what", "samples", "the first of them", "what it says"], lines)
+        count = str(models or "")
+        lines.append(
+            [f"`{operator}`", dtype, count, what, str(len(samples)), _cell(given), _cell(first.detail or "")]
+        )
+    head = ["operator", "dtype", "models with it", "what", "samples", "the first of them", "what it says"]
+    return markdown_table(head, lines)
 
 
 def _cell(text: str) -> str:
