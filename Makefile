@@ -64,9 +64,9 @@ bench-collect: .venv/ready  ## what collecting 20,000 cases costs, side by side 
 power: .venv/ready  ## plant faults in healthy models and see which gates notice: matrices/published/power.{md,json}, two hours
 	.venv/bin/python -m benchmarks.power --workers $(WORKERS) --checkpoint matrices/records/power.jsonl
 
-# Two environments, one table: the second command has what the first found in the checkpoint as well.
-LOCALIZE = benchmarks.localize --workers $(WORKERS) --checkpoint matrices/records/localize.jsonl --output matrices
-localize: .venv/ready .venv-xla/ready  ## plant faults, and see who finds what is to blame: matrices/localize.{md,json}, an hour
+# Two environments, one table: the second command has what the first found, and what an earlier run of the same code did.
+LOCALIZE = benchmarks.localize --workers $(WORKERS) --checkpoint matrices/localize.jsonl --output matrices
+localize: .venv/ready .venv-xla/ready  ## plant faults, and see who finds what is to blame: matrices/localize.{md,jsonl}, an hour and more
 	.venv-xla/bin/python -m $(LOCALIZE) --only-real
 	.venv/bin/python -m $(LOCALIZE)
 

@@ -77,6 +77,15 @@ def test_all_places_of_one_kind_are_found_and_no_innocent_one() -> None:
     assert blamed(100, asked) == Found(Kind.OPERATOR, ((3,), (43,), (83,)))
 
 
+def test_all_places_of_one_span_are_found_without_halving_for_each() -> None:
+    places = [(start + 4, start + 6) for start in (0, 40, 60, 120, 300)]  # of 20 such places
+    ask = Asked(lambda span: any(together(*place)(span) for place in places))
+    assert blamed(400, ask) == Found(Kind.SPAN, tuple(places))
+    first = Asked(together(*places[0]))
+    blamed(400, first)
+    assert len(ask.spans) <= len(first.spans) + 20 + 2
+
+
 def test_culprits_of_several_kinds_are_found() -> None:
     assert blamed(100, Asked(holding(3, 44, 45))) == Found(Kind.OPERATOR, ((3,), (44,), (45,)))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from datetime import date
 from importlib.metadata import version
@@ -32,7 +31,7 @@ def main(
     checkpoint: Annotated[
         Path | None, typer.Option(help="File that keeps what is done; a later run goes on with it.")
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="Folder for localize.md and localize.json.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder for localize.md.")] = None,
     render: Annotated[
         bool, typer.Option("--render", help="Write the table of what the checkpoint has, no more.")
     ] = False,
@@ -57,9 +56,6 @@ def main(
         console.print(text, markup=False, highlight=False, soft_wrap=True)
     else:
         (output / "localize.md").write_text(text, encoding="utf-8")
-        (output / "localize.json").write_text(
-            json.dumps([one.model_dump() for one in found]) + "\n", encoding="utf-8"
-        )
     console.print(f"{len(found)} answers, {perf_counter() - start:.0f} s")
 
 

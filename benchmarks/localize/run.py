@@ -51,6 +51,7 @@ MODELS = {
 }
 REAL = "real"
 _ROOT = Path(__file__).parents[2]
+_CODE = ("benchmarks/localize", *(f"conformance/{name}" for name in ("compare", "golden", "localize", "running")))
 _DRAWN = 12  # faults that are drawn for one that shows
 _SMALL = 2  # of each class and model whose smallest program is made as well
 _COMPARED = 1  # of each class that others are asked about, too, in those models that are small enough for them
@@ -104,8 +105,8 @@ class Lines:
 
 @cache
 def code() -> str:
-    """The digest of all code that an answer comes from."""
-    files = sorted([*_ROOT.glob("conformance/**/*.py"), *_ROOT.glob("benchmarks/localize/*.py")])
+    """The digest of the code that an answer comes from."""
+    files = sorted(file for folder in _CODE for file in _ROOT.glob(f"{folder}/**/*.py"))
     return digest({str(file.relative_to(_ROOT)): file.read_text(encoding="utf-8") for file in files})
 
 

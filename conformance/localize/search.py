@@ -82,9 +82,9 @@ class Search:
                 return Found(kind, tuple(self.blamed), note=note)
             kind = kind or found.kind
             self.blamed += found.places
-            for alike in self._alike(found.places[0][0]) if found.kind is Kind.OPERATOR else ():
+            for alike in self._alike(found.places[0]):
                 if len(alike) <= _FEW_PLACES or self._left():
-                    self.blamed += [(number,) for number in alike if self._wrong((number,))]
+                    self.blamed += [place for place in alike if self._wrong(place)]
             start = self._left()
             if start and len(self.blamed) > MOST_PLACES:
                 return Found(kind, tuple(sorted(self.blamed)), note="there are more")
@@ -102,11 +102,15 @@ class Search:
         left = tuple(number for number in range(len(self.operators)) if number not in accused)
         return left if left and self._wrong(left) else ()
 
-    def _alike(self, number: int) -> tuple[list[int], list[int]]:
-        """Other places of the same kind of operator: those that give a value of the same shape, and the rest."""
-        own, accused = self.operators[number], self._accused
-        others = [one for one in self.operators if one.target == own.target and one.number not in accused]
-        same, rest = ([one.number for one in others if (one.shape == own.shape) is alike] for alike in (True, False))
+    def _alike(self, place: tuple[int, ...]) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
+        """Other places with the same kinds of operators, as far from each other: those that give values of the same
+        shapes, and the rest."""
+        same, rest = list[tuple[int, ...]](), list[tuple[int, ...]]()
+        for start in range(len(self.operators) - place[-1] + place[0]):
+            other = tuple(number - place[0] + start for number in place)
+            pairs = [(self.operators[one], self.operators[two]) for one, two in zip(place, other, strict=True)]
+            if all(one.target == two.target for one, two in pairs) and not self._accused & set(other):
+                (same if all(one.shape == two.shape for one, two in pairs) else rest).append(other)
         return same[:MOST_PLACES], rest[:MOST_PLACES]
 
     def _wrong(self, numbers: tuple[int, ...]) -> bool:
