@@ -90,16 +90,25 @@ SLOPES = """
 import os
 from types import SimpleNamespace
 
+import torch
 from torch import nn
 
 
+class Factor:
+    def __init__(self, settings, kind=None):
+        self._settings, self.kind = settings, kind
+
+    def __call__(self, x):
+        return x * (self._settings[0] if self.kind else self._settings.all[0])
+
+
 class Told(nn.Module):
-    def __init__(self, settings):
+    def __init__(self, function):
         super().__init__()
-        self.settings = settings
+        self._function = function
 
     def forward(self, x):
-        return x * self.settings.factor[0]
+        return self._function(x)
 
 
 def build(told=None):
@@ -367,7 +376,15 @@ def test_key_names_the_code_as_well(tmp_path: Path) -> None:
     assert system("mine:Net", depth=1).build("", FORWARD).key != before
 
 
-@pytest.mark.parametrize("told", ["nn.LeakyReLU(float(told))", "Told(SimpleNamespace(factor=[float(told)]))"])
+@pytest.mark.parametrize(
+    "told",
+    [
+        "nn.LeakyReLU(float(told))",
+        "Told(lambda x: x * float(told))",
+        "Told(Factor(SimpleNamespace(all=[float(told)])))",
+        "Told(Factor({'all': torch.tensor([float(told)])}['all'], 'raw'))",
+    ],
+)
 def test_key_names_what_the_parts_are_told(told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of two models with the same code and weights, neither is judged by the reference of the other: a file or the
     environment says how steep a slope is, or an argument."""

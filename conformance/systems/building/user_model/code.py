@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import packages_distributions, version
+from inspect import getclosurevars
+from types import FunctionType
 from typing import Any
 
-from torch import Tensor, nn
+from numpy import ndarray
+from torch import Tensor, nn, strided, uint8
 
 from conformance.core.own_code import own_code
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
+_OF_EVERY_MODULE = frozenset(vars(nn.Module()))
 _DEEP = 4  # a configuration within a configuration, and no further: objects may lead back to themselves
 
 
@@ -28,20 +34,43 @@ def _distributions() -> dict[str, list[str]]:
 
 
 def settings(module: nn.Module) -> dict[str, str]:
-    """What the parts of a model are told beside their weights: strides, configurations, functions to call."""
+    """What the parts of a model are told beside their weights: strides, tables, configurations, functions to call."""
     held = ((path, name, value) for path, part in module.named_modules() for name, value in vars(part).items())
-    return {f"{path}.{name}": _said(value) for path, name, value in held if not name.startswith("_")}
+    return {f"{path}.{name}": _said(value) for path, name, value in held if name not in _OF_EVERY_MODULE}
 
 
 def _said(value: Any, depth: int = _DEEP) -> str:
-    """A plain value, a nesting of such, an object by what it holds; a function by its name, all else by its type."""
+    """A plain value in words, a tensor or an array by its hash, all else by what it is made of."""
+    kind = type(value).__qualname__
     if isinstance(value, _PLAIN):
         return repr(value)
-    if isinstance(value, (list, tuple)) and depth:
-        return str([_said(part, depth - 1) for part in value])
-    if isinstance(value, dict) and depth:
-        return str({str(key): _said(part, depth - 1) for key, part in value.items()})
+    if isinstance(value, (Tensor, ndarray)):
+        return f"{kind} {_hash(value)}"
+    if isinstance(value, nn.Module) or not depth:
+        return kind
+    return f"{kind} {[_said(part, depth - 1) for part in _parts(value)]}"
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    """What an object is made of: of a function its name, its defaults and what it has caught."""
+    if isinstance(value, Mapping):
+        return (part for pair in value.items() for part in pair)
+    if isinstance(value, (list, tuple)):
+        return value
+    if isinstance(value, (set, frozenset)):
+        return sorted(value, key=repr)
+    if isinstance(value, FunctionType):
+        return [value.__qualname__, *(value.__defaults__ or ()), *getclosurevars(value).nonlocals.items()]
     if name := getattr(value, "__qualname__", None):
-        return str(name)
-    held = {} if isinstance(value, (nn.Module, Tensor)) or not depth else getattr(value, "__dict__", {})
-    return f"{type(value).__qualname__} {_said(dict(held), depth - 1) if held else ''}"
+        return [name]
+    return [getattr(value, "__dict__", {})]
+
+
+def _hash(value: Tensor | ndarray) -> str:
+    """Of shape, dtype and numbers, where there are any."""
+    said = f"{value.dtype} {tuple(value.shape)}"
+    if isinstance(value, Tensor):
+        if value.layout != strided or value.is_meta or value.is_quantized or not value.numel():
+            return said
+        value = value.detach().cpu().contiguous().reshape(-1).view(uint8).numpy()
+    return f"{said} {hashlib.blake2b(value.tobytes()).hexdigest()}"
