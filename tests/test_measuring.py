@@ -14,8 +14,7 @@ from typer.testing import CliRunner
 from conformance.commands.cli import app
 from conformance.core.reading import read_json
 from conformance.measuring.judge import judged, wanted
-from conformance.measuring.rewrites import rewrites
-from conformance.measuring.rewrites import samples as spelled
+from conformance.measuring.rewrites import rewrites, spelled
 from conformance.measuring.run import Measuring
 from conformance.operators.results import MEASURED, Results, Row, State
 from conformance.operators.samples import Form, Sample, made

@@ -12,7 +12,7 @@ from torch import Tensor
 from conformance.measuring.ask import TOGETHER, Answer, Ask, sampled
 from conformance.measuring.judge import Wanted, judged, wanted
 from conformance.measuring.programs import programs, sample
-from conformance.measuring.rewrites import rewrites, samples
+from conformance.measuring.rewrites import rewrites, spelled
 from conformance.operators.parts import written_down
 from conformance.operators.results import Sampled, State
 from conformance.operators.samples import Sample, Together, made
@@ -67,7 +67,7 @@ def _samples(ask: Ask) -> Sequence[Sample]:
         return made(ask.operator, ask.dtype)
     if ask.dtype != "float32":
         return []
-    return samples(ask.operator) if ask.operator in rewrites() else [sample(programs()[ask.operator])]
+    return spelled(ask.operator) if ask.operator in rewrites() else [sample(programs()[ask.operator])]
 
 
 def _through(ask: Ask, samples: Sequence[Sample]) -> tuple[Outputs, Outputs]:

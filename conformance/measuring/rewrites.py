@@ -228,12 +228,12 @@ def rewrites() -> Mapping[str, Mapping[str, Spelling]]:
     return {f"spelled: {name}": spellings for name, spellings in {**_MOVING, **_COMPUTING}.items()}
 
 
-def samples(name: str) -> list[Sample]:
+def spelled(name: str) -> list[Sample]:
     """A sample for each spelling of a computation; what is right is what eager makes of the first."""
     one, other = (torch.randn(_SHAPE, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
-    spelled = {spelling: _Spelled(function) for spelling, function in rewrites()[name].items()}
-    first = next(iter(spelled.values()))
-    return [Sample(name, module, (one.clone(),), (other.clone(),), "", first) for name, module in spelled.items()]
+    modules = {spelling: _Spelled(function) for spelling, function in rewrites()[name].items()}
+    first = next(iter(modules.values()))
+    return [Sample(name, module, (one.clone(),), (other.clone(),), "", first) for name, module in modules.items()]
 
 
 def _w(x: Tensor) -> Tensor:
