@@ -49,6 +49,7 @@ def test_disk_that_is_too_small_for_compilers_is_said(
     assert (step.right, step.advice is None) == (right, right)
 
 
+@pytest.mark.slow
 def test_compiler_for_the_cpu_is_tried_and_the_bundle_has_it_all(tmp_path: Path) -> None:
     if find_spec("openvino") is None:
         pytest.skip("needs openvino")

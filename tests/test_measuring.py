@@ -79,6 +79,7 @@ def nothing(row: Row, done: int, of: int) -> None:
     """Nobody is told."""
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("here")
 def test_what_was_measured_is_not_measured_again(tmp_path: Path) -> None:
     """But with another version."""

@@ -56,6 +56,7 @@ def test_refusal_has_the_compilers_code(on: pytest.Pytester, monkeypatch: pytest
     assert (record.status, record.stage, record.signature) == (Status.ERROR, Stage.COMPILE, "NCC_EVRF029")
 
 
+@pytest.mark.slow
 def test_one_core_is_enough_for_models_and_programs(on: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEURON_RT_VISIBLE_CORES", "0")
     result = suites.run(on, "--target", "neuron-native", "-k", f"({MODELS}) or test_programs")

@@ -250,6 +250,7 @@ def test_healthy_target_has_no_failure(scratch_runner: ScratchRunner) -> None:
     assert set(search.tried) == {"pass"}
 
 
+@pytest.mark.slow
 def test_known_defect_is_passed_over_unless_it_is_to_fail(scratch_runner: ScratchRunner) -> None:
     """On the emulator, whose only faults are known ones."""
     search = at(scratch_runner, "emulator", "emulator", hardware="inf2", sdk="2.31.0")

@@ -56,6 +56,7 @@ def dead_layers(module: nn.Module) -> list[str]:
     return dead
 
 
+@pytest.mark.slow
 def test_every_layer_is_alive(model: Model) -> None:
     assert dead_layers(model.module) == []
 
