@@ -54,8 +54,9 @@ def main(
         models.update(set(targets(graph)))
         for length, found in seen.items():
             for recipe in programs(graph, length):
-                found[signature(recipe)][recipe.model_dump_json()] += 1
-                having[signature(recipe)].add(name)
+                kind = signature(recipe)
+                found[kind][recipe.model_dump_json()] += 1
+                having[kind].add(name)
     chosen = [one for length, found in seen.items() for one in _chosen(found, having, _COUNTS[length])]
     mined = Mined(torch=torch.__version__, models=len(names), operators=dict(models.most_common()), programs=chosen)
     output.write_text(

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
 from conformance.cases import options
+from conformance.commands.progress import counted
 from conformance.core.errors import UserError, check
 from conformance.core.reading import read_json
 from conformance.measuring.programs import models_with
-from conformance.measuring.run import DTYPES, Measuring, Tell
+from conformance.measuring.run import DTYPES, Measuring
 from conformance.operators.results import Results, Row, State
 from conformance.report.formatting import plural
 from conformance.report.operators import as_markdown
 from conformance.targets.loading import load_target
+
+_USUAL = (State.RIGHT, State.UNDECIDED, State.UNSUPPORTED)
 
 
 def main(
@@ -62,28 +61,10 @@ def main(
     patterns, limit = tuple(options.names("--match", match) or ("*",)), options.seconds("--timeout", timeout)
     for spec in specs:
         measuring = Measuring(spec, output, patterns, dtypes, workers, limit, again)
-        with _progress(spec) as tell:
+        with counted(spec, _said, lambda row: row.state in _USUAL, partial("{}: {.operator}".format, spec)) as tell:
             results = measuring.run(tell)
         typer.echo(as_markdown([results], models_with), nl=False)
         typer.echo(f"wrote {measuring.path}", err=True)
-
-
-@contextmanager
-def _progress(target: str) -> Iterator[Tell]:
-    """A bar on a terminal, else a line for each row; on stderr."""
-    console = Console(stderr=True, markup=False, emoji=False)
-    if not console.is_terminal:
-        yield lambda row, done, of: print(f"{done}/{of} {_said(row)}", file=sys.stderr, flush=True)
-        return
-    with Progress(console=console) as bar:
-        task = bar.add_task(target, total=None)
-
-        def tell(row: Row, done: int, of: int) -> None:
-            if row.state not in (State.RIGHT, State.UNDECIDED, State.UNSUPPORTED):
-                bar.console.print(_said(row), highlight=False, soft_wrap=True)
-            bar.update(task, completed=done, total=of, description=f"{target}: {row.operator}")
-
-        yield tell
 
 
 def _said(row: Row) -> str:

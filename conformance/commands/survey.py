@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime, timezone
 from math import inf
 from pathlib import Path
@@ -17,12 +15,13 @@ from rich.progress import Progress
 from conformance.cases import options
 from conformance.cases.case import check_size, parse_resolution
 from conformance.commands.arguments import RECORDS, AsJson, AsMarkdown, Records
+from conformance.commands.progress import counted
 from conformance.core.errors import UserError
 from conformance.report.formatting import plural
 from conformance.results.records import read_if_any, say
 from conformance.survey.judging import Judging
 from conformance.survey.results import Lines, State, Surveyed
-from conformance.survey.run import Question, Survey, Tell
+from conformance.survey.run import Question, Survey
 from conformance.survey.tables import Tables, as_json, as_markdown, write_tables
 from conformance.survey.verdicts import verdicts
 from conformance.systems.zoo import SOURCES
@@ -30,24 +29,6 @@ from conformance.targets.loading import load_target
 
 _NAME = "survey.jsonl"
 _RUN = 10  # times as long as to look at it
-
-
-@contextmanager
-def _progress() -> Iterator[Tell]:
-    """A bar on a terminal, else a line for each architecture; on stderr."""
-    console = Console(stderr=True, markup=False, emoji=False)
-    if not console.is_terminal:
-        yield lambda line, done, of: print(f"{done}/{of} {_said(line)}", file=sys.stderr, flush=True)
-        return
-    with Progress(console=console) as bar:
-        task = bar.add_task("survey", total=None)
-
-        def tell(line: Surveyed, done: int, of: int) -> None:
-            if line.state is not State.LINTED:
-                bar.console.print(_said(line), highlight=False, soft_wrap=True)
-            bar.update(task, completed=done, total=of, description=line.id)
-
-        yield tell
 
 
 def _said(line: Surveyed) -> str:
@@ -132,7 +113,7 @@ def _there(lines: Lines) -> list[Surveyed]:
 
 
 def _run(survey: Survey) -> list[Surveyed]:
-    with _progress() as tell:
+    with counted("survey", _said, lambda line: line.state is State.LINTED, lambda line: line.id) as tell:
         return survey.run(tell, say)
 
 

@@ -162,7 +162,7 @@ def _ulps(given: Tensor, reference: Tensor, dtype: torch.dtype) -> float:
         .clamp(min=info.smallest_normal * info.eps)
     )
     error = ((given - reference).abs() / units)[given.isfinite() & reference.isfinite()]
-    return float(f"{float(error.max()):.3g}") if error.numel() else 0.0
+    return _three(float(error.max())) if error.numel() else 0.0
 
 
 def _run(module: nn.Module, inputs: Outputs) -> Outputs:

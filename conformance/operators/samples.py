@@ -104,13 +104,13 @@ def made(operator: str, dtype: str) -> tuple[Sample, ...]:
 
 
 def _made(pairs: Sequence[tuple[Given, Given]], most: int) -> Iterator[Sample]:
-    seen: dict[str, int] = {}
+    seen: dict[str, tuple[int, Sample]] = {}
     for number, (one, other) in enumerate(pairs):
-        if one.form not in seen and _sample(number, one, other, Form.GIVEN) is not None:
-            seen[one.form] = number
-    numbers = list(seen.values())
-    chosen = numbers[:: max(1, len(numbers) // most)][:most]
-    yield from filter(None, (_sample(number, *pairs[number], Form.GIVEN) for number in chosen))
+        kind = one.form
+        if kind not in seen and (found := _sample(number, one, other, Form.GIVEN)) is not None:
+            seen[kind] = number, found
+    numbers, given = [number for number, _ in seen.values()], [sample for _, sample in seen.values()]
+    yield from given[:: max(1, len(given) // most)][:most]
     for form in (Form.CONSTANTS, Form.STRIDED, Form.ALIASED) if most > _MOST else ():
         for number in numbers:
             if (found := _sample(number, *pairs[number], form)) is not None:

@@ -16,9 +16,10 @@ def fingerprint(module: nn.Module) -> str:
         found.update(f"{path} {type(part).__qualname__} {part.training} {hooks} {'forward' in vars(part)}".encode())
     for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
         found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} {tensor.requires_grad}".encode())
-        found.update(_bytes(tensor))
+        found.update(as_bytes(tensor))
     return found.hexdigest()
 
 
-def _bytes(tensor: Tensor) -> bytes:
+def as_bytes(tensor: Tensor) -> bytes:
+    """The numbers of a tensor, bit for bit."""
     return tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()

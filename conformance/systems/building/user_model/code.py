@@ -11,9 +11,10 @@ from types import FunctionType
 from typing import Any
 
 from numpy import ndarray
-from torch import Tensor, nn, strided, uint8
+from torch import Tensor, nn, strided
 
 from conformance.core.own_code import own_code
+from conformance.programs.fingerprint import as_bytes
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 _OF_EVERY_MODULE = frozenset(vars(nn.Module()))
@@ -69,8 +70,10 @@ def _parts(value: Any) -> Iterable[Any]:
 def _hash(value: Tensor | ndarray) -> str:
     """Of shape, dtype and numbers, where there are any."""
     said = f"{value.dtype} {tuple(value.shape)}"
-    if isinstance(value, Tensor):
-        if value.layout != strided or value.is_meta or value.is_quantized or not value.numel():
-            return said
-        value = value.detach().cpu().contiguous().reshape(-1).view(uint8).numpy()
-    return f"{said} {hashlib.blake2b(value.tobytes()).hexdigest()}"
+    if not isinstance(value, Tensor):
+        held = value.tobytes()
+    elif value.layout != strided or value.is_meta or value.is_quantized or not value.numel():
+        return said
+    else:
+        held = as_bytes(value.cpu())
+    return f"{said} {hashlib.blake2b(held).hexdigest()}"
